@@ -1,0 +1,31 @@
+//! The qfile wire format of Qubes OS and the rules by which names are judged.
+//!
+//! A sender turns entries into bytes ([`encode`]), a receiver turns bytes into entries
+//! ([`decode`]), judges their names ([`name`], [`link`]) and answers with a [`verdict`]. Both
+//! sides use the same code, so what a sender checks beforehand is what a receiver enforces.
+//!
+//! There is no input or output here beyond [`std::io::Read`] and [`std::io::Write`]: no files, no
+//! clock, no environment. What has come from another qube and has not been judged is named
+//! `untrusted_…`.
+
+pub mod charset;
+mod charset_table;
+pub mod checksum;
+pub mod decode;
+pub mod display;
+pub mod edit_request;
+pub mod encode;
+pub mod header;
+pub mod link;
+pub mod name;
+pub mod qube_name;
+pub mod verdict;
+
+pub use charset::Charset;
+pub use decode::{Decoder, Entry};
+pub use encode::Encoder;
+pub use header::{EntryHeader, Kind, Timestamp};
+pub use link::{LinkRules, SafeTarget};
+pub use name::SafeName;
+pub use qube_name::QubeName;
+pub use verdict::{Refusal, Verdict};
