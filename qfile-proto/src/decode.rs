@@ -9,25 +9,9 @@
 use std::io::{self, BufRead, Read};
 
 use crate::checksum::ChecksumReader;
-use crate::header::{
-    EntryHeader, HEADER_LEN, Kind, MAX_NAME_LEN, MAX_TARGET_LEN, PERMISSION_MASK, Timestamp,
-};
+use crate::header::{Entry, EntryHeader, HEADER_LEN, Kind, Timestamp};
+use crate::header::{MAX_NAME_LEN, MAX_TARGET_LEN, PERMISSION_MASK};
 use crate::verdict::Refusal;
-
-/// An entry as announced by its header, its fields within their ranges.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// What it is.
-    pub kind: Kind,
-    /// Permission bits, 0..=0o777.
-    pub permissions: u32,
-    /// Bytes of content, 0..=`i64::MAX`; 0 for a directory, at most [`MAX_TARGET_LEN`] for a link.
-    pub len: u64,
-    /// Time of last access.
-    pub atime: Timestamp,
-    /// Time of last modification.
-    pub mtime: Timestamp,
-}
 
 /// Takes a qfile stream apart. After an error it must not be asked for more.
 #[derive(Debug)]
@@ -38,46 +22,45 @@ pub struct Decoder<R> {
 impl<R: Read> Decoder<R> {
     /// Decodes `input`, reading ahead up to `capacity` bytes.
     pub fn with_capacity(capacity: usize, input: R) -> Self {
-        Self {
-            input: ChecksumReader::with_capacity(capacity, input),
-        }
+        let input = ChecksumReader::with_capacity(capacity, input);
+        Self { input }
     }
 
-    /// The next entry's header and name, or `None` at the end of the stream. `untrusted_name` is
-    /// replaced by the name without its NUL; it is empty when a refusal comes before there is one,
-    /// and keeps the name before it when the stream is cut between two entries.
+    /// The next entry, or `None` at the end of the stream. `untrusted_name` becomes its name,
+    /// without the NUL; it is empty when a refusal comes before there is one, and keeps the name
+    /// before it when the stream is cut between two entries.
     ///
     /// # Errors
     /// See [`Refusal`]. [`Refusal::StreamCut`]: no end header.
     pub fn next_entry(&mut self, untrusted_name: &mut Vec<u8>) -> Result<Option<Entry>, Refusal> {
-        let mut header = [0; HEADER_LEN];
-        self.fill(&mut header, Refusal::StreamCut)?;
-        let header = parse_header(&header);
+        let mut bytes = [0; HEADER_LEN];
+        match self.input.read_exact(&mut bytes).map_err(Refusal::from) {
+            Err(Refusal::EndedEarly) => return Err(Refusal::StreamCut),
+            filled => filled?,
+        }
+        let header = parse(&bytes);
         if header.name_len == 0 {
             return Ok(None);
         }
-        untrusted_name.clear();
-        let name_len = usize::try_from(header.name_len).map_err(|_| Refusal::NameTooLong)?;
+        // Until there is a name, the caller has none.
+        let mut name = std::mem::take(untrusted_name);
+        let name_len = usize::try_from(header.name_len).unwrap_or(usize::MAX);
         if name_len > MAX_NAME_LEN + 1 {
             return Err(Refusal::NameTooLong);
         }
-        untrusted_name.resize(name_len, 0);
-        self.fill(untrusted_name, Refusal::EndedEarly)
-            .inspect_err(|_| untrusted_name.clear())?;
-        let end = untrusted_name
-            .iter()
-            .position(|byte| *byte == 0)
-            .unwrap_or(name_len);
+        name.resize(name_len, 0);
+        self.input.read_exact(&mut name)?;
+        let nul = name.iter().position(|byte| *byte == 0);
+        let end = nul.unwrap_or(name_len);
         if end > MAX_NAME_LEN {
-            untrusted_name.clear();
             return Err(Refusal::NameTooLong);
         }
-        let clean = untrusted_name[end..].iter().all(|byte| *byte == 0);
-        untrusted_name.truncate(end);
-        if !clean {
+        let only_nuls_follow = name.drain(end..).all(|byte| byte == 0);
+        *untrusted_name = name;
+        if !only_nuls_follow {
             return Err(Refusal::ForbiddenName);
         }
-        check_fields(&header).map(Some)
+        check(&header).map(Some)
     }
 
     /// Hands the `entry`'s content to `sink`, piece by piece as it arrives.
@@ -93,14 +76,11 @@ impl<R: Read> Decoder<R> {
         while left > 0 {
             let chunk = match self.input.fill_buf() {
                 Ok([]) => return Err(Refusal::EndedEarly),
-                Ok(chunk) => {
-                    &chunk[..usize::try_from(left).map_or(chunk.len(), |n| n.min(chunk.len()))]
-                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(Refusal::from(error)),
+                chunk => chunk?,
             };
-            sink(chunk)?;
-            let count = chunk.len();
+            let count = usize::try_from(left).map_or(chunk.len(), |left| left.min(chunk.len()));
+            sink(&chunk[..count])?;
             self.input.consume(count);
             left -= count as u64;
         }
@@ -116,60 +96,38 @@ impl<R: Read> Decoder<R> {
     pub fn checksum(&self) -> u32 {
         self.input.checksum()
     }
-
-    fn fill(&mut self, bytes: &mut [u8], at_end: Refusal) -> Result<(), Refusal> {
-        self.input
-            .read_exact(bytes)
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::UnexpectedEof => at_end,
-                _ => Refusal::from(error),
-            })
-    }
 }
 
-fn parse_header(b: &[u8; HEADER_LEN]) -> EntryHeader {
+fn parse(b: &[u8; HEADER_LEN]) -> EntryHeader {
     let u32_at = |at: usize| u32::from_le_bytes([b[at], b[at + 1], b[at + 2], b[at + 3]]);
+    let time_at = |at| Timestamp {
+        seconds: u32_at(at),
+        nanoseconds: u32_at(at + 4),
+    };
     EntryHeader {
         name_len: u32_at(0),
         mode: u32_at(4),
         file_len: u64::from(u32_at(8)) | u64::from(u32_at(12)) << 32,
-        atime: Timestamp {
-            seconds: u32_at(16),
-            nanoseconds: u32_at(20),
-        },
-        mtime: Timestamp {
-            seconds: u32_at(24),
-            nanoseconds: u32_at(28),
-        },
+        atime: time_at(16),
+        mtime: time_at(24),
     }
 }
 
-fn check_fields(header: &EntryHeader) -> Result<Entry, Refusal> {
-    let EntryHeader {
-        mode,
-        file_len: len,
-        atime,
-        mtime,
-        ..
-    } = *header;
-    let kind = Kind::from_mode(mode).ok_or(Refusal::BadField)?;
-    if [atime, mtime]
-        .iter()
-        .any(|time| time.nanoseconds > 999_999_999)
-    {
-        return Err(Refusal::BadField);
-    }
-    match kind {
-        Kind::Directory if len != 0 => return Err(Refusal::BadField),
-        Kind::Symlink if len > MAX_TARGET_LEN as u64 => return Err(Refusal::NameTooLong),
-        Kind::File if i64::try_from(len).is_err() => return Err(Refusal::LimitReached),
+fn check(header: &EntryHeader) -> Result<Entry, Refusal> {
+    let kind = Kind::from_mode(header.mode).ok_or(Refusal::BadField)?;
+    match (kind, header.file_len) {
+        (Kind::Directory, 1..) => return Err(Refusal::BadField),
+        (Kind::Symlink, len) if len > MAX_TARGET_LEN as u64 => return Err(Refusal::NameTooLong),
+        (Kind::File, len) if i64::try_from(len).is_err() => return Err(Refusal::LimitReached),
+        _ if header.atime.nanoseconds > 999_999_999 => return Err(Refusal::BadField),
+        _ if header.mtime.nanoseconds > 999_999_999 => return Err(Refusal::BadField),
         _ => {}
     }
     Ok(Entry {
         kind,
-        permissions: mode & PERMISSION_MASK,
-        len,
-        atime,
-        mtime,
+        permissions: header.mode & PERMISSION_MASK,
+        len: header.file_len,
+        atime: header.atime,
+        mtime: header.mtime,
     })
 }

@@ -17,15 +17,18 @@ pub const VIEW_ONLY_PREFIX: &[u8] = b"view-only-";
 /// not the name are zero (QSB-009: a client once sent its environment there).
 #[must_use]
 pub fn to_bytes(file_name: &[u8], view_only: bool) -> [u8; REQUEST_LEN] {
-    let prefix: &[u8] = match (view_only, file_name.starts_with(VIEW_ONLY_PREFIX)) {
-        (true, true) => b"view-only-_",
-        (true, false) => VIEW_ONLY_PREFIX,
-        (false, true) => b"_",
-        (false, false) => b"",
-    };
+    let prefix = if view_only { VIEW_ONLY_PREFIX } else { b"" };
     let name = last_bytes(file_name, MAX_NAME_LEN - prefix.len());
+    // Judged as cut: the end of a long name can look like the prefix.
+    let guard: &[u8] = if name.starts_with(VIEW_ONLY_PREFIX) {
+        b"_"
+    } else {
+        b""
+    };
+    let prefix = [prefix, guard].concat();
+    let name = last_bytes(name, MAX_NAME_LEN - prefix.len());
     let mut bytes = [0; REQUEST_LEN];
-    bytes[..prefix.len()].copy_from_slice(prefix);
+    bytes[..prefix.len()].copy_from_slice(&prefix);
     bytes[prefix.len()..prefix.len() + name.len()].copy_from_slice(name);
     bytes
 }

@@ -3,25 +3,10 @@
 use std::io::{self, Write};
 
 use crate::checksum::ChecksumWriter;
-use crate::header::{EntryHeader, Kind, MAX_NAME_LEN, PERMISSION_MASK, Timestamp};
-
-/// What a header says of an entry beside its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Attributes {
-    /// What it is.
-    pub kind: Kind,
-    /// Permission bits; others are dropped.
-    pub permissions: u32,
-    /// Bytes of content that will follow; 0 for a directory.
-    pub len: u64,
-    /// Time of last access.
-    pub atime: Timestamp,
-    /// Time of last modification.
-    pub mtime: Timestamp,
-}
+use crate::header::{Entry, EntryHeader, MAX_NAME_LEN, PERMISSION_MASK};
 
 /// Puts a qfile stream together. The caller keeps the promise of each header: exactly
-/// [`Attributes::len`] bytes of content follow it.
+/// [`Entry::len`] bytes of content follow it.
 #[derive(Debug)]
 pub struct Encoder<W> {
     output: ChecksumWriter<W>,
@@ -41,7 +26,7 @@ impl<W: Write> Encoder<W> {
     /// # Errors
     /// `InvalidInput` for a name that is empty, longer than [`MAX_NAME_LEN`] or holds a NUL; else
     /// those of the writer below.
-    pub fn header(&mut self, name: &[u8], attributes: &Attributes) -> io::Result<()> {
+    pub fn header(&mut self, name: &[u8], entry: &Entry) -> io::Result<()> {
         let name_len = u32::try_from(name.len() + 1).unwrap_or(u32::MAX);
         if name.is_empty() || name.len() > MAX_NAME_LEN || name.contains(&0) {
             return Err(io::Error::new(
@@ -51,10 +36,10 @@ impl<W: Write> Encoder<W> {
         }
         let header = EntryHeader {
             name_len,
-            mode: attributes.kind.type_bits() | attributes.permissions & PERMISSION_MASK,
-            file_len: attributes.len,
-            atime: attributes.atime,
-            mtime: attributes.mtime,
+            mode: entry.kind.type_bits() | entry.permissions & PERMISSION_MASK,
+            file_len: entry.len,
+            atime: entry.atime,
+            mtime: entry.mtime,
         };
         self.output.write_all(&header.to_bytes())?;
         self.output.write_all(name)?;

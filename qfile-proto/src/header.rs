@@ -91,6 +91,21 @@ impl Timestamp {
     }
 }
 
+/// What a header says of an entry beside its name, each field within its range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// What it is.
+    pub kind: Kind,
+    /// Permission bits, 0..=0o777.
+    pub permissions: u32,
+    /// Bytes of content, 0..=`i64::MAX`; 0 for a directory, at most [`MAX_TARGET_LEN`] for a link.
+    pub len: u64,
+    /// Time of last access.
+    pub atime: Timestamp,
+    /// Time of last modification.
+    pub mtime: Timestamp,
+}
+
 /// An entry header as it stands on the wire. Nothing in it has been judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EntryHeader {

@@ -71,9 +71,14 @@ impl Refusal {
     }
 }
 
+/// An error of reading or writing; the end of the stream where more of it must follow
+/// (`UnexpectedEof`) is [`Refusal::EndedEarly`].
 impl From<io::Error> for Refusal {
     fn from(error: io::Error) -> Self {
-        Self::System(error.raw_os_error().unwrap_or(libc::EIO))
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => Self::EndedEarly,
+            _ => Self::System(error.raw_os_error().unwrap_or(libc::EIO)),
+        }
     }
 }
 
