@@ -1,0 +1,61 @@
+//! Sends files and folders to another qube as a qfile stream.
+//!
+//! The data runs one way: `args` says what is asked for, the crate `qfile-walk` finds it, `source`
+//! reads a file's content, `send` puts the stream together, `output` writes it to stdout and stops
+//! as soon as `verdict` hears from the receiver on stdin; `progress` shows how far it has come, and
+//! `report` says how it ended.
+//!
+//! No signal is handled. An interrupted sender leaves nothing behind, the receiver sees the stream
+//! end early, and a status of 128 + N is what shells and `qvm-copy` take an interrupted program to
+//! return; status 32 is for the Cancel button, which is no signal.
+
+mod args;
+mod output;
+mod progress;
+mod report;
+mod send;
+mod source;
+mod verdict;
+
+use std::process::ExitCode;
+
+use qfile_walk::Arguments;
+
+use crate::args::{Args, Parsed};
+use crate::output::Output;
+use crate::progress::Progress;
+use crate::report::{Failure, Report};
+use crate::send::{LeftOut, Sender};
+use crate::verdict::Receiver;
+
+fn main() -> ExitCode {
+    let args = match args::parse() {
+        Parsed::Args(args) => args,
+        Parsed::Exit(status) => return status,
+    };
+    let mut progress = Progress::from_environment();
+    let copied = copy(&args, &mut progress);
+    progress.finish(copied.is_ok());
+    let report = Report::new(copied);
+    report.deliver(args.result_fd, progress.is_gui());
+    ExitCode::from(report.outcome.status())
+}
+
+/// The whole of a copy: what was left out of it, or why it failed.
+fn copy(args: &Args, progress: &mut Progress) -> Result<LeftOut, Failure> {
+    let arguments = Arguments::new(args.paths.iter().cloned())?;
+    let receiver = Receiver::new(progress.cancel_button());
+    let sender = Sender::new(Output::new(&receiver), progress);
+    match sender.send(arguments.walk(args.links())) {
+        Ok(stream) => {
+            let verdict = receiver.verdict(args.verdict_timeout())?;
+            verdict::confirm(verdict, stream.checksum)?;
+            Ok(stream.left_out)
+        }
+        Err(Failure::Interrupted) => {
+            let verdict = receiver.verdict(Some(verdict::REST_TIME))?;
+            Err(verdict::refusal(verdict))
+        }
+        Err(other) => Err(other),
+    }
+}

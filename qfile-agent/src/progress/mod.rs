@@ -1,0 +1,124 @@
+//! How far a copy has come, shown the way that the environment asks for.
+//!
+//! What counts is the content of files and the targets of links, as the survey before the copy
+//! counts them, so that a complete copy ends exactly on `FILECOPY_TOTAL_BYTES`.
+
+mod console;
+mod gui;
+
+use std::env;
+use std::fmt;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use qvm_common::say::say;
+
+use console::Console;
+use gui::Gui;
+
+/// How far a copy has come.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    display: Display,
+    /// Bytes that were sent.
+    sent: u64,
+    shown: Instant,
+}
+
+#[derive(Debug)]
+enum Display {
+    None,
+    Console(Console),
+    /// `None` when there is nowhere to count to, but dialogs are still wanted.
+    Gui(Option<Gui>),
+}
+
+/// How often something new is shown at most.
+const PACE: Duration = Duration::from_millis(100);
+
+impl Progress {
+    /// What `PROGRESS_TYPE`, `FILECOPY_TOTAL_BYTES` and `SAVED_FD_1` ask for.
+    pub(crate) fn from_environment() -> Self {
+        let number = |name| env::var(name).ok().and_then(|value| value.parse().ok());
+        let total = number("FILECOPY_TOTAL_BYTES");
+        let display = match env::var("PROGRESS_TYPE").as_deref() {
+            Ok("console") => Display::Console(Console::new(total)),
+            Ok("gui") => Display::Gui(Gui::from_environment(total)),
+            _ => Display::None,
+        };
+        Self {
+            display,
+            sent: 0,
+            shown: Instant::now(),
+        }
+    }
+
+    /// True if failures are to be shown in a dialog.
+    pub(crate) fn is_gui(&self) -> bool {
+        matches!(self.display, Display::Gui(_))
+    }
+
+    /// The descriptor that breaks when the user presses Cancel.
+    pub(crate) fn cancel_button(&self) -> Option<OwnedFd> {
+        match &self.display {
+            Display::Gui(Some(gui)) => gui.reader(),
+            _ => None,
+        }
+    }
+
+    /// Shows that nothing was sent yet.
+    pub(crate) fn begin(&mut self) -> io::Result<()> {
+        match &mut self.display {
+            Display::Gui(Some(gui)) => gui.show(0),
+            _ => Ok(()),
+        }
+    }
+
+    /// The file at `path` comes next.
+    pub(crate) fn entry(&mut self, path: &[u8]) {
+        if let Display::Console(console) = &mut self.display {
+            console.entry(path);
+        }
+    }
+
+    /// So many bytes more were sent.
+    pub(crate) fn advance(&mut self, bytes: u64) -> io::Result<()> {
+        self.sent += bytes;
+        if matches!(self.display, Display::None) || self.shown.elapsed() < PACE {
+            return Ok(());
+        }
+        self.shown = Instant::now();
+        match &mut self.display {
+            Display::Console(console) => console.show(self.sent),
+            Display::Gui(Some(gui)) => gui.show(self.sent)?,
+            Display::Gui(None) | Display::None => {}
+        }
+        Ok(())
+    }
+
+    /// Says something on stderr, above what is drawn there.
+    pub(crate) fn note(&self, text: fmt::Arguments<'_>) {
+        let line = format_args!("qfile-agent: {text}");
+        match &self.display {
+            Display::Console(console) => console.above(|| say(line)),
+            Display::Gui(_) | Display::None => say(line),
+        }
+    }
+
+    /// All is sent; now the target qube writes it to its disk.
+    pub(crate) fn wait_for_verdict(&mut self) {
+        if let Display::Console(console) = &mut self.display {
+            console.wait_for_verdict(self.sent);
+        }
+    }
+
+    /// The copy has ended, and was `confirmed` or not.
+    pub(crate) fn finish(&mut self, confirmed: bool) {
+        match &mut self.display {
+            Display::Console(console) => console.finish(self.sent, confirmed),
+            Display::Gui(Some(gui)) if confirmed => gui.finish(self.sent),
+            Display::Gui(_) | Display::None => {}
+        }
+    }
+}

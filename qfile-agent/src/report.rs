@@ -1,0 +1,320 @@
+//! How a copy ended, in words: on stderr, on the result line, in a dialog.
+//!
+//! The first words of the messages that stand for a verdict are those of the C tool, because people
+//! search for them.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io;
+use std::os::fd::RawFd;
+use std::time::Duration;
+
+use qfile_proto::Verdict;
+use qfile_proto::display::{foreign, own};
+use qfile_proto::verdict::LEGAL_EOF;
+use qfile_walk::{ArgumentError, WalkError};
+use qvm_common::dialog::Dialogs;
+use qvm_common::inherited;
+use qvm_common::result_line::{Outcome, ResultLine};
+use qvm_common::say::say;
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
+use rustix::stdio::{dup2_stdin, dup2_stdout};
+
+use crate::send::LeftOut;
+use crate::verdict::Stop;
+
+/// Why a copy failed.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// An argument cannot be sent, whatever it names.
+    Argument(ArgumentError),
+    /// Something cannot be reached or opened.
+    Walk(WalkError),
+    /// The content of this file cannot be read.
+    Content(Vec<u8>, io::Error),
+    /// This file has become shorter than was promised.
+    Shrunk(Vec<u8>),
+    /// The target of this link is longer than the format allows.
+    TargetTooLong(Vec<u8>),
+    /// stdout cannot be written to.
+    Write(io::Error),
+    /// The receiver answered, or stopped reading, before the end: its verdict says why.
+    Interrupted,
+    /// The user pressed Cancel.
+    Cancelled,
+    /// stdin cannot be read.
+    Read(io::Error),
+    /// The receiver ended without a verdict.
+    NoAnswer,
+    /// The receiver ended, or fell silent, inside its verdict.
+    CutAnswer,
+    /// The receiver did not answer for this long.
+    Late(Duration),
+    /// What came is no verdict but this text.
+    Text(Vec<u8>),
+    /// The receiver confirmed what was not yet sent.
+    EarlySuccess,
+    /// The receiver confirmed something else than was sent.
+    Damaged,
+    /// The receiver refused.
+    Refused(Verdict),
+}
+
+/// The end of a copy, as its user is told.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) outcome: Outcome,
+    /// One line, safe to show; empty when all went well.
+    message: String,
+    /// What to do about it.
+    advice: &'static str,
+}
+
+impl Failure {
+    /// What an error of the stream stands for.
+    pub(crate) fn from_stream(error: io::Error) -> Self {
+        match error.downcast::<Stop>() {
+            Ok(Stop::Answered) => Self::Interrupted,
+            Ok(Stop::Cancelled) => Self::Cancelled,
+            Err(error) => match error.kind() {
+                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Self::Interrupted,
+                _ => Self::Write(error),
+            },
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Argument(_) => Outcome::Usage,
+            Self::Cancelled => Outcome::Cancelled,
+            _ => Outcome::Failed,
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Self::Argument(error) => error.to_string(),
+            Self::Walk(error) => error.to_string(),
+            Self::Content(path, error) => format!("cannot read \"{}\": {error}", own(path)),
+            Self::Shrunk(path) => format!("\"{}\" became shorter while it was copied", own(path)),
+            Self::TargetTooLong(path) => {
+                format!(
+                    "the target of the link \"{}\" is too long to be sent",
+                    own(path)
+                )
+            }
+            Self::Write(error) => format!("cannot write to the target qube: {error}"),
+            Self::Interrupted | Self::NoAnswer => {
+                "the receiver in the target qube ended without an answer".to_owned()
+            }
+            Self::Cancelled => "cancelled".to_owned(),
+            Self::Read(error) => format!("cannot read the target qube's answer: {error}"),
+            Self::CutAnswer => "the receiver's answer was cut off".to_owned(),
+            Self::Late(time) => format!(
+                "the target qube did not answer for {} seconds",
+                time.as_secs()
+            ),
+            Self::Text(untrusted) => format!(
+                "the target qube answered with text where a verdict belongs: \"{}\"",
+                foreign(untrusted.trim_ascii())
+            ),
+            Self::EarlySuccess => {
+                "the receiver confirmed the copy before it was complete".to_owned()
+            }
+            Self::Damaged => "File copy: the checksum of what arrived is wrong".to_owned(),
+            Self::Refused(verdict) => refusal(verdict),
+        }
+    }
+
+    fn advice(&self) -> &'static str {
+        match self {
+            Self::Argument(error) => error.advice(),
+            Self::Walk(error) => error.advice(),
+            Self::Content(..) => {
+                "check the disk and the permissions, or move the file out of what is copied"
+            }
+            Self::Shrunk(_) => "close the program that writes to it, and copy again",
+            Self::TargetTooLong(_) => "leave it out with --ignore-symlinks",
+            Self::Write(_) | Self::Read(_) => "qfile-agent is started by qrexec; use qvm-copy",
+            Self::Interrupted | Self::NoAnswer | Self::CutAnswer => {
+                "look into the target qube: is its disk full, and is its qubes.Filecopy service whole? \
+                 What arrived before is in its QubesIncoming folder"
+            }
+            Self::Late(_) => {
+                "it may still be writing to disk; look into its QubesIncoming folder before copying again"
+            }
+            Self::Text(_) => {
+                "a start-up file of the target qube's user (such as ~/.profile) prints it; \
+                 let it print only in interactive shells"
+            }
+            Self::Cancelled => "what arrived before is in the target qube's QubesIncoming folder",
+            Self::EarlySuccess | Self::Damaged => {
+                "do not rely on what arrived; remove it from the target qube's QubesIncoming folder and copy again"
+            }
+            Self::Refused(verdict) => refusal_advice(verdict),
+        }
+    }
+}
+
+/// The message for a receiver's refusal: the table of the wire format.
+fn refusal(verdict: &Verdict) -> String {
+    let name = verdict.untrusted_last_name.as_deref().map(foreign);
+    let last_file = |open: &str, close: &str| {
+        name.as_ref().map_or(String::new(), |name| {
+            format!("; Last file: {open}{name}{close}")
+        })
+    };
+    let errno = verdict.errno();
+    let mut message = match (errno.map(Errno::from_raw_os_error), &name) {
+        (Some(Errno::EXIST), Some(name)) => {
+            format!("A file named \"{name}\" already exists in QubesIncoming dir")
+        }
+        (Some(Errno::EXIST), None) => {
+            "A file of that name already exists in QubesIncoming dir".to_owned()
+        }
+        (Some(Errno::INVAL), _) => {
+            format!(
+                "File copy: Corrupted data from packer{}",
+                last_file("\"", "\"")
+            )
+        }
+        (Some(Errno::ILSEQ), Some(name)) => format!(
+            "Forbidden character in file or link target. Name might look somewhat like \"{name}\""
+        ),
+        (Some(Errno::ILSEQ), None) => "Forbidden character in file or link target".to_owned(),
+        (Some(Errno::NOLINK), Some(name)) => {
+            format!("Cannot verify that link at \"{name}\" would not be broken by copy")
+        }
+        (Some(Errno::NOLINK), None) => {
+            "Cannot verify that link would not be broken by copy".to_owned()
+        }
+        (None, _) if verdict.error_code == LEGAL_EOF => {
+            return format!("File copy: the stream ended early{}", last_file("", ""));
+        }
+        (Some(_), _) => format!(
+            "File copy: \"{}{}\"",
+            errno.map_or(String::new(), strerror),
+            last_file("", "")
+        ),
+        (None, _) => {
+            return format!(
+                "File copy: \"Unknown error {}{}\"",
+                verdict.error_code,
+                last_file("", "")
+            );
+        }
+    };
+    if let Some(errno) = errno {
+        let _infallible = write!(message, " (error type: {})", strerror(errno));
+    }
+    message
+}
+
+fn refusal_advice(verdict: &Verdict) -> &'static str {
+    if verdict.error_code == LEGAL_EOF {
+        return "the connection was cut; copy again";
+    }
+    match verdict.errno().map(Errno::from_raw_os_error) {
+        Some(Errno::EXIST) => {
+            "move or rename it in the target qube's QubesIncoming folder, or copy under another name"
+        }
+        Some(Errno::ILSEQ) => {
+            "rename the file, or have it copied by the service qubes.Filecopy+allow-all-names, as qvm-copy does"
+        }
+        Some(Errno::NOLINK) => {
+            "leave links out with --ignore-symlinks, or send what they point to with --dereference"
+        }
+        Some(Errno::NOSPC | Errno::DQUOT) => {
+            "make room in the target qube, or raise its limits, and copy again"
+        }
+        Some(Errno::NAMETOOLONG) => "shorten the name, or pack the files into an archive",
+        Some(Errno::INVAL) => "check that both qubes are up to date, and copy again",
+        _ => "look into the target qube; what arrived before is in its QubesIncoming folder",
+    }
+}
+
+/// The system's words for an error number.
+fn strerror(errno: i32) -> String {
+    let text = io::Error::from_raw_os_error(errno).to_string();
+    text.rsplit_once(" (os error")
+        .map_or(text.clone(), |(words, _)| words.to_owned())
+}
+
+impl Report {
+    pub(crate) fn new(copied: Result<LeftOut, Failure>) -> Self {
+        match copied {
+            Ok(left_out) if left_out.is_empty() => Self {
+                outcome: Outcome::Complete,
+                message: String::new(),
+                advice: "",
+            },
+            Ok(left_out) => Self {
+                outcome: Outcome::Partial,
+                message: left_out.to_string(),
+                advice: "everything else was copied",
+            },
+            Err(failure) => Self {
+                outcome: failure.outcome(),
+                message: failure.message(),
+                advice: failure.advice(),
+            },
+        }
+    }
+
+    /// Tells whoever listens. The receiver is let go first: it must not wait for a dialog.
+    pub(crate) fn deliver(&self, result_fd: Option<RawFd>, is_gui: bool) {
+        match self.outcome {
+            Outcome::Complete => {}
+            Outcome::Partial => say(format_args!("qfile-agent: {}", self.advice)),
+            Outcome::Cancelled => say(format_args!(
+                "qfile-agent: {}; {}",
+                self.message, self.advice
+            )),
+            Outcome::Failed | Outcome::Usage => say(format_args!(
+                "qfile-agent: Fatal error: {}\nqfile-agent: {}",
+                self.message, self.advice
+            )),
+        }
+        if let Some(number) = result_fd {
+            if let Err(error) = self.write_result(number) {
+                say(format_args!(
+                    "qfile-agent: cannot write the result to descriptor {number}: {error}"
+                ));
+            }
+        }
+        if is_gui && !matches!(self.outcome, Outcome::Complete | Outcome::Cancelled) {
+            hang_up();
+            if let Some(dialogs) = Dialogs::find() {
+                let text = format!("{}\n\n{}", self.message, self.advice);
+                let _said_on_stderr = dialogs.error("Copy to another qube", &text);
+            }
+        }
+    }
+
+    fn write_result(&self, number: RawFd) -> io::Result<()> {
+        let line = ResultLine {
+            outcome: self.outcome,
+            message: self.message.clone(),
+        };
+        line.write_to(&mut File::from(inherited::take(number)?))
+    }
+}
+
+/// Lets go of stdin and stdout before the end of the program.
+fn hang_up() {
+    if let Ok(nothing) = openat(
+        CWD,
+        "/dev/null",
+        OFlags::RDWR | OFlags::CLOEXEC,
+        Mode::empty(),
+    ) {
+        let _both_or_as_they_are = dup2_stdin(&nothing).and_then(|()| dup2_stdout(&nothing));
+    }
+}
+
+impl From<ArgumentError> for Failure {
+    fn from(error: ArgumentError) -> Self {
+        Self::Argument(error)
+    }
+}

@@ -1,0 +1,8 @@
+//! The built agent against receivers that a test plays.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod progress;
+mod receiver;
+mod stream;
+mod verdict;

@@ -1,0 +1,265 @@
+//! What was asked for on the command line: each argument → the folder it stands in and the name it
+//! will have in the stream.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt as _;
+
+use qfile_proto::display::own;
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
+
+use crate::walk::{Links, Walk};
+
+/// The longest piece of a path that is given to the kernel at once; its limit is 4096 with the NUL.
+const MAX_PIECE: usize = 4095;
+
+/// The files and folders to walk, judged: each has a name of its own.
+#[derive(Debug)]
+pub struct Arguments {
+    /// The working directory at the start, where relative paths begin: a mount that is placed over
+    /// it later changes nothing.
+    start: OwnedFd,
+    list: Vec<Argument>,
+}
+
+/// One of them.
+#[derive(Debug)]
+pub(crate) struct Argument {
+    /// As it was typed, without trailing slashes.
+    pub(crate) path: Vec<u8>,
+    /// Where in `path` the last component begins: its name in the stream.
+    pub(crate) name_at: usize,
+}
+
+/// An argument that cannot be walked.
+#[derive(Debug)]
+pub enum ArgumentError {
+    /// It is empty.
+    Empty,
+    /// Its last component is `.`; the argument as it was typed.
+    Here(Vec<u8>),
+    /// Its last component is `..`; the argument as it was typed.
+    Above(Vec<u8>),
+    /// It is the root folder.
+    Root,
+    /// Both would land under the same name.
+    SameName(Vec<u8>, Vec<u8>),
+    /// The working directory cannot be opened.
+    Start(io::Error),
+}
+
+impl Arguments {
+    /// Judges `paths` and remembers the working directory. Nothing else is opened or looked up yet.
+    ///
+    /// # Errors
+    /// The first argument that cannot be walked.
+    pub fn new(paths: impl IntoIterator<Item = OsString>) -> Result<Self, ArgumentError> {
+        let list = paths
+            .into_iter()
+            .map(|path| Argument::parse(path.into_vec()))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut seen = HashMap::with_capacity(list.len());
+        for argument in &list {
+            if let Some(earlier) = seen.insert(argument.name(), argument) {
+                let (earlier, later) = (earlier.path.clone(), argument.path.clone());
+                return Err(ArgumentError::SameName(earlier, later));
+            }
+        }
+        // A working directory that cannot be entered is in nobody's way if nobody uses it.
+        let relative = list.iter().any(|argument| argument.path[0] != b'/');
+        let start = openat(
+            CWD,
+            if relative { "." } else { "/" },
+            O_FOLDER,
+            Mode::empty(),
+        )
+        .map_err(|errno| ArgumentError::Start(errno.into()))?;
+        Ok(Self { start, list })
+    }
+
+    /// Walks them all, in their order.
+    #[must_use]
+    pub fn walk(&self, links: Links) -> Walk<'_> {
+        Walk::new(self, links)
+    }
+
+    /// The paths as they were typed, without trailing slashes.
+    pub fn paths(&self) -> impl Iterator<Item = &[u8]> {
+        self.list.iter().map(|argument| &*argument.path)
+    }
+
+    /// The working directory at the start.
+    pub(crate) fn start(&self) -> BorrowedFd<'_> {
+        self.start.as_fd()
+    }
+
+    pub(crate) fn get(&self, index: usize) -> Option<&Argument> {
+        self.list.get(index)
+    }
+
+    /// Opens the folder that `argument` stands in. Links on the way are followed: the person who
+    /// typed the path named them.
+    pub(crate) fn open_parent(&self, argument: &Argument) -> io::Result<OwnedFd> {
+        let mut rest = &argument.path[..argument.name_at];
+        let mut folder = match rest.first() {
+            Some(b'/') => openat(CWD, "/", O_FOLDER, Mode::empty())?,
+            _ => openat(&self.start, ".", O_FOLDER, Mode::empty())?,
+        };
+        while let Some(first) = rest.iter().position(|byte| *byte != b'/') {
+            rest = &rest[first..];
+            let end = match rest.len() {
+                len if len <= MAX_PIECE => len,
+                _ => rest[..MAX_PIECE]
+                    .iter()
+                    .rposition(|byte| *byte == b'/')
+                    .ok_or(Errno::NAMETOOLONG)?,
+            };
+            folder = openat(&folder, &rest[..end], O_FOLDER, Mode::empty())?;
+            rest = &rest[end..];
+        }
+        Ok(folder)
+    }
+}
+
+/// A folder as a starting point only: it need not be readable.
+const O_FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+impl Argument {
+    fn parse(mut path: Vec<u8>) -> Result<Self, ArgumentError> {
+        if path.is_empty() {
+            return Err(ArgumentError::Empty);
+        }
+        let end = path.iter().rposition(|byte| *byte != b'/');
+        let typed = path.clone();
+        path.truncate(end.ok_or(ArgumentError::Root)? + 1);
+        let slash = path.iter().rposition(|byte| *byte == b'/');
+        let name_at = slash.map_or(0, |slash| slash + 1);
+        match &path[name_at..] {
+            b"." => Err(ArgumentError::Here(typed)),
+            b".." => Err(ArgumentError::Above(typed)),
+            _ => Ok(Self { path, name_at }),
+        }
+    }
+
+    fn name(&self) -> &[u8] {
+        &self.path[self.name_at..]
+    }
+}
+
+impl ArgumentError {
+    /// What to do about it, for the person who typed it.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::Empty => {
+                "name a file or folder; an empty name often is a variable that is not set"
+            }
+            Self::Here(_) => {
+                "name the folder itself, as seen from the folder it stands in, or what is in it, as in ./*"
+            }
+            Self::Above(_) => "name the folder by its own name, such as /home/user/Documents",
+            Self::Root => "name the files and folders in it one by one, such as /home /etc",
+            Self::SameName(..) => "rename one of them or copy them one after the other",
+            Self::Start(_) => "change to a folder that you can enter",
+        }
+    }
+}
+
+impl fmt::Display for ArgumentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("a file name is empty"),
+            Self::Here(path) | Self::Above(path) => {
+                write!(
+                    f,
+                    "\"{}\" has no name of its own to copy it under",
+                    own(path)
+                )
+            }
+            Self::Root => f.write_str("the root folder \"/\" has no name to copy it under"),
+            Self::SameName(first, second) => write!(
+                f,
+                "\"{}\" and \"{}\" would land under the same name",
+                own(first),
+                own(second)
+            ),
+            Self::Start(error) => write!(f, "cannot open the working directory: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ArgumentError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(paths: &[&str]) -> Result<Arguments, ArgumentError> {
+        Arguments::new(paths.iter().map(OsString::from))
+    }
+
+    #[test]
+    fn the_name_in_the_stream_is_the_last_component() {
+        let table = [
+            ("a", "a"),
+            ("/a", "a"),
+            ("/home/user/docs/a", "a"),
+            ("docs/a///", "a"),
+            ("../a", "a"),
+            ("./a/", "a"),
+            ("...", "..."),
+            (" ", " "),
+        ];
+        for (path, name) in table {
+            let arguments = arguments(&[path]).unwrap();
+            assert_eq!(arguments.list[0].name(), name.as_bytes(), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_name_of_its_own_is_refused_with_advice() {
+        use ArgumentError::{Above, Empty, Here, Root};
+        for path in [
+            "", ".", "./", "a/.", "/.//", "..", "../", "a/..", "/", "///",
+        ] {
+            let error = arguments(&["fine", path]).unwrap_err();
+            let bytes = path.as_bytes();
+            let right = match &error {
+                Empty => path.is_empty(),
+                Here(typed) => typed == bytes && !path.contains(".."),
+                Above(typed) => typed == bytes && path.contains(".."),
+                Root => path.bytes().all(|byte| byte == b'/'),
+                _ => false,
+            };
+            assert!(right, "{path:?}: {error:?}");
+            assert!(!error.advice().is_empty());
+        }
+    }
+
+    #[test]
+    fn two_arguments_never_land_under_one_name() {
+        assert!(matches!(
+            arguments(&["x/a", "b", "a/"]),
+            Err(ArgumentError::SameName(first, second)) if first == b"x/a" && second == b"a"
+        ));
+        assert!(arguments(&["x/a", "x/b", "ab"]).is_ok());
+    }
+
+    #[test]
+    fn an_argument_may_be_longer_than_the_kernel_takes_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut path = folder.path().to_str().unwrap().to_owned();
+        path.push_str(&"/.".repeat(5000));
+        path.push_str("/name");
+        let arguments = arguments(&[&path]).unwrap();
+        let parent = arguments.open_parent(&arguments.list[0]).unwrap();
+        assert_eq!(
+            rustix::fs::fstat(&parent).unwrap().st_ino,
+            rustix::fs::stat(folder.path()).unwrap().st_ino
+        );
+    }
+}
