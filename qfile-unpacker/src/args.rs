@@ -1,0 +1,371 @@
+//! The command line, both forms of it.
+//!
+//! By hand and not with `clap`: in the legacy form `UID DIR [-v] [-w [BYTES]]` the value of `-w` may
+//! be missing, in today's `[OPTIONS] [UID [DIR]]` it may not, and which form it is depends on the
+//! first argument. Two parsers and the rule between them are longer than this one, and would bring
+//! a dozen crates into a set-uid program.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use qfile_proto::display;
+
+use crate::jail::Level;
+use crate::Error;
+
+/// What to do with a file whose name is already there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnConflict {
+    /// Refuse it.
+    #[default]
+    Fail,
+    /// Let the new file, or top-level folder, land as `name (2).ext`.
+    Rename,
+    /// Go on if it is the same, else refuse it.
+    SkipIdentical,
+}
+
+/// How a stream is to be received.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Whose incoming folder; `None`: the caller's.
+    pub uid: Option<u32>,
+    /// The incoming folder; `None`: `~/QubesIncoming/QUBE`.
+    pub dir: Option<PathBuf>,
+    /// Name on stderr each file that landed, the isolation, and paths in errors.
+    pub verbose: bool,
+    /// Wait until the file system has room for a file and this many bytes more; 0 is off.
+    pub wait_for_space: u64,
+    /// Lift the rule of characters in names.
+    pub allow_all_names: bool,
+    /// Lift every rule on the targets of links.
+    pub allow_unsafe_symlinks: bool,
+    /// Refuse detours in the targets of links.
+    pub canonical_symlinks: bool,
+    /// Refuse whatever is not a regular file.
+    pub only_regular_files: bool,
+    /// What to do with a name that is there.
+    pub on_conflict: OnConflict,
+    /// Most bytes of content in the whole stream.
+    pub max_bytes: Option<u64>,
+    /// Most files, folders and links in the whole stream.
+    pub max_files: Option<u64>,
+    /// Write zeros instead of leaving holes.
+    pub no_sparse: bool,
+    /// Receive files that are longer than the free space.
+    pub no_space_check: bool,
+    /// The least isolation to run with.
+    pub require_isolation: Option<Level>,
+}
+
+/// Parses the arguments after the program's name.
+///
+/// # Errors
+/// [`Error::Usage`].
+pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Options, Error> {
+    let mut arguments = Arguments::new(arguments);
+    let mut options = Options::default();
+    let mut positional = Vec::new();
+    while let Some(argument) = arguments.next() {
+        match argument.as_bytes() {
+            b"--" => {
+                positional.extend(arguments.rest.by_ref());
+                break;
+            }
+            long if long.starts_with(b"--") => long_option(long, &mut arguments, &mut options)?,
+            short if short.len() > 1 && short[0] == b'-' => {
+                short_options(&short[1..], &mut arguments, &mut options)?;
+            }
+            _ => positional.push(argument),
+        }
+    }
+    let mut positional = positional.into_iter();
+    options.uid = positional.next().map_or(Ok(None), |uid| parse_uid(&uid))?;
+    options.dir = positional.next().map(PathBuf::from);
+    if options
+        .dir
+        .as_ref()
+        .is_some_and(|dir| dir.as_os_str().is_empty())
+    {
+        return Err(usage("the folder has no name", b""));
+    }
+    match positional.next() {
+        Some(extra) => Err(usage("one argument too many", extra.as_bytes())),
+        None => Ok(options),
+    }
+}
+
+/// What is left of the command line.
+struct Arguments {
+    rest: std::iter::Peekable<std::vec::IntoIter<OsString>>,
+    is_legacy: bool,
+}
+
+impl Arguments {
+    fn new(arguments: impl Iterator<Item = OsString>) -> Self {
+        let all: Vec<OsString> = arguments.collect();
+        let starts_with_digit =
+            |first: &OsString| first.as_bytes().first().is_some_and(u8::is_ascii_digit);
+        let is_legacy = all.len() >= 2 && all.first().is_some_and(starts_with_digit);
+        Self {
+            rest: all.into_iter().peekable(),
+            is_legacy,
+        }
+    }
+
+    fn next(&mut self) -> Option<OsString> {
+        self.rest.next()
+    }
+
+    fn next_number(&mut self) -> Option<OsString> {
+        self.rest
+            .next_if(|next| !next.is_empty() && next.as_bytes().iter().all(u8::is_ascii_digit))
+    }
+}
+
+fn short_options(
+    letters: &[u8],
+    arguments: &mut Arguments,
+    options: &mut Options,
+) -> Result<(), Error> {
+    for (at, letter) in letters.iter().enumerate() {
+        let attached = &letters[at + 1..];
+        match letter {
+            b'v' => options.verbose = true,
+            b'w' => {
+                options.wait_for_space = if !attached.is_empty() {
+                    parse_margin(attached)?
+                } else if arguments.is_legacy {
+                    let given = arguments.next_number();
+                    given.map_or(Ok(1), |bytes| parse_margin(bytes.as_bytes()))?
+                } else {
+                    parse_margin(value(None, arguments, b"-w")?.as_bytes())?
+                };
+                return Ok(());
+            }
+            _ => return Err(usage("unknown option", &[b'-', *letter])),
+        }
+    }
+    Ok(())
+}
+
+fn long_option(
+    option: &[u8],
+    arguments: &mut Arguments,
+    options: &mut Options,
+) -> Result<(), Error> {
+    let mut parts = option.splitn(2, |byte| *byte == b'=');
+    let (name, attached) = (parts.next().unwrap_or_default(), parts.next());
+    let flag = match name {
+        b"--verbose" => Some((&mut options.verbose, true)),
+        b"--allow-all-names" => Some((&mut options.allow_all_names, true)),
+        b"--no-allow-all-names" => Some((&mut options.allow_all_names, false)),
+        b"--allow-unsafe-symlinks" => Some((&mut options.allow_unsafe_symlinks, true)),
+        b"--no-allow-unsafe-symlinks" => Some((&mut options.allow_unsafe_symlinks, false)),
+        b"--canonical-symlinks" => Some((&mut options.canonical_symlinks, true)),
+        b"--only-regular-files" => Some((&mut options.only_regular_files, true)),
+        b"--no-sparse" => Some((&mut options.no_sparse, true)),
+        b"--no-space-check" => Some((&mut options.no_space_check, true)),
+        _ => None,
+    };
+    if let Some((flag, setting)) = flag {
+        *flag = setting;
+        return match attached {
+            Some(_) => Err(usage("an option that takes no value has one", option)),
+            None => Ok(()),
+        };
+    }
+    let mut value = || value(attached, arguments, name);
+    match name {
+        b"--wait-for-space" => options.wait_for_space = parse_margin(value()?.as_bytes())?,
+        b"--max-bytes" => options.max_bytes = Some(parse_number(value()?.as_bytes())?),
+        b"--max-files" => options.max_files = Some(parse_number(value()?.as_bytes())?),
+        b"--on-conflict" => {
+            options.on_conflict = match value()?.as_bytes() {
+                b"fail" => OnConflict::Fail,
+                b"rename" => OnConflict::Rename,
+                b"skip-identical" => OnConflict::SkipIdentical,
+                other => return Err(usage("no such way to treat conflicts", other)),
+            };
+        }
+        b"--require-isolation" => {
+            let level = value()?;
+            let level = Level::parse(level.as_bytes())
+                .ok_or_else(|| usage("no such level of isolation", level.as_bytes()))?;
+            options.require_isolation = Some(level);
+        }
+        _ => return Err(usage("unknown option", name)),
+    }
+    Ok(())
+}
+
+fn value(
+    attached: Option<&[u8]>,
+    arguments: &mut Arguments,
+    option: &[u8],
+) -> Result<OsString, Error> {
+    attached
+        .map(|bytes| std::ffi::OsStr::from_bytes(bytes).to_owned())
+        .or_else(|| arguments.next())
+        .ok_or_else(|| usage("an option lacks its value", option))
+}
+
+fn parse_uid(text: &OsString) -> Result<Option<u32>, Error> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    // 2^32-1 means "no change" to the calls that set uids.
+    match u32::try_from(parse_number(text.as_bytes())?) {
+        Ok(uid) if uid != u32::MAX => Ok(Some(uid)),
+        _ => Err(usage("no such uid", text.as_bytes())),
+    }
+}
+
+fn parse_margin(text: &[u8]) -> Result<u64, Error> {
+    match parse_number(text)? {
+        bytes if bytes <= i32::MAX.unsigned_abs().into() => Ok(bytes),
+        _ => Err(usage("more space to wait for than is possible", text)),
+    }
+}
+
+fn parse_number(text: &[u8]) -> Result<u64, Error> {
+    // `parse` alone would take a sign too.
+    let digits = text.iter().all(u8::is_ascii_digit);
+    std::str::from_utf8(text)
+        .ok()
+        .filter(|_| digits)
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| usage("not a number that is possible here", text))
+}
+
+fn usage(what: &str, argument: &[u8]) -> Error {
+    match display::foreign(argument) {
+        shown if shown.is_empty() => Error::Usage(what.to_owned()),
+        shown => Error::Usage(format!("{what}: \"{shown}\"")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(arguments: &[&str]) -> Result<Options, String> {
+        parse(arguments.iter().map(OsString::from)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn without_arguments_it_receives_for_the_caller() {
+        assert_eq!(parsed(&[]), Ok(Options::default()));
+        assert_eq!(parsed(&[""]), Ok(Options::default()));
+    }
+
+    #[test]
+    fn uid_and_folder_are_taken_in_both_forms() {
+        let expected = Options {
+            uid: Some(1000),
+            dir: Some(PathBuf::from("/in")),
+            verbose: true,
+            ..Options::default()
+        };
+        assert_eq!(parsed(&["-v", "1000", "/in"]), Ok(expected.clone()));
+        assert_eq!(parsed(&["1000", "/in", "-v"]), Ok(expected.clone()));
+        assert_eq!(parsed(&["--verbose", "--", "1000", "/in"]), Ok(expected));
+        assert_eq!(parsed(&["", "/in"]).unwrap().uid, None);
+    }
+
+    #[test]
+    fn only_the_legacy_form_has_a_wait_without_a_number() {
+        let wait = |arguments: &[&str]| parsed(arguments).map(|options| options.wait_for_space);
+        assert_eq!(wait(&["1000", "/in", "-w"]), Ok(1));
+        assert_eq!(wait(&["1000", "/in", "-w", "-v"]), Ok(1));
+        assert_eq!(wait(&["1000", "/in", "-w", "500"]), Ok(500));
+        assert_eq!(wait(&["-w", "500"]), Ok(500));
+        assert_eq!(wait(&["-vw500"]), Ok(500));
+        assert_eq!(wait(&["--wait-for-space=0"]), Ok(0));
+        assert_eq!(wait(&["-w", "2147483647"]), Ok(2_147_483_647));
+        assert!(wait(&["-w"]).is_err());
+        assert!(wait(&["-w", "2147483648"]).is_err());
+        // A single argument that starts with a digit is a uid, and today's form.
+        assert_eq!(parsed(&["1000"]).unwrap().uid, Some(1000));
+    }
+
+    #[test]
+    fn the_last_of_a_pair_counts() {
+        let last = |arguments: &[&str]| {
+            let options = parsed(arguments).unwrap();
+            (options.allow_all_names, options.allow_unsafe_symlinks)
+        };
+        assert_eq!(
+            last(&["--allow-all-names", "--no-allow-all-names"]),
+            (false, false)
+        );
+        assert_eq!(
+            last(&[
+                "--no-allow-unsafe-symlinks",
+                "--allow-unsafe-symlinks",
+                "--allow-all-names"
+            ]),
+            (true, true)
+        );
+    }
+
+    #[test]
+    fn every_option_is_understood() {
+        let options = parsed(&[
+            "--on-conflict",
+            "rename",
+            "--max-bytes=5",
+            "--max-files",
+            "6",
+            "--only-regular-files",
+            "--canonical-symlinks",
+            "--no-sparse",
+            "--no-space-check",
+            "--require-isolation=root",
+        ]);
+        let expected = Options {
+            on_conflict: OnConflict::Rename,
+            max_bytes: Some(5),
+            max_files: Some(6),
+            only_regular_files: true,
+            canonical_symlinks: true,
+            no_sparse: true,
+            no_space_check: true,
+            require_isolation: Some(Level::Root),
+            ..Options::default()
+        };
+        assert_eq!(options, Ok(expected));
+        assert_eq!(
+            parsed(&["--on-conflict=skip-identical"])
+                .unwrap()
+                .on_conflict,
+            OnConflict::SkipIdentical
+        );
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused_in_one_line() {
+        for arguments in [
+            &["--verb"][..],
+            &["--verbose=yes"],
+            &["-x"],
+            &["--max-bytes"],
+            &["--max-bytes", "-1"],
+            &["--max-bytes", "+1"],
+            &["--max-bytes="],
+            &["--on-conflict=overwrite"],
+            &["--require-isolation=some"],
+            &["x"],
+            &["-1"],
+            &["4294967295"],
+            &["4294967296"],
+            &["1000", ""],
+            &["1000", "/in", "more"],
+            &["--help\n\x1b[31m"],
+        ] {
+            let message = parsed(arguments).unwrap_err();
+            assert!(!message.contains(['\n', '\x1b']), "{message:?}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Why nothing was received at all: one variant for each step before the first byte of the stream.
+//!
+//! [`Display`](fmt::Display) is what stderr gets, and qrexec shows stderr to the *calling* qube: it
+//! names no path and no file of this one. [`Error::for_the_owner`] adds what only the owner may see.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use crate::jail::Level;
+
+/// Why a step before the stream failed.
+#[derive(Debug)]
+pub enum Error {
+    /// A bad option or value; the text says which.
+    Usage(String),
+    /// The descriptors that were inherited cannot be listed, so they cannot be closed.
+    Descriptors(io::Error),
+    /// Signal mask or resource limits cannot be set.
+    Limits(io::Error),
+    /// A caller who is not root named the uid of somebody else.
+    ForeignUid,
+    /// The program is set-uid or set-gid to somebody who is not root.
+    WrongSetId,
+    /// The password database has no entry for the uid.
+    NoPasswordEntry(u32),
+    /// The password database cannot be read.
+    PasswordDatabase(io::Error),
+    /// `QREXEC_REMOTE_DOMAIN` is missing or no name that a qube can have.
+    RemoteDomain,
+    /// The identity of the user could not be taken up; the text says which part.
+    Identity(&'static str, io::Error),
+    /// The incoming folder, or the way to it, cannot be opened or created.
+    Incoming(&'static str, PathBuf, io::Error),
+    /// A step of the jail failed that has no substitute; the text says which.
+    Jail(&'static str, io::Error),
+    /// Privileges that were given up can be had back.
+    PrivilegesRemain(&'static str),
+    /// The self-test found that something forbidden is possible.
+    SelfTest(&'static str),
+    /// The isolation that could be had is below what was asked for, with what stood in the way.
+    Isolation(Option<Level>, Level, Vec<String>),
+    /// The verdict could not be sent.
+    Verdict(io::Error),
+}
+
+impl Error {
+    /// The message with what the owner of this qube may see besides: the path.
+    #[must_use]
+    pub fn for_the_owner(&self) -> String {
+        match self {
+            Self::Incoming(_, path, _) => {
+                let path = qfile_proto::display::own(path.as_os_str().as_encoded_bytes());
+                format!("{self} (\"{path}\")")
+            }
+            _ => self.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(what) => write!(f, "{what}; see qfile-unpacker(8)"),
+            Self::Descriptors(e) => write!(f, "cannot list the open descriptors: {e}"),
+            Self::Limits(e) => write!(f, "cannot reset signals and limits: {e}"),
+            Self::ForeignUid => f.write_str("only root may receive for another user"),
+            Self::WrongSetId => {
+                f.write_str("installed set-uid or set-gid to a user that is not root")
+            }
+            Self::NoPasswordEntry(uid) => write!(f, "no password entry for uid {uid}"),
+            Self::PasswordDatabase(e) => write!(f, "cannot read the password database: {e}"),
+            Self::RemoteDomain => f.write_str("QREXEC_REMOTE_DOMAIN is not the name of a qube"),
+            Self::Identity(what, e) => write!(f, "cannot become the user: {what}: {e}"),
+            Self::Incoming(what, _, e) => write!(f, "cannot {what}: {e}"),
+            Self::Jail(what, e) => write!(f, "cannot isolate the receiver: {what}: {e}"),
+            Self::PrivilegesRemain(what) => {
+                write!(f, "cannot isolate the receiver: {what} can be had back")
+            }
+            Self::SelfTest(what) => write!(f, "the isolation does not hold: {what}"),
+            Self::Isolation(got, required, notes) => {
+                let got = got.map_or("none", Level::name);
+                write!(
+                    f,
+                    "isolation {required} is required, but only {got} can be had"
+                )?;
+                notes.iter().try_for_each(|note| write!(f, "; {note}"))
+            }
+            Self::Verdict(e) => write!(f, "cannot send the verdict: {e}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

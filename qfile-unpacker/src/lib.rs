@@ -1,0 +1,83 @@
+//! The receiver of the qfile protocol: set-uid root, it takes a hostile stream and puts files into
+//! the incoming folder of one user.
+//!
+//! [`run`] is the whole story, in the order of `docs/security.md`:
+//! [`process`] (1, 2), [`identity`] (3, 4), [`incoming`] (4), [`jail`] (5 to 10), [`receive`] (11)
+//! with [`folders`], [`place`] and [`space`], and [`reply`]. It is a library besides being a program
+//! so that tests and fuzzing can feed streams to [`receive`] without a jail.
+
+pub mod args;
+pub mod error;
+pub mod folders;
+pub mod identity;
+pub mod incoming;
+pub mod jail;
+pub mod place;
+pub mod process;
+pub mod receive;
+pub mod reply;
+pub mod say;
+pub mod space;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use qfile_proto::display;
+
+pub use args::Options;
+pub use error::Error;
+pub use identity::Identity;
+pub use process::Environment;
+pub use receive::Outcome;
+pub use say::Say;
+
+use jail::Wishes;
+
+/// Receives one stream on stdin and answers on stdout. The exit status is 0 if everything landed and
+/// is on disk, 1 if nothing was received, else the code of the refusal cut to 8 bits.
+pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let mut say = Say::default();
+    receive_and_reply(arguments, &mut say).unwrap_or_else(|error| {
+        say.failure(&error);
+        ExitCode::FAILURE
+    })
+}
+
+fn receive_and_reply(
+    arguments: impl Iterator<Item = OsString>,
+    say: &mut Say,
+) -> Result<ExitCode, Error> {
+    process::shut_out_the_caller()?; // 1
+    let mut environment = process::take_environment(); // 2
+    let options = args::parse(arguments)?;
+    say.set_verbose(options.verbose);
+    let wants_home = options.dir.is_none();
+    let home = environment.untrusted_home.take();
+    let identity = Identity::look_up(options.uid, wants_home, home)?; // 3
+    identity.take_up_for_files()?; // 4
+    say.connect_to_the_owner();
+    let incoming = incoming::open(options.dir.as_deref(), &identity, &environment)?;
+    let wishes = Wishes {
+        required: options.require_isolation,
+        read_files: options.on_conflict == args::OnConflict::SkipIdentical,
+        wait: options.wait_for_space > 0,
+    };
+    let jailed = jail::enter(incoming, &identity, wishes)?; // 5 to 10
+    say.isolation(&jailed);
+    let outcome = receive::receive(reply::Stdin, jailed, &options, say); // 11
+    finish(&outcome, say)
+}
+
+fn finish(outcome: &Outcome, say: &Say) -> Result<ExitCode, Error> {
+    if let Some(refusal) = outcome.refusal {
+        let name = display::own(&outcome.untrusted_last_name);
+        say.to_the_owner(&format!(
+            "a copy to this qube stopped at \"{name}\": {refusal}"
+        ));
+        reply::stop_reading();
+    }
+    reply::send(outcome).map_err(Error::Verdict)?;
+    Ok(ExitCode::from(
+        outcome.refusal.map_or(0, |refusal| refusal.exit_status()),
+    ))
+}

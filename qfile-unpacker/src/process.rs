@@ -1,0 +1,74 @@
+//! Steps 1 and 2: what a hostile caller of a set-uid program can hand down is put away before
+//! anything else happens: descriptors, signals, limits, umask, environment.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStrExt;
+
+use nix::sys::signal::SigSet;
+use rustix::fs::Mode;
+use rustix::process::{Resource, Rlimit};
+
+use crate::Error;
+
+/// Step 1: closes every descriptor above 2, lets every signal in, and leaves no core file.
+///
+/// That descriptors 0 to 2 are open and `SIGPIPE` is ignored is the doing of Rust's runtime, before
+/// `main`. A signal that the caller *ignores* stays ignored: no safe call can change that, and
+/// nobody but the caller loses by it.
+///
+/// # Errors
+/// [`Error::Descriptors`], [`Error::Limits`].
+pub fn shut_out_the_caller() -> Result<(), Error> {
+    close_inherited().map_err(Error::Descriptors)?;
+    SigSet::empty()
+        .thread_set_mask()
+        .map_err(|errno| Error::Limits(errno.into()))?;
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    rustix::process::setrlimit(Resource::Core, none)
+        .map_err(|errno| Error::Limits(errno.into()))?;
+    rustix::process::umask(Mode::empty());
+    Ok(())
+}
+
+fn close_inherited() -> io::Result<()> {
+    let listed: Vec<RawFd> = std::fs::read_dir("/proc/self/fd")?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|number| *number > 2)
+        .collect();
+    for number in listed {
+        // EBADF for the descriptor of the listing itself, which is closed by now.
+        let _ = nix::unistd::close(number);
+    }
+    Ok(())
+}
+
+/// The variables that the program looks at. Nothing in them has been judged.
+#[derive(Debug, Default)]
+pub struct Environment {
+    /// `QREXEC_REMOTE_DOMAIN`: the qube that calls, as dom0 says.
+    pub untrusted_remote_domain: Option<OsString>,
+    /// `HOME`.
+    pub untrusted_home: Option<OsString>,
+}
+
+/// Step 2: reads the permitted variables, then clears the environment, before the C library looks
+/// at any of it for the password database.
+#[must_use]
+pub fn take_environment() -> Environment {
+    let taken = Environment {
+        untrusted_remote_domain: std::env::var_os("QREXEC_REMOTE_DOMAIN"),
+        untrusted_home: std::env::var_os("HOME"),
+    };
+    for (name, _) in std::env::vars_os() {
+        // A name like `=x` cannot be removed (trying to is a panic), nor can anything ask for it.
+        if !name.is_empty() && !name.as_bytes().contains(&b'=') {
+            std::env::remove_var(name);
+        }
+    }
+    taken
+}

@@ -1,0 +1,89 @@
+//! What people are told: the caller and the log on stderr, the owner of this qube in its own log.
+//!
+//! qrexec sends stderr to the *calling* qube, so nothing of this one goes there unless `-v` was asked
+//! for by hand. For its owner there is the system log: one datagram socket, connected before the
+//! jail is entered because nothing can be connected from inside. The syslog protocol is one line of
+//! text, so it is written here and needs no crate; a log that is missing or full costs nothing.
+
+use std::os::unix::net::UnixDatagram;
+
+use rustix::stdio;
+
+use crate::jail::{Jailed, Level};
+use crate::Error;
+
+const PROGRAM: &str = "qfile-unpacker";
+
+/// Facility user (1), severity warning (4): RFC 5424, 6.2.1.
+const USER_WARNING: u32 = 1 << 3 | 4;
+
+/// Where messages go.
+#[derive(Debug, Default)]
+pub struct Say {
+    verbose: bool,
+    owner_log: Option<UnixDatagram>,
+}
+
+impl Say {
+    /// Lets [`Say::detail`] speak.
+    pub fn set_verbose(&mut self, verbose: bool) {
+        self.verbose = verbose;
+    }
+
+    /// Connects to the system log of this qube, if there is one.
+    pub fn connect_to_the_owner(&mut self) {
+        let connect = || {
+            let log = UnixDatagram::unbound()?;
+            log.connect("/dev/log")?;
+            log.set_nonblocking(true)?;
+            std::io::Result::Ok(log)
+        };
+        self.owner_log = connect().ok();
+    }
+
+    /// What the jail is made of, and what it lacks.
+    pub fn isolation(&self, jailed: &Jailed) {
+        let level = jailed.level.map_or("none", Level::name);
+        self.detail(&format!("isolation: {level}"));
+        for note in &jailed.notes {
+            self.detail(note);
+        }
+    }
+
+    /// True if somebody asked for details by hand.
+    #[must_use]
+    pub fn is_verbose(&self) -> bool {
+        self.verbose
+    }
+
+    /// A line that the calling qube may see.
+    pub fn to_everyone(&self, text: &str) {
+        let line = format!("{PROGRAM}: {text}\n");
+        // There is nobody to tell that telling failed.
+        let _ = rustix::io::write(stdio::stderr(), line.as_bytes());
+    }
+
+    /// Why nothing was received; whoever may see details gets the line with them, and only that.
+    pub fn failure(&self, error: &Error) {
+        if !self.verbose {
+            self.to_everyone(&error.to_string());
+        }
+        self.to_the_owner(&error.for_the_owner());
+    }
+
+    /// A line about this qube, on stderr only with `-v`.
+    pub fn detail(&self, text: &str) {
+        if self.verbose {
+            self.to_everyone(text);
+        }
+    }
+
+    /// A line for the owner of this qube: to its log, and on stderr with `-v`.
+    pub fn to_the_owner(&self, text: &str) {
+        if let Some(log) = &self.owner_log {
+            let line = format!("<{USER_WARNING}>{PROGRAM}: {text}");
+            let _ = rustix::io::write(log, line.as_bytes());
+        }
+        self.detail(text);
+    }
+}
