@@ -1,0 +1,303 @@
+//! The command line, which is qrexec-client-vm's, and what it names: TARGET and SERVICE+ARG.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+
+use clap::Parser;
+use qfile_proto::{QubeName, display};
+
+use crate::status::{Failure, NO_AGENT, REFUSED, USAGE};
+
+/// Longest TARGET in bytes.
+const MAX_TARGET_LEN: usize = 63;
+
+/// What a caller asks for.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// Show only printable ASCII of what the service writes to its stderr.
+    pub(crate) filter_stderr: bool,
+    /// Show only printable ASCII of what the service answers (without PROGRAM).
+    pub(crate) filter_stdout: bool,
+    /// Most bytes in flight in each direction, beside what the sockets hold.
+    pub(crate) buffer_size: usize,
+    /// Where the service shall run.
+    pub(crate) target: Target,
+    /// What shall run.
+    pub(crate) service: Service,
+    /// The local program and its arguments; without it own stdin and stdout are joined.
+    pub(crate) program: Option<(PathBuf, Vec<OsString>)>,
+}
+
+/// A TARGET.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// `@default`: policy or the user chooses.
+    Default,
+    /// `@dispvm`, `@dispvm:TEMPLATE`: a fresh qube, removed when the service has ended.
+    Disposable(Option<QubeName>),
+    /// A qube.
+    Named(QubeName),
+}
+
+impl Target {
+    /// Judges a target; `None` if it is none of the three. The old way to write `@` is `$`.
+    #[must_use]
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let text = text.replace('$', "@");
+        let name = |text: &str| QubeName::parse(text.as_bytes());
+        match (text.as_str(), text.strip_prefix("@dispvm:")) {
+            ("@default", _) => Some(Self::Default),
+            ("@dispvm", _) => Some(Self::Disposable(None)),
+            (_, Some(template)) => Some(Self::Disposable(Some(name(template)?))),
+            (text, None) => name(text).map(Self::Named),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("@default"),
+            Self::Disposable(None) => f.write_str("@dispvm"),
+            Self::Disposable(Some(template)) => write!(f, "@dispvm:{template}"),
+            Self::Named(name) => name.fmt(f),
+        }
+    }
+}
+
+/// A SERVICE+ARG, in characters that cannot leave the folder it is looked up in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Service {
+    name: String,
+    argument: String,
+}
+
+impl Service {
+    /// Judges `SERVICE` or `SERVICE+ARG`: ASCII letters, digits and `-._`, in the argument `+` too.
+    #[must_use]
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (name, argument) = text.split_once('+').unwrap_or((text, ""));
+        let is_allowed = |c: char| c.is_ascii_alphanumeric() || "-._+".contains(c);
+        let ok = !name.is_empty() && !name.starts_with('.') && text.chars().all(is_allowed);
+        ok.then(|| Self {
+            name: name.to_owned(),
+            argument: argument.to_owned(),
+        })
+    }
+
+    /// The part before the `+`.
+    #[must_use]
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The part after the `+`, empty if there is none.
+    #[must_use]
+    pub(crate) fn argument(&self) -> &str {
+        &self.argument
+    }
+}
+
+/// The full name, always with a `+`.
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}+{}", self.name, self.argument)
+    }
+}
+
+/// Parses the command line.
+///
+/// # Errors
+/// The usage, or what `--help` prints; a service or target that cannot exist.
+pub(crate) fn parse() -> Result<Request, Failure> {
+    let line = CommandLine::try_parse().map_err(|error| {
+        let printed = error.print();
+        Failure {
+            status: u8::try_from(error.exit_code()).unwrap_or(USAGE),
+            message: printed.err().map(|error| error.to_string()),
+        }
+    })?;
+    judge(line)
+}
+
+/// Calls a service in another local qube, as qrexec-client-vm does.
+///
+/// Local qubes are folders of this machine: this program ISOLATES NOTHING. Every service runs as
+/// the user who calls it, with all of that user's rights. It is for trying the suite and for its
+/// tests; it is no security boundary, and no replacement for qrexec-client-vm where that exists.
+#[derive(Debug, Parser)]
+#[command(name = "qrexec-loopback", version, verbatim_doc_comment)]
+#[command(override_usage = "qrexec-loopback [OPTIONS] [--] TARGET SERVICE[+ARG] [PROGRAM ARGS...]")]
+#[command(after_long_help = AFTER_HELP)]
+struct CommandLine {
+    /// Filter what the service writes to its stderr: printable ASCII, tabs and newlines
+    #[arg(short = 'T', long)]
+    filter_escape_chars_stderr: bool,
+    /// Filter what the service answers, likewise; without PROGRAM only
+    #[arg(short = 't', long)]
+    filter_escape_chars_stdout: bool,
+    /// Most bytes in flight in each direction
+    #[arg(long, value_name = "N", default_value_t = 256 * 1024)]
+    #[arg(value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1 << 26))]
+    buffer_size: usize,
+    /// A qube, @default, @dispvm or @dispvm:TEMPLATE
+    target: String,
+    /// The service and its argument
+    #[arg(value_name = "SERVICE[+ARG]")]
+    service: String,
+    /// Joined to the service in place of own stdin and stdout; an absolute path
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    program: Vec<OsString>,
+}
+
+const AFTER_HELP: &str = "\
+Local qubes:
+  $QREXEC_LOOPBACK_ROOT             the folder of all local qubes
+  $QREXEC_LOOPBACK_QUBE             the name of the calling qube
+  ROOT/QUBE/home/                   HOME and working directory of its services; what has none is no qube
+  ROOT/QUBE/qubes-rpc/              its services, looked up before the project's or the installed ones
+  ROOT/policy.d/*.policy            SERVICE|* +ARG|* SOURCE TARGET allow|ask|deny [OPTIONS]
+                                    first match wins; no match is a refusal; without any line all is allowed
+  ROOT/default-dvm/                 what @dispvm copies, if it is there
+
+Exit status: that of the service if it is not 0, else that of PROGRAM; 128+N after signal N;
+  255 broken, 127 no such service, 126 refused, 125 not executable, 2 usage, 1 no local qubes.
+rpc-config (wait-for-session) has no meaning here: a local qube has no session of its own.";
+
+fn judge(line: CommandLine) -> Result<Request, Failure> {
+    let show = |text: &str| display::own(text.as_bytes());
+    if line.target.len() > MAX_TARGET_LEN {
+        let message = format!("TARGET is longer than {MAX_TARGET_LEN} bytes");
+        return Err(Failure::new(USAGE, message));
+    }
+    let target = Target::parse(&line.target).ok_or_else(|| {
+        let message = format!("\"{}\" is no name of a qube", show(&line.target));
+        Failure::new(REFUSED, message)
+    })?;
+    let service = Service::parse(&line.service).ok_or_else(|| {
+        let message = format!("\"{}\" is no name of a service", show(&line.service));
+        Failure::new(REFUSED, message)
+    })?;
+    let mut words = line.program.into_iter();
+    Ok(Request {
+        filter_stderr: line.filter_escape_chars_stderr,
+        filter_stdout: line.filter_escape_chars_stdout,
+        buffer_size: line.buffer_size,
+        target,
+        service,
+        program: words.next().map(|path| (path.into(), words.collect())),
+    })
+}
+
+/// The calling qube, from `QREXEC_LOOPBACK_QUBE`.
+///
+/// # Errors
+/// The variable is missing or names no qube.
+pub(crate) fn calling_qube() -> Result<QubeName, Failure> {
+    std::env::var("QREXEC_LOOPBACK_QUBE")
+        .ok()
+        .and_then(|name| QubeName::parse(name.as_bytes()))
+        .ok_or_else(|| {
+            let message = "QREXEC_LOOPBACK_QUBE does not name the calling qube";
+            Failure::new(NO_AGENT, message)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(words: &[&str]) -> Result<CommandLine, clap::Error> {
+        CommandLine::try_parse_from(std::iter::once(&"qrexec-loopback").chain(words))
+    }
+
+    #[test]
+    fn everything_after_program_belongs_to_program() {
+        for before in [
+            &[][..],
+            &["-T"],
+            &["--"],
+            &["-Tt", "--buffer-size=4096", "--"],
+        ] {
+            let tail = [
+                "work",
+                "qubes.Filecopy+x",
+                "/bin/p",
+                "-T",
+                "--",
+                "a",
+                "--",
+                "--help",
+            ];
+            let made = judge(parse(&[before, &tail[..]].concat()).unwrap()).unwrap();
+            assert_eq!(made.filter_stderr, before.concat().contains('T'));
+            assert_eq!(made.filter_stdout, before.concat().contains('t'));
+            assert_eq!(made.target.to_string(), "work");
+            assert_eq!(made.service.to_string(), "qubes.Filecopy+x");
+            let (path, arguments) = made.program.unwrap();
+            assert_eq!(path.to_str(), Some("/bin/p"));
+            assert_eq!(arguments, ["-T", "--", "a", "--", "--help"]);
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_unknown_is_a_usage_error() {
+        for words in [
+            &[][..],
+            &["work"],
+            &["--no-such-option", "work", "svc"],
+            &["--buffer-size=0", "work", "svc"],
+            &["--buffer-size=x", "work", "svc"],
+        ] {
+            assert_eq!(
+                parse(words).unwrap_err().exit_code(),
+                i32::from(USAGE),
+                "{words:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_target_has_at_most_63_bytes() {
+        let status = |len| {
+            judge(parse(&[&"x".repeat(len), "svc"]).unwrap())
+                .unwrap_err()
+                .status
+        };
+        assert_eq!((status(63), status(64)), (REFUSED, USAGE));
+    }
+
+    #[test]
+    fn targets_are_qubes_and_the_keywords() {
+        let qube = |name: &str| QubeName::parse(name.as_bytes()).unwrap();
+        for (text, target) in [
+            ("@default", Some(Target::Default)),
+            ("$default", Some(Target::Default)),
+            ("@dispvm", Some(Target::Disposable(None))),
+            ("$dispvm:web", Some(Target::Disposable(Some(qube("web"))))),
+            ("work", Some(Target::Named(qube("work")))),
+            ("@dispvm:", None),
+            ("@dispvm:../x", None),
+            ("@anyvm", None),
+            ("../work", None),
+            ("", None),
+        ] {
+            assert_eq!(Target::parse(text), target, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_service_never_leaves_its_folder() {
+        for bad in [
+            "", "+x", "../x", "a/b", "a+../b", "a b", "a\n", ".", "..", ".x+y", "é",
+        ] {
+            assert_eq!(Service::parse(bad), None, "{bad:?}");
+        }
+        let service = Service::parse("a.B-c_1+x+y").unwrap();
+        assert_eq!((service.name(), service.argument()), ("a.B-c_1", "x+y"));
+        for none in ["a", "a+"] {
+            assert_eq!(Service::parse(none).unwrap().to_string(), "a+");
+        }
+    }
+}

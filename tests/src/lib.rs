@@ -1,0 +1,44 @@
+//! End-to-end tests and the harness they share.
+//!
+//! The tests see the programs as the world does: they start what has been built, give it bytes and
+//! files, and look at what comes out. One file in `tests/` is one topic; this library holds what
+//! the topics share:
+//!
+//! - [`cannot_run`]: the list of tests of a topic, and what a test needs of the machine
+//! - [`programs`]: where the built programs are
+//! - [`editing`]: a file, an editor of the test's own, and the qubes between them
+//! - [`process`]: starting them, waiting with a bound, what is left of them
+//! - [`peer`]: talking to one over pipes or sockets as its (hostile) other side
+//! - [`stream`]: qfile streams and verdicts, byte by byte, right or wrong
+//! - [`inbox`]: an incoming folder with sentinels around it, and the receiver that fills it
+//! - [`qubes`]: local qubes under a temporary root, joined by `qrexec-loopback`
+//! - [`receiver`]: the receiver in each form of its isolation
+//! - [`attack`]: tests of attacks on it, run for each form
+//! - [`injected`]: the receiver where the system lacks something or fails
+//! - [`sentinel`]: files outside that an attack must leave as they are, to the last bit
+//! - [`tree`]: making, comparing and removing trees of files, however deep
+//! - [`user`]: running programs as an ordinary user, installed set-uid, in mounts of their own
+//! - [`watched`]: a receiver that is fed by hand and watched at work
+//!
+//! Nothing here uses the encoder or decoder under test. Where a test cannot go on, the harness
+//! panics: that is how the test fails.
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "a harness panics where its test has failed"
+)]
+
+pub mod attack;
+pub mod cannot_run;
+pub mod editing;
+pub mod inbox;
+pub mod injected;
+pub mod peer;
+pub mod process;
+pub mod programs;
+pub mod qubes;
+pub mod receiver;
+pub mod sentinel;
+pub mod stream;
+pub mod tree;
+pub mod user;
+pub mod watched;

@@ -1,0 +1,249 @@
+//! Killed at any moment: the original is whole, old or new, and nothing temporary is left, except
+//! after SIGKILL.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use qfile_tests::editing::{Editing, NAME, OLD};
+use qfile_tests::peer::Joint;
+use qfile_tests::process::Running;
+use qfile_tests::suite;
+use rustix::process::{Pid, Signal, kill_process};
+
+suite! {
+    a_client_that_is_interrupted_while_the_answer_comes_leaves_no_trace,
+    a_client_killed_while_the_answer_comes_leaves_no_trace_either,
+    a_client_that_is_interrupted_after_the_answer_keeps_it,
+    a_client_killed_at_any_moment_leaves_a_whole_original,
+    a_client_interrupted_at_any_moment_leaves_a_whole_original_and_no_temporary_file,
+    a_client_killed_at_any_moment_leaves_a_file_with_several_names_or_its_backup_whole,
+    a_server_that_is_interrupted_while_the_file_comes_leaves_nothing,
+    a_server_that_is_interrupted_while_the_file_is_edited_leaves_nothing,
+    a_server_that_is_interrupted_while_a_window_is_shown_takes_it_away,
+}
+
+const POLITE: [Signal; 3] = [Signal::INT, Signal::TERM, Signal::HUP];
+
+fn make_fifo(editing: &Editing, name: &str) {
+    let made = Command::new("mkfifo").arg(editing.elsewhere(name)).status();
+    assert!(made.unwrap().success());
+}
+
+/// Waits until a script has written to the FIFO.
+fn until_written(editing: &Editing, name: &str) {
+    fs::read(editing.elsewhere(name)).unwrap();
+}
+
+fn start(mut command: Command) -> Running {
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    Running::start(command)
+}
+
+/// Sends the signal; the exit status, 128+N after a signal that was not caught.
+fn signal(running: &mut Running, signal: Signal) -> i32 {
+    kill_process(Pid::from_child(&running.child), signal).unwrap();
+    let status = running.child.wait().unwrap();
+    status
+        .code()
+        .or(status.signal().map(|number| 128 + number))
+        .unwrap()
+}
+
+fn signal_while_the_answer_comes(what: Signal) {
+    for bytes in [0, 1, 1_000_000, 3_000_000] {
+        let editing = Editing::new();
+        make_fifo(&editing, "here");
+        editing.service(&format!(
+            "cat > /dev/null; head -c {bytes} /dev/zero; echo > \"$WORK/here\"; exec sleep 20"
+        ));
+        let mut running = start(editing.command_in_target(&[]));
+        until_written(&editing, "here");
+        assert_eq!(signal(&mut running, what), 128 + what.as_raw());
+        editing.assert_only(OLD);
+    }
+}
+
+fn a_client_that_is_interrupted_while_the_answer_comes_leaves_no_trace() {
+    POLITE.into_iter().for_each(signal_while_the_answer_comes);
+}
+
+fn a_client_killed_while_the_answer_comes_leaves_no_trace_either() {
+    // Not even that: the file that takes the answer has no name.
+    signal_while_the_answer_comes(Signal::KILL);
+}
+
+fn a_client_that_is_interrupted_after_the_answer_keeps_it() {
+    let editing = Editing::new();
+    make_fifo(&editing, "here");
+    // Stderr is still held, so the call has not ended.
+    editing.service(
+        "cat > /dev/null; echo edited; exec > /dev/null; echo > \"$WORK/here\"; exec sleep 20",
+    );
+    let mut running = start(editing.command_in_target(&[]));
+    until_written(&editing, "here");
+    // That the end of the answer has arrived cannot be seen from outside: either is right.
+    signal(&mut running, Signal::TERM);
+    assert_eq!(editing.content(), OLD);
+    if editing.names().len() > 1 {
+        let kept = format!("{NAME}.incomplete-from-disposable");
+        assert_eq!(editing.names(), [NAME, &kept]);
+        assert_eq!(fs::read(editing.beside(&kept)).unwrap(), b"edited\n");
+    }
+}
+
+const ROUNDS: u32 = 40;
+
+/// An editing that takes a moment at each step, and the content that it ends with.
+fn long_editing() -> (Editing, Vec<u8>) {
+    let new = b"new content\n".repeat(400_000);
+    let editing = Editing::new();
+    fs::write(editing.elsewhere("new"), &new).unwrap();
+    editing.service("cat > /dev/null; exec cat \"$WORK/new\"");
+    (editing, new)
+}
+
+/// Runs the client again and again and signals it a little later each time, until it was too late.
+fn signal_at_any_moment(what: &[Signal], two_names: bool, check: fn(&Editing, &[u8], Signal)) {
+    let (editing, new) = long_editing();
+    let begin = Instant::now();
+    start(editing.command_in_target(&[]))
+        .finish()
+        .assert_code(0);
+    let whole = begin.elapsed();
+    for round in 0..ROUNDS {
+        for name in editing.names() {
+            fs::remove_file(editing.beside(&name)).unwrap();
+        }
+        fs::write(editing.file(), OLD).unwrap();
+        if two_names {
+            let _second_round = fs::remove_file(editing.elsewhere("other name"));
+            fs::hard_link(editing.file(), editing.elsewhere("other name")).unwrap();
+        }
+        let mut running = start(editing.command_in_target(&[]));
+        thread::sleep(moment(whole, round));
+        let this = what[round as usize % what.len()];
+        signal(&mut running, this);
+        check(&editing, &new, this);
+    }
+}
+
+/// Spread over the whole run; not a synchronisation, any moment is right.
+fn moment(whole: Duration, round: u32) -> Duration {
+    whole * round / (ROUNDS - 5)
+}
+
+fn is_whole(content: &[u8], new: &[u8]) -> bool {
+    content == OLD || content == new
+}
+
+fn a_client_killed_at_any_moment_leaves_a_whole_original() {
+    signal_at_any_moment(&[Signal::KILL], false, |editing, new, _| {
+        assert!(is_whole(&editing.content(), new), "neither old nor new");
+    });
+}
+
+fn a_client_interrupted_at_any_moment_leaves_a_whole_original_and_no_temporary_file() {
+    signal_at_any_moment(&POLITE, false, |editing, new, signal| {
+        assert!(is_whole(&editing.content(), new), "neither old nor new");
+        for name in editing.names() {
+            // All of the answer may have come just before.
+            let named = name == NAME || name == format!("{NAME}.incomplete-from-disposable");
+            assert!(named, "{name} is left after {signal:?}");
+        }
+    });
+}
+
+fn a_client_killed_at_any_moment_leaves_a_file_with_several_names_or_its_backup_whole() {
+    signal_at_any_moment(
+        &[Signal::KILL, Signal::TERM],
+        true,
+        |editing, new, signal| {
+            let content = editing.content();
+            assert_eq!(fs::read(editing.elsewhere("other name")).unwrap(), content);
+            let backup = fs::read(editing.beside("letter.txt~")).ok();
+            assert!(
+                is_whole(&content, new) || backup.as_deref() == Some(OLD),
+                "neither the original nor its backup is whole after {signal:?}"
+            );
+        },
+    );
+}
+
+/// Starts the server with `bytes` sent to it and the connection open.
+fn server_with(editing: &Editing, bytes: &[u8]) -> (Running, qfile_tests::peer::Side) {
+    let (mut mine, theirs) = Joint::Sockets.sides();
+    let mut command = editing.server();
+    theirs.give_to(&mut command);
+    let running = Running::start(command);
+    mine.send(bytes).unwrap();
+    (running, mine)
+}
+
+fn request() -> Vec<u8> {
+    let mut request = b"a.txt".to_vec();
+    request.resize(256, 0);
+    request.extend_from_slice(OLD);
+    request
+}
+
+fn a_server_that_is_interrupted_while_the_file_comes_leaves_nothing() {
+    for what in POLITE {
+        let editing = Editing::new();
+        let (mut running, _client) = server_with(&editing, &request());
+        while editing.scratch_folders().is_empty() {
+            thread::yield_now();
+        }
+        assert_eq!(signal(&mut running, what), 128 + what.as_raw());
+        editing.assert_nothing_left_there();
+    }
+}
+
+fn a_server_that_is_interrupted_while_the_file_is_edited_leaves_nothing() {
+    for what in POLITE {
+        let editing = Editing::new();
+        make_fifo(&editing, "here");
+        editing.editor("echo x > \"$1.swp\"; echo > \"$WORK/here\"; exec sleep 5");
+        let (mut running, mut client) = server_with(&editing, &request());
+        client.stop_sending();
+        until_written(&editing, "here");
+        assert_eq!(editing.scratch_folders().len(), 1);
+        assert_eq!(signal(&mut running, what), 128 + what.as_raw());
+        editing.assert_nothing_left_there();
+        assert_eq!(client.rest(), b"");
+    }
+}
+
+fn a_server_that_is_interrupted_while_a_window_is_shown_takes_it_away() {
+    let editing = Editing::new();
+    for name in ["here", "closed"] {
+        make_fifo(&editing, name);
+    }
+    fs::create_dir(editing.elsewhere("programs")).unwrap();
+    editing.script(
+        "programs/zenity",
+        "trap 'echo closed > \"$WORK/closed\"; exit' TERM
+         echo > \"$WORK/here\"
+         while :; do sleep 0.1; done",
+    );
+    let (mut mine, theirs) = Joint::Sockets.sides();
+    let mut command = editing.server();
+    let path = std::env::var_os("PATH").unwrap();
+    let programs = [editing.elsewhere("programs")];
+    let folders = programs.into_iter().chain(std::env::split_paths(&path));
+    command
+        .env("PATH", std::env::join_paths(folders).unwrap())
+        .env("DISPLAY", ":7");
+    theirs.give_to(&mut command);
+    let mut running = Running::start(command);
+    mine.send(&request()).unwrap();
+    mine.stop_sending();
+    until_written(&editing, "here");
+    let status = signal(&mut running, Signal::TERM);
+    assert_eq!(fs::read(editing.elsewhere("closed")).unwrap(), b"closed\n");
+    assert_eq!(status, 128 + 15);
+    editing.assert_nothing_left_there();
+}
