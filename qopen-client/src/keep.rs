@@ -1,0 +1,162 @@
+//! Files that are kept beside the original, under names that say what they are.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use crate::folder::Folder;
+use crate::temporary::Temporary;
+
+/// Longest name on Linux file systems, in bytes.
+const MAX_NAME_LEN: usize = 255;
+
+/// How many names are tried before something is wrong with the folder.
+const MAX_NUMBER: u32 = 10_000;
+
+/// Where things are kept when the folder of the original takes none.
+pub(crate) const ELSEWHERE: &str = "/tmp";
+
+/// What is kept, which its name tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// What the original contained: `FILE~`.
+    Backup,
+    /// All of an edit that did not replace the original: `FILE.edited-in-disposable`.
+    Edited,
+    /// What came of an answer that may not be all: `FILE.incomplete-from-disposable`.
+    Incomplete,
+}
+
+impl Kept {
+    fn suffix(self, number: u32) -> String {
+        let (suffix, before_number) = match self {
+            Self::Backup => ("~", ""),
+            Self::Edited => (".edited-in-disposable", "-"),
+            Self::Incomplete => (".incomplete-from-disposable", "-"),
+        };
+        match number {
+            1 => suffix.to_owned(),
+            _ => format!("{suffix}{before_number}{number}"),
+        }
+    }
+
+    /// `name` with its suffix. What would be too long is cut at the end of `name`.
+    fn name(self, name: &OsStr, number: u32) -> OsString {
+        let suffix = self.suffix(number);
+        let room = MAX_NAME_LEN - suffix.len();
+        let mut bytes = first_bytes(name.as_bytes(), room).to_vec();
+        bytes.extend_from_slice(suffix.as_bytes());
+        OsString::from_vec(bytes)
+    }
+}
+
+/// The first bytes of `name`, at most `max`, without the beginning of a character that was cut.
+fn first_bytes(name: &[u8], max: usize) -> &[u8] {
+    let is_continuation = |at: usize| name[at] & 0b1100_0000 == 0b1000_0000;
+    if name.len() <= max {
+        return name;
+    }
+    let end = (max.saturating_sub(3)..=max)
+        .rev()
+        .find(|at| !is_continuation(*at));
+    &name[..end.unwrap_or(max)]
+}
+
+/// Gives `temporary` the first free name, for as long as it is not dropped.
+pub(crate) fn name_it(temporary: &mut Temporary, kept: Kept, original: &OsStr) -> io::Result<()> {
+    for number in 1..MAX_NUMBER {
+        match temporary.rename(kept.name(original, number)) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            result => return result,
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// Keeps `temporary` for good, in its folder, else in [`ELSEWHERE`]; where.
+pub(crate) fn keep(temporary: Temporary, kept: Kept, original: &OsStr) -> io::Result<PathBuf> {
+    temporary.file().sync_all()?;
+    let mut temporary = temporary;
+    if let Err(error) = name_it(&mut temporary, kept, original) {
+        tracing::info!(%error, "the folder takes no new name");
+        temporary = moved_elsewhere(&temporary)?;
+        temporary.file().sync_all()?;
+        name_it(&mut temporary, kept, original)?;
+    }
+    let folder = Rc::clone(temporary.folder());
+    let name = temporary.leave().unwrap_or_default();
+    folder.sync()?;
+    Ok(folder.path_of(&name))
+}
+
+/// A copy in [`ELSEWHERE`].
+pub(crate) fn moved_elsewhere(temporary: &Temporary) -> io::Result<Temporary> {
+    let copy = elsewhere()?;
+    copy_content(temporary.file(), copy.file())?;
+    Ok(copy)
+}
+
+/// An empty file in [`ELSEWHERE`].
+pub(crate) fn elsewhere() -> io::Result<Temporary> {
+    Temporary::create(&Rc::new(Folder::open(Path::new(ELSEWHERE))?))
+}
+
+/// Copies all of `from` to the beginning of `to`; how many bytes.
+pub(crate) fn copy_content(mut from: &std::fs::File, mut to: &std::fs::File) -> io::Result<u64> {
+    use std::io::Seek as _;
+    from.rewind()?;
+    to.rewind()?;
+    io::copy(&mut from, &mut to)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn kept_files_are_numbered_when_the_name_is_taken() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = Rc::new(Folder::open(home.path()).unwrap());
+        let expected = [
+            (Kept::Backup, ["a.odt~", "a.odt~2", "a.odt~3"]),
+            (
+                Kept::Edited,
+                [
+                    "a.odt.edited-in-disposable",
+                    "a.odt.edited-in-disposable-2",
+                    "a.odt.edited-in-disposable-3",
+                ],
+            ),
+        ];
+        for (kept, names) in expected {
+            for name in names {
+                let temporary = Temporary::create(&folder).unwrap();
+                temporary.file().write_all(name.as_bytes()).unwrap();
+                let path = keep(temporary, kept, OsStr::new("a.odt")).unwrap();
+                assert_eq!(path, home.path().join(name));
+            }
+            for name in names {
+                assert_eq!(fs::read(home.path().join(name)).unwrap(), name.as_bytes());
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_name_is_cut_at_a_character() {
+        for name in ["x".repeat(255), "é".repeat(127), "报".repeat(85)] {
+            for number in [1, 2, 9999] {
+                for kept in [Kept::Backup, Kept::Edited, Kept::Incomplete] {
+                    let kept_name = kept.name(OsStr::new(&name), number).into_string().unwrap();
+                    let stem = kept_name.strip_suffix(&kept.suffix(number)).unwrap();
+                    assert!(name.starts_with(stem) && kept_name.len() <= MAX_NAME_LEN);
+                    assert!(kept_name.len() > MAX_NAME_LEN - 3, "{}", kept_name.len());
+                }
+            }
+        }
+    }
+}

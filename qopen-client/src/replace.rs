@@ -1,0 +1,221 @@
+//! The exchange of the original for its new content: at any moment the name has one of them, whole.
+
+use std::io;
+
+use rustix::io::Errno;
+
+use crate::attributes::Attributes;
+use crate::keep::{Kept, copy_content, name_it};
+use crate::original::Original;
+use crate::rewrite::rewrite;
+use crate::stamp::ContentStamp;
+use crate::temporary::Temporary;
+
+/// The original has the new content.
+#[derive(Debug)]
+pub(crate) struct Replaced {
+    /// A copy of the old content, under the name of a backup; `None` if what has the name of the
+    /// answer is the old content now.
+    pub(crate) copy: Option<Temporary>,
+    /// What of the attributes could not be given to the new file, in words.
+    pub(crate) lost: Vec<String>,
+}
+
+/// The original has not got the new content.
+#[derive(Debug)]
+pub(crate) enum NotReplaced {
+    /// It is not what was sent any more; whatever it is stays.
+    Changed,
+    /// It is as it was.
+    Failed(io::Error),
+    /// It was rewritten in part, and could not be restored from this copy of its content, which has
+    /// the name of a backup.
+    Damaged(Temporary, io::Error),
+}
+
+impl From<io::Error> for NotReplaced {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Gives the original the content of `answer`, a file in the same folder, and all the attributes
+/// that it had. With `backup` the old content has the name of a backup from the first moment on.
+pub(crate) fn replace(
+    original: &Original,
+    answer: &mut Temporary,
+    backup: bool,
+) -> Result<Replaced, NotReplaced> {
+    if original.stamp().has_other_names() {
+        return rewrite(original, answer.file());
+    }
+    let attributes = Attributes::of(original.file())?;
+    let lost = attributes.give_to(answer.file());
+    answer.file().sync_all()?;
+    if backup {
+        // The exchange makes it the old content.
+        name_it(answer, Kept::Backup, original.name())?;
+    }
+    let (folder, name) = (original.folder(), original.name());
+    let staged = answer.give_name()?;
+    if !original.is_untouched() {
+        return Err(NotReplaced::Changed);
+    }
+    match folder.exchange(staged, name) {
+        Ok(()) => {}
+        Err(Errno::NOENT) => return Err(NotReplaced::Changed),
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            return rename_over(original, answer, backup, &attributes, lost);
+        }
+        Err(error) => return Err(NotReplaced::Failed(error.into())),
+    }
+    // Somebody may have changed it since it was looked at, a moment ago.
+    let came_out = folder.metadata(staged).map(|file| ContentStamp::of(&file));
+    if came_out.ok() != Some(original.stamp().content()) {
+        let back = folder.exchange(staged, name);
+        back.or_else(|_| folder.rename_new(staged, name))?;
+        return Err(NotReplaced::Changed);
+    }
+    folder.sync()?;
+    Ok(Replaced { copy: None, lost })
+}
+
+/// For file systems without exchange: whoever changes the original between the look at it and the
+/// rename loses that change.
+fn rename_over(
+    original: &Original,
+    answer: &mut Temporary,
+    backup: bool,
+    attributes: &Attributes,
+    lost: Vec<String>,
+) -> Result<Replaced, NotReplaced> {
+    let staged = answer.hide()?.to_owned();
+    let copy = match backup {
+        true => Some(backup_copy(original, attributes)?),
+        false => None,
+    };
+    if !original.is_untouched() {
+        return Err(NotReplaced::Changed);
+    }
+    original.folder().rename_over(&staged, original.name())?;
+    answer.forget_name();
+    original.folder().sync()?;
+    Ok(Replaced { copy, lost })
+}
+
+/// A copy of the original with all its attributes, under the name of a backup, durable.
+pub(crate) fn backup_copy(original: &Original, attributes: &Attributes) -> io::Result<Temporary> {
+    let mut copy = Temporary::create(original.folder())?;
+    copy_content(original.file(), copy.file())?;
+    let lost = attributes.give_to(copy.file());
+    if !lost.is_empty() {
+        tracing::info!(?lost, "the backup lacks something");
+    }
+    copy.file().sync_all()?;
+    name_it(&mut copy, Kept::Backup, original.name())?;
+    original.folder().sync()?;
+    Ok(copy)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+    use std::path::Path;
+    use std::thread;
+
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn original_and_answer(folder: &Path) -> (Original, Temporary) {
+        fs::write(folder.join("file"), "old").unwrap();
+        let original = Original::open(&folder.join("file")).unwrap();
+        let answer = Temporary::create(original.folder()).unwrap();
+        answer.file().write_all(b"edited").unwrap();
+        (original, answer)
+    }
+
+    #[test]
+    fn the_old_content_has_the_name_of_the_backup_or_none() {
+        for (backup, left) in [(true, &["file", "file~"][..]), (false, &["file"])] {
+            let home = tempfile::tempdir().unwrap();
+            let (original, mut answer) = original_and_answer(home.path());
+            let replaced = replace(&original, &mut answer, backup).unwrap();
+            assert!(replaced.copy.is_none());
+            if backup {
+                answer.leave();
+                assert_eq!(fs::read(home.path().join("file~")).unwrap(), b"old");
+            } else {
+                drop(answer);
+            }
+            assert_eq!(names(home.path()), left);
+            assert_eq!(fs::read(home.path().join("file")).unwrap(), b"edited");
+        }
+    }
+
+    #[test]
+    fn without_exchange_the_backup_is_a_copy() {
+        for (backup, left) in [(true, &["file", "file~"][..]), (false, &["file"])] {
+            let home = tempfile::tempdir().unwrap();
+            let (original, mut answer) = original_and_answer(home.path());
+            let attributes = Attributes::of(original.file()).unwrap();
+            if backup {
+                name_it(&mut answer, Kept::Backup, original.name()).unwrap();
+            } else {
+                answer.give_name().unwrap();
+            }
+            let replaced = rename_over(&original, &mut answer, backup, &attributes, vec![]);
+            let copy = replaced.unwrap().copy;
+            drop(answer);
+            assert_eq!(copy.is_some(), backup);
+            copy.and_then(Temporary::leave);
+            assert_eq!(names(home.path()), left);
+            assert_eq!(fs::read(home.path().join("file")).unwrap(), b"edited");
+            if backup {
+                assert_eq!(fs::read(home.path().join("file~")).unwrap(), b"old");
+            }
+        }
+    }
+
+    #[test]
+    fn without_exchange_an_original_that_was_changed_stays_too() {
+        let home = tempfile::tempdir().unwrap();
+        let (original, mut answer) = original_and_answer(home.path());
+        let attributes = Attributes::of(original.file()).unwrap();
+        answer.give_name().unwrap();
+        fs::write(home.path().join("file"), "theirs").unwrap();
+        let result = rename_over(&original, &mut answer, true, &attributes, vec![]);
+        assert!(matches!(result, Err(NotReplaced::Changed)));
+        drop(answer);
+        assert_eq!(names(home.path()), ["file"]);
+        assert_eq!(fs::read(home.path().join("file")).unwrap(), b"theirs");
+    }
+
+    #[test]
+    fn whoever_replaces_the_original_at_the_same_moment_loses_nothing() {
+        for _ in 0..200 {
+            let home = tempfile::tempdir().unwrap();
+            let (original, mut answer) = original_and_answer(home.path());
+            let (new, file) = (home.path().join("new"), home.path().join("file"));
+            fs::write(&new, "theirs").unwrap();
+            let other = {
+                let file = file.clone();
+                thread::spawn(move || fs::rename(new, file).unwrap())
+            };
+            let result = replace(&original, &mut answer, false);
+            other.join().unwrap();
+            drop(answer);
+            // They came before, and it was noticed; or after.
+            assert_eq!(fs::read(&file).unwrap(), b"theirs", "{result:?}");
+            assert_eq!(names(home.path()), ["file"]);
+        }
+    }
+}

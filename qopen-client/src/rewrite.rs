@@ -1,0 +1,97 @@
+//! A file with several hard links is rewritten in place, so that its other names see the edit.
+//!
+//! That takes a moment in which the file is neither old nor new. A durable backup beside it is
+//! whole all that time.
+
+use std::fs::File;
+use std::io;
+
+use rustix::fs::{FallocateFlags, OFlags, fallocate};
+use rustix::io::Errno;
+
+use crate::attributes::Attributes;
+use crate::keep::copy_content;
+use crate::original::Original;
+use crate::replace::{NotReplaced, Replaced, backup_copy};
+use crate::stamp::Stamp;
+
+/// Writes the content of `answer` into the original.
+pub(crate) fn rewrite(original: &Original, answer: &File) -> Result<Replaced, NotReplaced> {
+    let attributes = Attributes::of(original.file())?;
+    let target = original
+        .folder()
+        .open_file(original.name(), OFlags::WRONLY)?;
+    let backup = backup_copy(original, &attributes)?;
+    if Stamp::of(&target.metadata()?) != *original.stamp() {
+        return Err(NotReplaced::Changed);
+    }
+    reserve(&target, answer.metadata()?.len())?;
+    if let Err(error) = write_over(answer, &target) {
+        return Err(match write_over(backup.file(), &target) {
+            Ok(()) => NotReplaced::Failed(error),
+            Err(_) => NotReplaced::Damaged(backup, error),
+        });
+    }
+    // Writing takes set-ID bits and capabilities away.
+    let lost = attributes.give_to(&target);
+    Ok(Replaced {
+        copy: Some(backup),
+        lost,
+    })
+}
+
+/// Has room for `len` bytes, so that a full disk is noticed before anything is overwritten.
+fn reserve(target: &File, len: u64) -> io::Result<()> {
+    match fallocate(target, FallocateFlags::KEEP_SIZE, 0, len.max(1)) {
+        Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
+        result => Ok(result?),
+    }
+}
+
+fn write_over(from: &File, to: &File) -> io::Result<()> {
+    to.set_len(copy_content(from, to)?)?;
+    to.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_rewrite_that_fails_puts_the_old_content_back() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("file");
+        fs::write(&path, "old").unwrap();
+        fs::hard_link(&path, home.path().join("other")).unwrap();
+        let original = Original::open(&path).unwrap();
+        // It can be measured but not read.
+        fs::write(home.path().join("answer"), "edited").unwrap();
+        let unreadable = File::options()
+            .write(true)
+            .open(home.path().join("answer"))
+            .unwrap();
+        let result = rewrite(&original, &unreadable);
+        assert!(matches!(result, Err(NotReplaced::Failed(_))), "{result:?}");
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert!(!home.path().join("file~").exists());
+    }
+
+    #[test]
+    fn while_it_is_rewritten_there_is_a_backup() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("file");
+        fs::write(&path, "old and longer").unwrap();
+        fs::hard_link(&path, home.path().join("other")).unwrap();
+        let original = Original::open(&path).unwrap();
+        let answer = home.path().join("answer");
+        fs::write(&answer, "edited").unwrap();
+        let replaced = rewrite(&original, &File::open(answer).unwrap()).unwrap();
+        assert_eq!(fs::read(home.path().join("other")).unwrap(), b"edited");
+        let backup = home.path().join("file~");
+        assert_eq!(fs::read(&backup).unwrap(), b"old and longer");
+        drop(replaced);
+        assert!(!backup.exists());
+    }
+}

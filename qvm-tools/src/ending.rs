@@ -1,0 +1,99 @@
+//! How a command ends: its exit status, and the last that it says.
+
+use std::fmt::Display;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use qfile_proto::display::own;
+use qvm_common::dialog::Dialogs;
+use qvm_common::result_line::Outcome;
+use qvm_common::say::say;
+
+/// The exit status of a call that dom0 refused.
+pub const REFUSED: u8 = 126;
+
+/// An end of a command before, or instead of, the normal one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// The exit status.
+    pub status: u8,
+    /// What is left to say, without the command's name: one line of what is wrong, then what to do
+    /// about it. Empty if everything has been said. With status 0 it is what was asked for.
+    pub message: String,
+}
+
+impl Ending {
+    /// An end with one of the statuses of a copy.
+    pub fn new(outcome: Outcome, message: impl Into<String>) -> Self {
+        Self {
+            status: outcome.status(),
+            message: message.into(),
+        }
+    }
+
+    /// The copy, or whatever was to be done, failed.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::new(Outcome::Failed, message)
+    }
+
+    /// The command line is wrong.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Outcome::Usage, message)
+    }
+
+    /// A system call that failed, and what it was for.
+    pub fn system(attempted: &str, error: impl Display) -> Self {
+        Self::failed(format!("{attempted}: {error}"))
+    }
+
+    /// What `clap` has to say: the text of `--help` and `--version`, or what is wrong.
+    #[must_use]
+    pub fn command_line(error: &clap::Error) -> Self {
+        let text = error.render().to_string();
+        if !error.use_stderr() {
+            return Self::new(Outcome::Complete, text.trim_end());
+        }
+        // The text quotes arguments, which may be names of files.
+        let lines: Vec<String> = text.lines().map(|line| own(line.as_bytes())).collect();
+        let text = lines.join("\n");
+        Self::usage(text.trim_end().trim_start_matches("error: "))
+    }
+
+    /// Says what is left to say: what was asked for on stdout, what is wrong on stderr.
+    #[must_use]
+    pub fn tell(&self, command: &str) -> ExitCode {
+        let status = ExitCode::from(self.status);
+        if self.message.is_empty() {
+            return status;
+        }
+        if self.status != Outcome::Complete.status() {
+            say(format_args!("{command}: {}", self.message));
+            return status;
+        }
+        match answer(&self.message) {
+            Ok(()) => status,
+            Err(ending) => ending.tell(command),
+        }
+    }
+
+    /// Says it in a window too, where there is one, unless it is what the user asked for.
+    pub fn show(&self, command: &str) {
+        let expected = [Outcome::Complete, Outcome::Cancelled].map(Outcome::status);
+        if expected.contains(&self.status) || self.message.is_empty() {
+            return;
+        }
+        if let Some(Err(error)) = Dialogs::find().map(|shown| shown.error(command, &self.message)) {
+            say(format_args!("{command}: cannot show a window: {error}"));
+        }
+    }
+}
+
+/// Writes what was asked for to stdout, and a newline.
+///
+/// # Errors
+/// An [`Ending`] when nobody takes it.
+pub fn answer(text: &str) -> Result<(), Ending> {
+    let line = format!("{text}\n");
+    let written = std::io::stdout().lock().write_all(line.as_bytes());
+    written.map_err(|error| Ending::system("cannot write to stdout", error))
+}

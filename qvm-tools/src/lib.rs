@@ -1,0 +1,21 @@
+//! The commands people type.
+//!
+//! `qvm-copy` in the order of its work: [`args`] says what was asked for, [`survey`] finds what the
+//! receiving qube would refuse, [`service`] decides what to call, [`client`] calls it and waits
+//! while [`window`] shows the progress, and [`judge`] decides what became of it. [`report`] puts a
+//! survey into words, [`ending`] is how a command ends. [`copy`] tells the story; [`tree_check`] is
+//! the survey alone.
+//!
+//! [`open`] is `qvm-open-in-vm` and `qvm-open-in-dvm`.
+
+pub mod args;
+pub mod client;
+pub mod copy;
+pub mod ending;
+pub mod judge;
+pub mod open;
+pub mod report;
+pub mod service;
+pub mod survey;
+pub mod tree_check;
+pub mod window;

@@ -1,0 +1,68 @@
+//! `qvm-open-in-vm` and `qvm-open-in-dvm`: the story of opening a file, or an address, in another
+//! qube. `args` says what was asked for, `nested` asks whether it is meant, `call` makes the
+//! call, and `why` says why it was not made.
+
+mod args;
+mod call;
+mod nested;
+mod why;
+
+use std::env;
+use std::process::ExitCode;
+
+use qopen_client::{Original, finish};
+use qvm_common::say::say;
+
+pub use args::Command;
+use args::{Request, What};
+use call::Call;
+
+use crate::client::find_client;
+use crate::ending::Ending;
+
+/// Does what the command line says; nothing is written to stdout but help that was asked for.
+#[must_use]
+pub fn main_of(command: Command) -> ExitCode {
+    qvm_common::log::to_stderr();
+    let request = command.parse(env::args_os());
+    match request.and_then(|request| open(command, &request)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(ending) => ending.tell(command.name()),
+    }
+}
+
+fn open(command: Command, request: &Request) -> Result<(), Ending> {
+    let client = find_client()?;
+    let call = |service| Call {
+        client: &client,
+        target: &request.target,
+        service,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Ending::system("cannot start", error))?;
+    let path = match &request.what {
+        What::File(path) => path,
+        What::Url(url) => {
+            nested::ask_first(&request.target)?;
+            return runtime.block_on(call("qubes.OpenURL").send_line(url));
+        }
+    };
+    // What cannot be sent is said before anybody is asked anything.
+    let original = Original::open(path).map_err(|error| Ending::failed(error.to_string()))?;
+    nested::ask_first(&request.target)?;
+    let edited = runtime.block_on(call("qubes.OpenInVM").edit(&original, request.limit))?;
+    let outcome = finish(&original, edited.conversation, edited.ended);
+    for message in outcome.messages(path) {
+        say(format_args!("{}: {message}", command.name()));
+    }
+    if outcome.is_good() {
+        return Ok(());
+    }
+    // Everything was said.
+    Err(Ending {
+        status: edited.status,
+        message: String::new(),
+    })
+}

@@ -1,0 +1,116 @@
+//! Which service is called, and with which arguments.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::os::fd::RawFd;
+use std::path::Path;
+
+use qfile_walk::Links;
+
+use crate::args::Request;
+use crate::survey::Survey;
+
+/// The two ways to call the receiver. dom0's policy may allow one and deny the other, so one is
+/// never tried in place of the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// Names are to be safe for display.
+    Filecopy,
+    /// Any names.
+    FilecopyAllNames,
+}
+
+impl Service {
+    /// The service that takes what was surveyed.
+    #[must_use]
+    pub fn for_survey(survey: &Survey) -> Self {
+        if survey.needs_all_names() {
+            Self::FilecopyAllNames
+        } else {
+            Self::Filecopy
+        }
+    }
+
+    /// Its name, with the argument, as qrexec takes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Filecopy => "qubes.Filecopy",
+            Self::FilecopyAllNames => "qubes.Filecopy+allow-all-names",
+        }
+    }
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The arguments of `qrexec-client-vm` that call `service` and join it to the sender `agent`, which
+/// reports on the descriptor `result_fd`.
+#[must_use]
+pub fn client_arguments(
+    request: &Request,
+    service: Service,
+    agent: &Path,
+    result_fd: RawFd,
+) -> Vec<OsString> {
+    let result_fd = result_fd.to_string();
+    let mut arguments: Vec<&OsStr> = vec![
+        // What the service writes to its stderr arrives on ours.
+        "--filter-escape-chars-stderr".as_ref(),
+        "--".as_ref(),
+        request.target.as_str().as_ref(),
+        service.name().as_ref(),
+        agent.as_os_str(),
+    ];
+    match request.links {
+        Links::Send => {}
+        Links::Ignore => arguments.push("--ignore-symlinks".as_ref()),
+        Links::Follow => arguments.push("--dereference".as_ref()),
+    }
+    arguments.extend::<[&OsStr; 3]>(["--result-fd".as_ref(), result_fd.as_ref(), "--".as_ref()]);
+    arguments.extend(request.paths.iter().map(OsString::as_os_str));
+    arguments.into_iter().map(OsStr::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::Form;
+
+    #[test]
+    fn the_call_is_the_one_that_qrexec_and_the_agent_understand() {
+        let table: [(&[&str], &[&str]); 3] = [
+            (&["work", "--", "a", "-b"], &[]),
+            (
+                &["--ignore-symlinks", "work", "--", "a", "-b"],
+                &["--ignore-symlinks"],
+            ),
+            (
+                &["--dereference", "work", "--", "a", "-b"],
+                &["--dereference"],
+            ),
+        ];
+        for (typed, options) in table {
+            let typed: Vec<OsString> = typed.iter().map(OsString::from).collect();
+            let request = Form::CopyToQube.parse(&typed).unwrap();
+            let service = Service::FilecopyAllNames;
+            let arguments = client_arguments(&request, service, Path::new("/lib/agent"), 7);
+            let expected = [
+                &[
+                    "--filter-escape-chars-stderr",
+                    "--",
+                    "work",
+                    "qubes.Filecopy+allow-all-names",
+                    "/lib/agent",
+                ],
+                options,
+                &["--result-fd", "7", "--", "a", "-b"],
+            ]
+            .concat();
+            assert_eq!(arguments, expected);
+        }
+    }
+}

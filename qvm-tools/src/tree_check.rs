@@ -1,0 +1,136 @@
+//! `qubes-fs-tree-check`: the survey alone, for scripts and file managers.
+
+use std::env;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+use qfile_walk::{Arguments, Links};
+
+use crate::copy::argument;
+use crate::ending::{Ending, answer};
+use crate::report;
+use crate::survey::{Rules, Survey};
+
+const NAME: &str = "qubes-fs-tree-check";
+
+/// The exit status for names or link targets that are not safe for display.
+const UNSAFE: u8 = 2;
+
+/// What was typed.
+#[derive(Debug, Parser)]
+#[command(
+    name = NAME,
+    version,
+    about = "Tell whether files and folders can be copied to another qube",
+    infer_long_args = true,
+    args_override_self = true,
+    after_help = AFTER_HELP,
+)]
+struct Typed {
+    /// Print the number of bytes to copy, and nothing else, on stdout
+    #[arg(long)]
+    machine_readable: bool,
+    /// Leave symbolic links out of account
+    #[arg(long, overrides_with = "no_ignore_symlinks")]
+    ignore_symlinks: bool,
+    /// Look at symbolic links too (default)
+    #[arg(long, overrides_with = "ignore_symlinks")]
+    no_ignore_symlinks: bool,
+    /// Accept symbolic links that stay in the folder they are copied with
+    #[arg(long, overrides_with = "no_allow_symlinks")]
+    allow_symlinks: bool,
+    /// Take any symbolic link for an error (default)
+    #[arg(long, overrides_with = "allow_symlinks")]
+    no_allow_symlinks: bool,
+    /// Accept folders
+    #[arg(long, overrides_with = "no_allow_directories")]
+    allow_directories: bool,
+    /// Take any folder for an error (default)
+    #[arg(long, overrides_with = "allow_directories")]
+    no_allow_directories: bool,
+    /// Accept all names and link targets
+    #[arg(long, overrides_with = "no_allow_all_names")]
+    allow_all_names: bool,
+    /// Report names and link targets that are not safe for display (default)
+    #[arg(long, overrides_with = "allow_all_names")]
+    no_allow_all_names: bool,
+    /// The files and folders to check
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<OsString>,
+}
+
+const AFTER_HELP: &str = "\
+Long options may be abbreviated.
+
+Exit status:
+  0  everything can be copied
+  1  something cannot be copied, or the command line is wrong; what and why is said on stderr
+  2  some name or link target is not safe for display: it takes the service
+     qubes.Filecopy+allow-all-names";
+
+/// The program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = env::args_os().skip(1).collect();
+    match check(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(ending) => ending.tell(NAME),
+    }
+}
+
+fn check(arguments: &[OsString]) -> Result<(), Ending> {
+    let with_name = std::iter::once(OsString::from(NAME)).chain(arguments.iter().cloned());
+    let typed = Typed::try_parse_from(with_name).map_err(|error| command_line(&error))?;
+    let links = if typed.ignore_symlinks {
+        Links::Ignore
+    } else {
+        Links::Send
+    };
+    let rules = Rules {
+        links,
+        forbid_links: !typed.allow_symlinks,
+        forbid_folders: !typed.allow_directories,
+    };
+    let paths = Arguments::new(typed.paths).map_err(|error| failed(argument(&error)))?;
+    let survey = Survey::of(&paths, rules);
+    if survey.prevents_copy() {
+        return Err(Ending::failed(report::refusals(&survey)));
+    }
+    if typed.machine_readable {
+        answer(&survey.bytes.to_string())?;
+    }
+    if survey.needs_all_names() && !typed.allow_all_names {
+        return Err(Ending {
+            status: UNSAFE,
+            message: report::unsafe_names(&survey),
+        });
+    }
+    Ok(())
+}
+
+fn command_line(error: &clap::Error) -> Ending {
+    let ending = Ending::command_line(error);
+    if error.use_stderr() {
+        failed(ending)
+    } else {
+        ending
+    }
+}
+
+/// Here 2 does not stand for a wrong command line.
+fn failed(ending: Ending) -> Ending {
+    Ending::failed(ending.message)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_definition_is_sound() {
+        Typed::command().debug_assert();
+    }
+}

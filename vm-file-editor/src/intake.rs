@@ -1,0 +1,87 @@
+//! The request: 256 bytes of name, then the content of the file until the end of input.
+
+use std::fs::{File, Permissions};
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use qfile_proto::edit_request::{EditRequest, REQUEST_LEN};
+use qvm_common::channel::Source;
+
+use crate::changed::{Arrived, Fingerprinting, Stamp};
+use crate::failure::Failure;
+
+/// Bytes that are received at once.
+const CHUNK: usize = 128 * 1024;
+
+/// A file that is here to be edited, or looked at.
+#[derive(Debug)]
+pub(crate) struct Document {
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+    pub(crate) view_only: bool,
+    pub(crate) arrived: Arrived,
+}
+
+impl Document {
+    /// Receives all of a request into `folder`.
+    pub(crate) async fn receive(mut from: Source, folder: &Path) -> Result<Self, Failure> {
+        let request = receive_name(&mut from).await?;
+        let path = folder.join(&request.file_name);
+        let mut file = File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(Failure::system("create the file"))?;
+        let fingerprint = receive_content(&mut from, &mut file).await?.finish();
+        let mode = if request.view_only { 0o400 } else { 0o600 };
+        let metadata = file
+            .set_permissions(Permissions::from_mode(mode))
+            .and_then(|()| file.metadata())
+            .map_err(Failure::system("finish the file"))?;
+        let stamp = Stamp::of(&metadata);
+        Ok(Self {
+            name: request.file_name,
+            path,
+            view_only: request.view_only,
+            arrived: Arrived { stamp, fingerprint },
+        })
+    }
+
+    /// At a glance, something was done to the file since it arrived.
+    pub(crate) fn looks_changed(&self) -> bool {
+        let now = self.path.symlink_metadata();
+        now.map_or(true, |now| Stamp::of(&now) != self.arrived.stamp)
+    }
+}
+
+async fn receive_name(from: &mut Source) -> Result<EditRequest, Failure> {
+    let mut untrusted_name = [0; REQUEST_LEN];
+    let count = from
+        .read_full(&mut untrusted_name)
+        .await
+        .map_err(Failure::system("receive the name"))?;
+    if count < REQUEST_LEN {
+        return Err(Failure::NoRequest);
+    }
+    EditRequest::parse(&untrusted_name).map_err(|_| Failure::NoFileName)
+}
+
+async fn receive_content(from: &mut Source, file: &mut File) -> Result<Fingerprinting, Failure> {
+    let mut fingerprinting = Fingerprinting::default();
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        let count = from
+            .read(&mut buffer)
+            .await
+            .map_err(Failure::system("receive the file"))?;
+        let content = &buffer[..count];
+        if content.is_empty() {
+            return Ok(fingerprinting);
+        }
+        file.write_all(content)
+            .map_err(Failure::system("store the file"))?;
+        fingerprinting.update(content);
+    }
+}
