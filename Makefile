@@ -1,17 +1,25 @@
-# qfile. `make test` needs nothing but a Rust toolchain and a C linker.
+# qfile. `make demo` and `make test` need nothing but a Rust toolchain and a C linker.
 
 CARGO ?= cargo
 
-.PHONY: test build check unicode-table help
+.PHONY: demo test build check bench fuzz prove-defences unicode-table help
 
 help:
+	@echo "make demo            build, make two local qubes, copy real files between them, prove it"
 	@echo "make test            run every test"
 	@echo "make check           formatting, lints, documentation, licences"
+	@echo "make bench           measure everything against tar, cp and bare pipes; BENCH_QUICK=1: small files"
+	@echo "make prove-defences  take out one defence of the receiver after the other; a test must notice"
+	@echo "make fuzz SECONDS=60 fuzz every target for that long"
 	@echo "make unicode-table   generate the table of safe code points anew"
+
+demo: toolchain
+	@scripts/demo
 
 build: toolchain
 	$(CARGO) build --locked --workspace
 
+# The end-to-end tests run the programs of this build, so the programs are built first.
 test: build
 	$(CARGO) test --locked --workspace
 
@@ -20,6 +28,20 @@ check: toolchain
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 	@scripts/check-licences
+
+# First the functions that every byte passes, then the programs as a whole, which decide the status.
+bench: toolchain
+	$(CARGO) build --locked --release --package qfile-agent --package qfile-unpacker \
+	    --package qrexec-loopback --package qfile-bench
+	$(CARGO) bench --locked --package qfile-proto --bench hot -- --quick --noplot
+	$(CARGO) run --locked --quiet --release --package qfile-bench --bin bench
+
+# Some ten minutes: the receiver is built once for each defence.
+prove-defences: toolchain
+	@scripts/prove-defences
+
+fuzz: toolchain
+	@scripts/fuzz "$(or $(SECONDS),60)"
 
 unicode-table: toolchain
 	$(CARGO) run --locked --package unicode-table -- qfile-proto/src/charset_table.rs

@@ -1,0 +1,110 @@
+//! How files went from qube to qube before: on the image of a disk that one unmounts and the
+//! other mounts.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+
+use super::{filling, left_out, mebibytes, medians, ours, ratio};
+use crate::contest::{Contestant, hold};
+use crate::material::random_file;
+use crate::measure::{Joint, Plan};
+use crate::table::Row;
+use crate::workplace::{Workplace, remove};
+
+const ROUNDS: usize = 5;
+const AGAINST: &str = "a 1 GiB disk image, mounted twice";
+
+/// Against making, mounting, filling, mounting again and emptying an image.
+pub(crate) fn rows(place: &Workplace) -> Result<Vec<Row>> {
+    let len = place.either(900 << 20, 300 << 20);
+    let work = format!("{} of random bytes", mebibytes(len));
+    let kind = match file_system(place) {
+        Ok(kind) => kind,
+        Err(reason) => return Ok(left_out(&work, AGAINST, reason)),
+    };
+    let (source, target) = (place.path("big"), place.path("target"));
+    random_file(&source, len)?;
+    let against = format!("{AGAINST} ({kind})");
+    let image = place.path("image");
+    fs::create_dir_all(place.path("mnt"))?;
+    let plan = ours(place, Joint::Pipes, &source, &target, &[]);
+    let contestants = [
+        filling(place, "ours", plan, &target, target.join("big"), len),
+        Contestant {
+            as_root: true,
+            prepare: Box::new(|| {
+                remove(&image)?;
+                place.empty(&target)
+            }),
+            ..filling(
+                place,
+                "image",
+                by_image(place, kind, &source, &target),
+                &target,
+                target.join("big"),
+                len,
+            )
+        },
+    ];
+    let standings = hold(place, ROUNDS, &contestants)?;
+    fs::remove_file(&source)?;
+    let [ours, image] = &standings[..] else {
+        return Ok(Vec::new());
+    };
+    let walls = [ours.wall(), image.wall()];
+    Ok(vec![ratio(
+        &work,
+        &against,
+        None,
+        walls,
+        medians(&standings),
+    )])
+}
+
+/// The file system for the image: vfat as it was, else one that can stand in for it.
+fn file_system(place: &Workplace) -> Result<&'static str, String> {
+    if !place.may_mount() {
+        return Err("needs root and mounts of its own".to_owned());
+    }
+    if !Path::new("/dev/loop-control").exists() {
+        return Err("needs loop devices".to_owned());
+    }
+    let known = fs::read_to_string("/proc/filesystems").unwrap_or_default();
+    let usable = ["vfat", "ext4"].into_iter().find(|kind| {
+        let known = known
+            .lines()
+            .any(|line| line.ends_with(&format!("\t{kind}")));
+        known
+            && Command::new(format!("mkfs.{kind}"))
+                .arg("-V")
+                .output()
+                .is_ok()
+    });
+    usable.ok_or_else(|| "needs a kernel with vfat, and mkfs.vfat".to_owned())
+}
+
+fn by_image(place: &Workplace, kind: &str, source: &Path, target: &Path) -> Plan {
+    let (image, mounted) = (place.path("image"), place.path("mnt"));
+    let path = |path: &Path| path.display().to_string();
+    let (image, mounted) = (path(&image), path(&mounted));
+    let arrived = format!("{mounted}/big");
+    let make = match kind {
+        "ext4" => "mkfs.ext4 -q",
+        _ => "mkfs.vfat",
+    };
+    let script = [
+        format!("truncate -s 1G {image}"),
+        format!("{make} {image}"),
+        format!("mount -o loop {image} {mounted}"),
+        format!("cp {} {arrived}", path(source)),
+        format!("umount {mounted}"),
+        format!("mount -o loop {image} {mounted}"),
+        format!("cp {arrived} {}", path(target)),
+        format!("umount {mounted}"),
+    ];
+    let script = script.join(" ; ");
+    Plan::new(Joint::Pipes, &script.split(' ').collect::<Vec<_>>())
+}
