@@ -147,8 +147,11 @@ fn content(decoder: &mut Decoder<&[u8]>, entry: &Entry) -> Result<Vec<u8>, Refus
 /// Name and content.
 type NameAndContent = (Vec<u8>, Vec<u8>);
 
-/// All entries of a stream, and how it ended: well, or with a refusal and the last name.
-fn decoded(stream: &[u8]) -> (Vec<NameAndContent>, Result<(), (Refusal, Vec<u8>)>) {
+/// How a stream ended: well, or with a refusal and the last name.
+type End = Result<(), (Refusal, Vec<u8>)>;
+
+/// All entries of a stream, and how it ended.
+fn decoded(stream: &[u8]) -> (Vec<NameAndContent>, End) {
     let mut decoder = Decoder::with_capacity(7, stream);
     let mut name = Vec::new();
     let mut entries = Vec::new();

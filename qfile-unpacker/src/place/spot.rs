@@ -52,7 +52,7 @@ impl<'a> Spot<'a> {
         })
     }
 
-    /// The path beneath [`Spot::dir`].
+    /// The path beneath `dir`.
     #[must_use]
     pub fn path(&self) -> &[u8] {
         &self.path
