@@ -105,11 +105,12 @@ pub fn make_deep(folder: &Path, name: &str, levels: usize) -> OwnedFd {
 /// # Errors
 /// What the system says about the first thing that cannot be removed.
 pub fn remove(folder: &Path) -> io::Result<()> {
+    // Whoever may not enter a folder of their own has to change that first.
+    let entered = Mode::from_raw_mode(0o700);
+    rustix::fs::chmodat(CWD, folder, entered, AtFlags::empty())?;
     walk(folder, None, &mut |step| match step.moment {
         Moment::Before if is_folder(step.stat) => {
-            // Whoever may not enter a folder of their own has to change that first.
-            let mode = Mode::from_raw_mode(0o700);
-            rustix::fs::chmodat(step.parent, step.name, mode, AtFlags::empty())
+            rustix::fs::chmodat(step.parent, step.name, entered, AtFlags::empty())
         }
         Moment::Before => unlinkat(step.parent, step.name, AtFlags::empty()),
         Moment::After => unlinkat(step.parent, step.name, AtFlags::REMOVEDIR),
