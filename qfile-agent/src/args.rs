@@ -30,6 +30,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N")]
     pub(crate) result_fd: Option<RawFd>,
 
+    /// Write what was sent to the inherited descriptor N once the receiver has confirmed it
+    #[arg(long, value_name = "N")]
+    pub(crate) manifest: Option<RawFd>,
+
     /// Wait no longer than this for the receiver to confirm what it got [default: no limit]
     #[arg(long, value_name = "SECONDS")]
     verdict_timeout: Option<u64>,

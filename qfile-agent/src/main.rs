@@ -2,14 +2,15 @@
 //!
 //! The data runs one way: `args` says what is asked for, the crate `qfile-walk` finds it, `source`
 //! reads a file's content, `send` puts the stream together, `output` writes it to stdout and stops
-//! as soon as `verdict` hears from the receiver on stdin; `progress` shows how far it has come, and
-//! `report` says how it ended.
+//! as soon as `verdict` hears from the receiver on stdin; `progress` shows how far it has come,
+//! `manifest` keeps what was sent for `qvm-move`, and `report` says how it ended.
 //!
 //! No signal is handled. An interrupted sender leaves nothing behind, the receiver sees the stream
 //! end early, and a status of 128 + N is what shells and `qvm-copy` take an interrupted program to
 //! return; status 32 is for the Cancel button, which is no signal.
 
 mod args;
+mod manifest;
 mod output;
 mod progress;
 mod report;
@@ -22,6 +23,7 @@ use std::process::ExitCode;
 use qfile_walk::Arguments;
 
 use crate::args::{Args, Parsed};
+use crate::manifest::Manifest;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::report::{Failure, Report};
@@ -44,12 +46,14 @@ fn main() -> ExitCode {
 /// The whole of a copy: what was left out of it, or why it failed.
 fn copy(args: &Args, progress: &mut Progress) -> Result<LeftOut, Failure> {
     let arguments = Arguments::new(args.paths.iter().cloned())?;
+    let mut manifest = args.manifest.map(Manifest::new).transpose()?;
     let receiver = Receiver::new(progress.cancel_button());
-    let sender = Sender::new(Output::new(&receiver), progress);
+    let sender = Sender::new(Output::new(&receiver), progress, manifest.as_mut());
     match sender.send(arguments.walk(args.links())) {
         Ok(stream) => {
             let verdict = receiver.verdict(args.verdict_timeout())?;
             verdict::confirm(verdict, stream.checksum)?;
+            manifest.map_or(Ok(()), Manifest::deliver)?;
             Ok(stream.left_out)
         }
         Err(Failure::Interrupted) => {

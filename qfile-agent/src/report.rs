@@ -37,6 +37,10 @@ pub(crate) enum Failure {
     Shrunk(Vec<u8>),
     /// The target of this link is longer than the format allows.
     TargetTooLong(Vec<u8>),
+    /// What is sent cannot be noted for the manifest.
+    Manifest(io::Error),
+    /// The copy is confirmed, but its manifest cannot be handed over.
+    Undelivered(io::Error),
     /// stdout cannot be written to.
     Write(io::Error),
     /// The receiver answered, or stopped reading, before the end: its verdict says why.
@@ -104,6 +108,10 @@ impl Failure {
                     own(path)
                 )
             }
+            Self::Manifest(error) => format!("cannot note what is sent: {error}"),
+            Self::Undelivered(error) => {
+                format!("everything arrived, but it cannot be said what: {error}")
+            }
             Self::Write(error) => format!("cannot write to the target qube: {error}"),
             Self::Interrupted | Self::NoAnswer => {
                 "the receiver in the target qube ended without an answer".to_owned()
@@ -136,6 +144,10 @@ impl Failure {
             }
             Self::Shrunk(_) => "close the program that writes to it, and copy again",
             Self::TargetTooLong(_) => "leave it out with --ignore-symlinks",
+            Self::Manifest(_) => {
+                "make room in /var/tmp, or set TMPDIR to a folder on a disk with room, and try again"
+            }
+            Self::Undelivered(_) => "delete here what was copied, when you have made sure of it",
             Self::Write(_) | Self::Read(_) => "qfile-agent is started by qrexec; use qvm-copy",
             Self::Interrupted | Self::NoAnswer | Self::CutAnswer => {
                 "look into the target qube: is its disk full, and is its qubes.Filecopy service whole? \

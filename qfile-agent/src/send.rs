@@ -7,6 +7,7 @@ use qfile_proto::header::MAX_TARGET_LEN;
 use qfile_proto::{Encoder, Entry, Kind, Timestamp};
 use qfile_walk::{Found, FoundFile, FoundSymlink, Special, Stat, Walk, WalkError, What};
 
+use crate::manifest::{Manifest, settled};
 use crate::output::{BUFFER_LEN, Output};
 use crate::progress::Progress;
 use crate::report::Failure;
@@ -20,6 +21,7 @@ static ZEROS: [u8; BUFFER_LEN] = [0; BUFFER_LEN];
 pub(crate) struct Sender<'a> {
     encoder: Encoder<Output<'a>>,
     progress: &'a mut Progress,
+    manifest: Option<&'a mut Manifest>,
     buffer: Vec<u8>,
     left_out: LeftOut,
     time_warned: bool,
@@ -43,10 +45,15 @@ pub(crate) struct LeftOut {
 }
 
 impl<'a> Sender<'a> {
-    pub(crate) fn new(output: Output<'a>, progress: &'a mut Progress) -> Self {
+    pub(crate) fn new(
+        output: Output<'a>,
+        progress: &'a mut Progress,
+        manifest: Option<&'a mut Manifest>,
+    ) -> Self {
         Self {
             encoder: Encoder::new(output),
             progress,
+            manifest,
             buffer: vec![0; BUFFER_LEN],
             left_out: LeftOut::default(),
             time_warned: false,
@@ -76,9 +83,11 @@ impl<'a> Sender<'a> {
 
     fn found(&mut self, found: &Found<'_>) -> Result<(), Failure> {
         match &found.what {
-            What::EnterFolder(stat) | What::LeaveFolder(stat) => {
-                self.header(found, Kind::Directory, 0, stat)
+            What::EnterFolder(stat) => {
+                self.header(found, Kind::Directory, 0, stat)?;
+                self.sent(found, stat)
             }
+            What::LeaveFolder(stat) => self.header(found, Kind::Directory, 0, stat),
             What::File(file) => self.file(found, file),
             What::Symlink(link) => self.link(found, link),
             What::Special(kind) => {
@@ -89,10 +98,13 @@ impl<'a> Sender<'a> {
     }
 
     fn file(&mut self, found: &Found<'_>, file: &FoundFile<'_>) -> Result<(), Failure> {
-        let (file, stat) = file.open()?;
+        let cannot_read = |error| Failure::Content(found.path.to_vec(), error);
+        let (file, mut stat) = file.open()?;
+        if self.manifest.is_some() {
+            stat = settled(&file, stat).map_err(cannot_read)?;
+        }
         self.progress.entry(found.path);
         self.header(found, Kind::File, stat.size, &stat)?;
-        let cannot_read = |error| Failure::Content(found.path.to_vec(), error);
         let mut source = Source::new(file, stat, &mut self.buffer);
         loop {
             let (sent, count) = match source.next().map_err(cannot_read)? {
@@ -106,8 +118,9 @@ impl<'a> Sender<'a> {
         }
         if source.has_changed().map_err(cannot_read)? {
             self.leave_out(&Changed(found.path));
+            return Ok(());
         }
-        Ok(())
+        self.sent(found, &stat)
     }
 
     fn link(&mut self, found: &Found<'_>, link: &FoundSymlink<'_>) -> Result<(), Failure> {
@@ -122,7 +135,16 @@ impl<'a> Sender<'a> {
         self.encoder
             .content(&target)
             .and_then(|()| self.progress.advance(len))
-            .map_err(Failure::from_stream)
+            .map_err(Failure::from_stream)?;
+        self.sent(found, &stat)
+    }
+
+    /// All of an entry, of a folder its first header, was sent.
+    fn sent(&mut self, found: &Found<'_>, stat: &Stat) -> Result<(), Failure> {
+        match &mut self.manifest {
+            Some(manifest) => manifest.note(found, stat),
+            None => Ok(()),
+        }
     }
 
     fn header(

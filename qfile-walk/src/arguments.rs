@@ -104,25 +104,34 @@ impl Arguments {
     /// Opens the folder that `argument` stands in. Links on the way are followed: the person who
     /// typed the path named them.
     pub(crate) fn open_parent(&self, argument: &Argument) -> io::Result<OwnedFd> {
-        let mut rest = &argument.path[..argument.name_at];
-        let mut folder = match rest.first() {
-            Some(b'/') => openat(CWD, "/", O_FOLDER, Mode::empty())?,
-            _ => openat(&self.start, ".", O_FOLDER, Mode::empty())?,
-        };
-        while let Some(first) = rest.iter().position(|byte| *byte != b'/') {
-            rest = &rest[first..];
-            let end = match rest.len() {
-                len if len <= MAX_PIECE => len,
-                _ => rest[..MAX_PIECE]
-                    .iter()
-                    .rposition(|byte| *byte == b'/')
-                    .ok_or(Errno::NAMETOOLONG)?,
-            };
-            folder = openat(&folder, &rest[..end], O_FOLDER, Mode::empty())?;
-            rest = &rest[end..];
-        }
-        Ok(folder)
+        open_folder(self.start(), &argument.path[..argument.name_at])
     }
+}
+
+/// Opens the folder `path` as a starting point for other calls (`O_PATH`). It may be longer than the
+/// kernel takes at once; if it is relative, it begins at `start`. Links on the way are followed.
+///
+/// # Errors
+/// Those of openat(2); `ENAMETOOLONG` for a single component of that length.
+pub fn open_folder(start: BorrowedFd<'_>, path: &[u8]) -> io::Result<OwnedFd> {
+    let mut rest = path;
+    let mut folder = match rest.first() {
+        Some(b'/') => openat(CWD, "/", O_FOLDER, Mode::empty())?,
+        _ => openat(start, ".", O_FOLDER, Mode::empty())?,
+    };
+    while let Some(first) = rest.iter().position(|byte| *byte != b'/') {
+        rest = &rest[first..];
+        let end = match rest.len() {
+            len if len <= MAX_PIECE => len,
+            _ => rest[..MAX_PIECE]
+                .iter()
+                .rposition(|byte| *byte == b'/')
+                .ok_or(Errno::NAMETOOLONG)?,
+        };
+        folder = openat(&folder, &rest[..end], O_FOLDER, Mode::empty())?;
+        rest = &rest[end..];
+    }
+    Ok(folder)
 }
 
 /// A folder as a starting point only: it need not be readable.

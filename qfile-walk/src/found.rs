@@ -17,6 +17,11 @@ pub struct Found<'w> {
     pub path: &'w [u8],
     /// Its name in the stream: the last component of the argument and what lies below it.
     pub name: &'w [u8],
+    /// The folder that the argument stands in.
+    pub base: BorrowedFd<'w>,
+    /// It was found through a link that was followed: it does not stand under this name, or not in
+    /// what was asked for.
+    pub through_link: bool,
     /// What it is, and what can be done with it.
     pub what: What<'w>,
 }

@@ -28,7 +28,7 @@ mod found;
 mod level;
 mod walk;
 
-pub use arguments::{ArgumentError, Arguments};
+pub use arguments::{ArgumentError, Arguments, open_folder};
 pub use error::{Reason, WalkError};
 pub use found::{Found, FoundFile, FoundSymlink, Special, Stat, Time, What};
 pub use walk::{Links, Walk};

@@ -1,6 +1,6 @@
 //! The walk: arguments → entries, depth first.
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use qfile_proto::header::MAX_NAME_LEN;
 use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
@@ -225,20 +225,26 @@ impl<'a> Walk<'a> {
     fn place(&self) -> Place<'_> {
         let leaf = self.path.iter().rposition(|byte| *byte == b'/');
         Place {
-            folder: match (self.levels.top_fd(), &self.parent) {
-                (Some(top), _) => top,
-                (None, Some(parent)) => parent.as_fd(),
-                (None, None) => self.arguments.start(),
-            },
+            folder: self.levels.top_fd().unwrap_or(self.base()),
             leaf: &self.path[leaf.map_or(0, |slash| slash + 1)..],
             path: &self.path,
         }
     }
 
+    /// The folder that the argument at hand stands in.
+    fn base(&self) -> BorrowedFd<'_> {
+        let parent = self.parent.as_ref();
+        parent.map_or(self.arguments.start(), OwnedFd::as_fd)
+    }
+
     fn found(&self, step: Step) -> Found<'_> {
+        let file_by_link = matches!(step, Step::File { by_link: true });
         Found {
             path: &self.path,
             name: &self.path[self.name_at..],
+            base: self.base(),
+            // Only where links are followed, because the folders have to be counted.
+            through_link: self.links == Links::Follow && (file_by_link || self.levels.links() > 0),
             what: match step {
                 Step::Enter(stat) => What::EnterFolder(stat),
                 Step::Leave(stat) => What::LeaveFolder(stat),

@@ -84,6 +84,15 @@ pub struct Record<'r> {
     pub state: State,
 }
 
+impl Record<'_> {
+    /// True when it is about something below the folder whose path is the first `len` bytes of the
+    /// path of the record before it.
+    #[must_use]
+    pub fn is_below(&self, len: usize) -> bool {
+        self.shared >= len && self.path.get(len) == Some(&b'/')
+    }
+}
+
 /// A file without a name for records to wait in: on disk, because `/tmp` often is memory; where
 /// `TMPDIR` says if it is set.
 ///
@@ -369,7 +378,11 @@ mod tests {
 
     #[test]
     fn a_manifest_that_was_cut_or_goes_on_is_none() {
-        let whole = written(&[(Kind::Base, b"/"), (Kind::Entry, b"/a"), (Kind::Entry, b"/b")]);
+        let whole = written(&[
+            (Kind::Base, b"/"),
+            (Kind::Entry, b"/a"),
+            (Kind::Entry, b"/b"),
+        ]);
         assert_eq!(read(&whole).unwrap().len(), 3);
         for len in 0..whole.len() {
             assert!(read(&whole[..len]).is_err(), "{len}");
