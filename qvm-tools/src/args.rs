@@ -1,4 +1,4 @@
-//! The command lines of `qvm-copy` and `qvm-copy-to-vm`: what was typed → what is wanted.
+//! The command lines of `qvm-copy`, `qvm-move` and their other names: what was typed → what is wanted.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -12,13 +12,17 @@ use qfile_walk::Links;
 
 use crate::ending::Ending;
 
-/// The two names of the program.
+/// The names of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// `qvm-copy FILE...`: dom0 asks for the target.
     Copy,
     /// `qvm-copy-to-vm QUBE FILE...`: the target is named.
     CopyToQube,
+    /// `qvm-move FILE...`: as `qvm-copy`, then deletes what was confirmed.
+    Move,
+    /// `qvm-move-to-vm QUBE FILE...`: the same with the target named.
+    MoveToQube,
 }
 
 /// What is wanted.
@@ -34,6 +38,8 @@ pub struct Request {
     pub progress: Progress,
     /// Only say what would be done.
     pub dry_run: bool,
+    /// Delete what was confirmed.
+    pub delete: bool,
 }
 
 /// How progress is shown.
@@ -52,13 +58,17 @@ pub enum Progress {
 pub struct Target(String);
 
 impl Form {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Copy, Self::CopyToQube, Self::Move, Self::MoveToQube];
+
     /// The form that `argv[0]` stands for.
     #[must_use]
     pub fn from_name(argv0: &OsStr) -> Self {
-        match Path::new(argv0).file_name() {
-            Some(name) if name == "qvm-copy-to-vm" => Self::CopyToQube,
-            _ => Self::Copy,
-        }
+        let name = Path::new(argv0).file_name();
+        let form = Self::ALL
+            .into_iter()
+            .find(|form| name.is_some_and(|name| name == form.name()));
+        form.unwrap_or(Self::Copy)
     }
 
     /// The name of the command.
@@ -67,6 +77,8 @@ impl Form {
         match self {
             Self::Copy => "qvm-copy",
             Self::CopyToQube => "qvm-copy-to-vm",
+            Self::Move => "qvm-move",
+            Self::MoveToQube => "qvm-move-to-vm",
         }
     }
 
@@ -82,13 +94,36 @@ impl Form {
                 "Copy files and folders to the qube QUBE; without QUBE dom0 asks to which one",
                 "qvm-copy-to-vm [OPTIONS] [--] QUBE FILE...\n       qvm-copy-to-vm [OPTIONS] [--] FILE",
             ),
+            Self::Move => (
+                "Move files and folders to another qube; dom0 asks to which one",
+                "qvm-move [OPTIONS] [--] FILE...",
+            ),
+            Self::MoveToQube => (
+                "Move files and folders to the qube QUBE; without QUBE dom0 asks to which one",
+                "qvm-move-to-vm [OPTIONS] [--] QUBE FILE...\n       qvm-move-to-vm [OPTIONS] [--] FILE",
+            ),
+        };
+        let after_help = match self.deletes() {
+            true => format!("{ARRIVING} {DELETING}\n\n{STATUSES_OF_MOVING}"),
+            false => format!("{ARRIVING}\n\n{STATUSES_OF_COPYING}"),
         };
         Typed::command()
             .name(self.name())
             .bin_name(self.name())
             .about(about)
             .override_usage(usage)
-            .after_help(AFTER_HELP)
+            .after_help(after_help)
+    }
+
+    /// True if what was confirmed is deleted.
+    #[must_use]
+    pub fn deletes(self) -> bool {
+        matches!(self, Self::Move | Self::MoveToQube)
+    }
+
+    /// True if the first of several arguments is the target.
+    fn takes_target(self) -> bool {
+        matches!(self, Self::CopyToQube | Self::MoveToQube)
     }
 
     /// Reads the arguments that follow `argv[0]`.
@@ -124,9 +159,9 @@ impl Form {
             (false, false) => Progress::Terminal,
         };
         let mut paths = typed.arguments;
-        let target = match self {
-            Self::CopyToQube if paths.len() > 1 => Target::parse(&paths.remove(0))?,
-            _ => Target::default(),
+        let target = match self.takes_target() && paths.len() > 1 {
+            true => Target::parse(&paths.remove(0))?,
+            false => Target::default(),
         };
         Ok(Request {
             target,
@@ -134,6 +169,7 @@ impl Form {
             links,
             progress,
             dry_run: typed.dry_run,
+            delete: self.deletes(),
         })
     }
 }
@@ -188,11 +224,27 @@ impl fmt::Display for Target {
     }
 }
 
-const AFTER_HELP: &str = "\
+const ARRIVING: &str = "\
 The files arrive in ~/QubesIncoming/ of the other qube, in a folder named after this one. Before \
 anything is asked or sent, all files are looked at: what the other qube would refuse is listed. \
-The last of two options that contradict each other counts.
+The last of two options that contradict each other counts.";
 
+const DELETING: &str = "\
+Deleted is only what the other qube has confirmed to be on its disk, and only if it has not changed \
+since it was sent. What stays is listed: links that were left out or followed, special files, what \
+appeared or changed meanwhile. While an entry is checked for the last time, it is called \
+.qvm-move-NUMBER-NAME: if that is left behind after a crash, rename it to NAME.";
+
+const STATUSES_OF_MOVING: &str = "\
+Exit status:
+    0  everything arrived, is on disk there, and is deleted here
+    1  the copy failed; what is wrong is said on stderr; nothing was deleted
+    2  the command line is wrong
+    3  what was sent arrived, but something was left out or stays here; it is listed on stderr
+   32  cancelled
+  126  refused by dom0: by its policy or by the user";
+
+const STATUSES_OF_COPYING: &str = "\
 Exit status:
     0  everything arrived and is on disk
     1  the copy failed; what is wrong is said on stderr
@@ -242,8 +294,9 @@ mod tests {
 
     #[test]
     fn the_command_definitions_are_sound() {
-        Form::Copy.command().debug_assert();
-        Form::CopyToQube.command().debug_assert();
+        for form in Form::ALL {
+            form.command().debug_assert();
+        }
     }
 
     #[test]
@@ -251,11 +304,13 @@ mod tests {
         for (name, form) in [
             ("qvm-copy", Form::Copy),
             ("/usr/bin/qvm-copy-to-vm", Form::CopyToQube),
+            ("qvm-move", Form::Move),
+            ("./qvm-move-to-vm", Form::MoveToQube),
             ("anything", Form::Copy),
         ] {
             assert_eq!(Form::from_name(OsStr::new(name)), form);
         }
-        let table: [(Form, &[&str], &str, &[&str]); 5] = [
+        let table: [(Form, &[&str], &str, &[&str]); 8] = [
             (Form::Copy, &["work", "b"], "@default", &["work", "b"]),
             (Form::CopyToQube, &["work", "b"], "work", &["b"]),
             (
@@ -266,11 +321,16 @@ mod tests {
             ),
             (Form::CopyToQube, &["b"], "@default", &["b"]),
             (Form::CopyToQube, &["--", "@dispvm", "b"], "@dispvm", &["b"]),
+            (Form::Move, &["work", "b"], "@default", &["work", "b"]),
+            (Form::MoveToQube, &["work", "b"], "work", &["b"]),
+            (Form::MoveToQube, &["b"], "@default", &["b"]),
         ];
         for (form, arguments, target, paths) in table {
             let request = parse(form, arguments).unwrap();
             assert_eq!(request.target.as_str(), target, "{arguments:?}");
             assert_eq!(request.paths, paths, "{arguments:?}");
+            let deletes = [Form::Move, Form::MoveToQube].contains(&form);
+            assert_eq!(request.delete, deletes, "{arguments:?}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! `qrexec-client-vm`: finding it, starting it with the agent, waiting for both, interrupting them.
 
 use std::env;
+use std::fs::File;
 use std::future::Future;
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -23,7 +24,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::args::{Progress, Request};
 use crate::ending::Ending;
 use crate::judge::Report;
-use crate::service::{Service, client_arguments};
+use crate::service::{HandedOn, Service, client_arguments};
 use crate::window::Window;
 
 /// The variable that names a client to use in place of the installed one.
@@ -57,6 +58,7 @@ impl Programs {
     }
 
     /// Calls `service` in the target of `request`, lets the agent send, and waits until that ends.
+    /// The agent writes to `manifest` what was confirmed.
     ///
     /// # Errors
     /// An [`Ending`] when the client cannot be started. How the copy went is in the report.
@@ -65,12 +67,13 @@ impl Programs {
         request: &Request,
         service: Service,
         total_bytes: u64,
+        manifest: Option<&File>,
     ) -> Result<Report, Ending> {
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .and_then(|runtime| {
-                runtime.block_on(self.start_and_wait(request, service, total_bytes))
+                runtime.block_on(self.start_and_wait(request, service, total_bytes, manifest))
             })
             .map_err(|error| {
                 Ending::system(&format!("cannot start {}", self.client.display()), error)
@@ -82,11 +85,20 @@ impl Programs {
         request: &Request,
         service: Service,
         total_bytes: u64,
+        manifest: Option<&File>,
     ) -> io::Result<Report> {
         // Before the client starts, so that no signal is missed.
         let interruptions = Interruptions::new()?;
         let (result, agents_end) = pipe_with(PipeFlags::CLOEXEC)?;
-        let arguments = client_arguments(request, service, &self.agent, agents_end.as_raw_fd());
+        let manifest = manifest
+            .map(File::try_clone)
+            .transpose()?
+            .map(OwnedFd::from);
+        let handed_on = HandedOn {
+            result_fd: agents_end.as_raw_fd(),
+            manifest: manifest.as_ref().map(OwnedFd::as_raw_fd),
+        };
+        let arguments = client_arguments(request, service, &self.agent, handed_on);
         let mut command = Command::new(&self.client);
         command
             .args(arguments)
@@ -97,7 +109,7 @@ impl Programs {
             (Progress::None, _) => {}
             (Progress::Window, Some(dialogs)) => {
                 let (counts, clients_stdout) = pipe_with(PipeFlags::CLOEXEC)?;
-                window = Some(Window::new(counts, total_bytes, &dialogs)?);
+                window = Some(Window::new(counts, total_bytes, &dialogs, request.delete)?);
                 command
                     .env("PROGRESS_TYPE", "gui")
                     .stdout(Stdio::from(clients_stdout));
@@ -106,7 +118,7 @@ impl Programs {
                 command.env("PROGRESS_TYPE", "console");
             }
         }
-        let client = spawn_with(command, agents_end)?;
+        let client = spawn_with(command, [Some(agents_end), manifest])?;
         wait(
             client,
             pipe::Receiver::from_owned_fd(result)?,
@@ -117,10 +129,12 @@ impl Programs {
     }
 }
 
-/// Starts `command` with `inherited` open under its number, here and in what it starts in turn, and
-/// closes it on this side. Nothing else is started meanwhile that could inherit it too.
-fn spawn_with(mut command: Command, inherited: OwnedFd) -> io::Result<Child> {
-    fcntl_setfd(&inherited, FdFlags::empty())?;
+/// Starts `command` with `inherited` open under their numbers, here and in what it starts in turn, and
+/// closes them on this side. Nothing else is started meanwhile that could inherit them too.
+fn spawn_with(mut command: Command, inherited: [Option<OwnedFd>; 2]) -> io::Result<Child> {
+    for descriptor in inherited.iter().flatten() {
+        fcntl_setfd(descriptor, FdFlags::empty())?;
+    }
     command.spawn()
 }
 
@@ -190,13 +204,14 @@ async fn patiently<T>(soon: impl Future<Output = T>, client: Option<Pid>) -> Opt
 /// The signals by which people and systems end a command. SIGHUP is not among them: a terminal
 /// that goes away ends the whole group, and `nohup` is to go on working.
 #[derive(Debug)]
-struct Interruptions {
+pub(crate) struct Interruptions {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
 }
 
 impl Interruptions {
-    fn new() -> io::Result<Self> {
+    /// Catches them from now on. There has to be a runtime.
+    pub(crate) fn new() -> io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
@@ -205,7 +220,7 @@ impl Interruptions {
 
     /// Waits for one. Ctrl-C reaches the client and the agent from the terminal, and the agent ends
     /// the stream properly; SIGTERM reaches this process alone and is passed on.
-    async fn next(&mut self, client: Option<Pid>) {
+    pub(crate) async fn next(&mut self, client: Option<Pid>) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => terminate(client),

@@ -25,6 +25,14 @@ pub struct Report {
 }
 
 impl Report {
+    /// True if the receiver confirmed what was sent, and the user still wants what follows.
+    #[must_use]
+    pub fn is_confirmed(&self) -> bool {
+        let confirmed = [Outcome::Complete, Outcome::Partial];
+        let line = self.line.as_ref();
+        line.is_some_and(|line| confirmed.contains(&line.outcome)) && !self.cancelled
+    }
+
     /// What to tell the user.
     ///
     /// # Errors

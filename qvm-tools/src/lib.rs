@@ -4,7 +4,7 @@
 //! receiving qube would refuse, [`service`] decides what to call, [`client`] calls it and waits
 //! while [`window`] shows the progress, and [`judge`] decides what became of it. [`report`] puts a
 //! survey into words, [`ending`] is how a command ends. [`copy`] tells the story; [`tree_check`] is
-//! the survey alone.
+//! the survey alone. `qvm-move` is the same, and then [`remove`] deletes what was confirmed.
 //!
 //! [`open`] is `qvm-open-in-vm` and `qvm-open-in-dvm`.
 
@@ -14,6 +14,7 @@ pub mod copy;
 pub mod ending;
 pub mod judge;
 pub mod open;
+pub mod remove;
 pub mod report;
 pub mod service;
 pub mod survey;

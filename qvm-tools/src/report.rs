@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use indicatif::{HumanBytes, HumanCount};
+use qfile_walk::Links;
 
-use crate::args::Target;
+use crate::args::Request;
 use crate::service::Service;
 use crate::survey::{Finding, Rows, Survey};
 
@@ -22,19 +23,27 @@ pub fn unsafe_names(survey: &Survey) -> String {
 
 /// What would be sent, how much, by which service, and what is special about it.
 #[must_use]
-pub fn dry_run(survey: &Survey, target: &Target) -> String {
+pub fn dry_run(survey: &Survey, request: &Request) -> String {
     let mut text = format!(
-        "to send: {}, {} and {}; {}\nto: {target}, service {}",
+        "to send: {}, {} and {}; {}\nto: {}, service {}",
         counted(survey.files, "file", "files"),
         counted(survey.folders, "folder", "folders"),
         counted(survey.links, "link", "links"),
         size(survey.bytes),
+        request.target,
         Service::for_survey(survey),
     );
     let notes = survey
         .findings()
         .filter(|(finding, _)| !finding.prevents_copy());
     notes.for_each(|(finding, rows)| push_group(&mut text, finding, rows));
+    if request.delete {
+        text.push_str("\nto delete here: what of it is confirmed and has not changed by then");
+        text.push_str(match request.links {
+            Links::Send => "",
+            Links::Ignore | Links::Follow => "; links stay",
+        });
+    }
     text
 }
 
@@ -57,14 +66,15 @@ fn table(survey: &Survey, what: &str, is_meant: fn(Finding) -> bool) -> String {
 }
 
 fn push_group(text: &mut String, finding: Finding, rows: &Rows) {
+    push_rows(text, heading(finding), rows, advice(finding));
+}
+
+/// Adds a group to a table: what is the matter, with which entries, what would help.
+pub(crate) fn push_rows(text: &mut String, heading: &str, rows: &Rows, advice: &str) {
     let mut push = |line: std::fmt::Arguments<'_>| {
         let _strings_take_everything = writeln!(text).and_then(|()| text.write_fmt(line));
     };
-    push(format_args!(
-        "  {} ({}):",
-        heading(finding),
-        HumanCount(rows.count)
-    ));
+    push(format_args!("  {heading} ({}):", HumanCount(rows.count)));
     for row in &rows.first {
         push(format_args!("    {row}"));
     }
@@ -72,7 +82,7 @@ fn push_group(text: &mut String, finding: Finding, rows: &Rows) {
     if more > 0 {
         push(format_args!("    ... and {} more", HumanCount(more)));
     }
-    push(format_args!("    => {}", advice(finding)));
+    push(format_args!("    => {advice}"));
 }
 
 fn heading(finding: Finding) -> &'static str {
@@ -108,7 +118,8 @@ fn advice(finding: Finding) -> &'static str {
     }
 }
 
-fn counted(count: u64, one: &str, many: &str) -> String {
+/// A number and what is counted.
+pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
     format!(
         "{} {}",
         HumanCount(count),

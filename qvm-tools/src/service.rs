@@ -47,16 +47,25 @@ impl fmt::Display for Service {
     }
 }
 
-/// The arguments of `qrexec-client-vm` that call `service` and join it to the sender `agent`, which
-/// reports on the descriptor `result_fd`.
+/// The numbers of descriptors that the agent inherits.
+#[derive(Clone, Copy, Debug)]
+pub struct HandedOn {
+    /// Where it writes what became of the copy.
+    pub result_fd: RawFd,
+    /// Where it writes what was confirmed, if that is wanted.
+    pub manifest: Option<RawFd>,
+}
+
+/// The arguments of `qrexec-client-vm` that call `service` and join it to the sender `agent`.
 #[must_use]
 pub fn client_arguments(
     request: &Request,
     service: Service,
     agent: &Path,
-    result_fd: RawFd,
+    handed_on: HandedOn,
 ) -> Vec<OsString> {
-    let result_fd = result_fd.to_string();
+    let result_fd = handed_on.result_fd.to_string();
+    let manifest = handed_on.manifest.map(|number| number.to_string());
     let mut arguments: Vec<&OsStr> = vec![
         // What the service writes to its stderr arrives on ours.
         "--filter-escape-chars-stderr".as_ref(),
@@ -70,7 +79,11 @@ pub fn client_arguments(
         Links::Ignore => arguments.push("--ignore-symlinks".as_ref()),
         Links::Follow => arguments.push("--dereference".as_ref()),
     }
-    arguments.extend::<[&OsStr; 3]>(["--result-fd".as_ref(), result_fd.as_ref(), "--".as_ref()]);
+    arguments.extend(["--result-fd", &result_fd].map(OsStr::new));
+    if let Some(manifest) = &manifest {
+        arguments.extend(["--manifest", manifest].map(OsStr::new));
+    }
+    arguments.push("--".as_ref());
     arguments.extend(request.paths.iter().map(OsString::as_os_str));
     arguments.into_iter().map(OsStr::to_owned).collect()
 }
@@ -82,22 +95,33 @@ mod tests {
 
     #[test]
     fn the_call_is_the_one_that_qrexec_and_the_agent_understand() {
-        let table: [(&[&str], &[&str]); 3] = [
-            (&["work", "--", "a", "-b"], &[]),
+        let table: [(&[&str], &[&str], Option<RawFd>); 4] = [
+            (&["work", "--", "a", "-b"], &[], None),
             (
                 &["--ignore-symlinks", "work", "--", "a", "-b"],
                 &["--ignore-symlinks"],
+                None,
             ),
             (
                 &["--dereference", "work", "--", "a", "-b"],
                 &["--dereference"],
+                None,
             ),
+            (&["work", "--", "a", "-b"], &[], Some(9)),
         ];
-        for (typed, options) in table {
+        for (typed, options, manifest) in table {
             let typed: Vec<OsString> = typed.iter().map(OsString::from).collect();
             let request = Form::CopyToQube.parse(&typed).unwrap();
             let service = Service::FilecopyAllNames;
-            let arguments = client_arguments(&request, service, Path::new("/lib/agent"), 7);
+            let handed_on = HandedOn {
+                result_fd: 7,
+                manifest,
+            };
+            let arguments = client_arguments(&request, service, Path::new("/lib/agent"), handed_on);
+            let manifest: &[&str] = match manifest {
+                Some(_) => &["--manifest", "9"],
+                None => &[],
+            };
             let expected = [
                 &[
                     "--filter-escape-chars-stderr",
@@ -107,7 +131,9 @@ mod tests {
                     "/lib/agent",
                 ],
                 options,
-                &["--result-fd", "7", "--", "a", "-b"],
+                &["--result-fd", "7"],
+                manifest,
+                &["--", "a", "-b"],
             ]
             .concat();
             assert_eq!(arguments, expected);

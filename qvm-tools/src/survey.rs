@@ -76,6 +76,16 @@ pub struct Rows {
     pub first: Vec<String>,
 }
 
+impl Rows {
+    /// Counts one more, and keeps it if it is one of the first.
+    pub fn add(&mut self, row: impl FnOnce() -> String) {
+        self.count += 1;
+        if self.first.len() < MAX_ROWS {
+            self.first.push(row());
+        }
+    }
+}
+
 impl Finding {
     /// True when the entry cannot be copied.
     #[must_use]
@@ -200,11 +210,7 @@ impl Survey {
     }
 
     fn found(&mut self, finding: Finding, row: impl FnOnce() -> String) {
-        let rows = self.findings.entry(finding).or_default();
-        rows.count += 1;
-        if rows.first.len() < MAX_ROWS {
-            rows.first.push(row());
-        }
+        self.findings.entry(finding).or_default().add(row);
     }
 }
 

@@ -22,12 +22,21 @@ pub struct Window {
 
 impl Window {
     /// Prepares a window for the byte counts that come from the pipe `counts`. It appears with the
-    /// first count: before, dom0 is asking.
+    /// first count: before, dom0 is asking. It says what is done: what is copied may be deleted afterwards.
     ///
     /// # Errors
     /// The pipe cannot be watched.
-    pub fn new(counts: OwnedFd, total_bytes: u64, dialogs: &Dialogs) -> io::Result<Self> {
-        let command = dialogs.progress("qvm-copy", "Copying to another qube");
+    pub fn new(
+        counts: OwnedFd,
+        total_bytes: u64,
+        dialogs: &Dialogs,
+        deletes: bool,
+    ) -> io::Result<Self> {
+        let (title, text) = match deletes {
+            true => ("qvm-move", "Moving to another qube"),
+            false => ("qvm-copy", "Copying to another qube"),
+        };
+        let command = dialogs.progress(title, text);
         Ok(Self {
             counts: pipe::Receiver::from_owned_fd(counts)?,
             total_bytes,
