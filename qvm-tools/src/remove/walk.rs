@@ -229,7 +229,8 @@ impl Remover {
             return Ok(false);
         };
         let mut left = false;
-        for entry in Dir::read_from(here)? {
+        let readable = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        for entry in Dir::new(openat(here, ".", readable, Mode::empty())?)? {
             let entry = entry?;
             let name = entry.file_name().to_bytes();
             if matches!(name, b"." | b"..") {
