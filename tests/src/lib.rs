@@ -10,6 +10,7 @@
 //! - [`process`]: starting them, waiting with a bound, what is left of them
 //! - [`peer`]: talking to one over pipes or sockets as its (hostile) other side
 //! - [`stream`]: qfile streams and verdicts, byte by byte, right or wrong
+//! - [`moving`]: files that are moved to another qube, and what happens to them meanwhile
 //! - [`inbox`]: an incoming folder with sentinels around it, and the receiver that fills it
 //! - [`qubes`]: local qubes under a temporary root, joined by `qrexec-loopback`
 //! - [`receiver`]: the receiver in each form of its isolation
@@ -32,6 +33,7 @@ pub mod cannot_run;
 pub mod editing;
 pub mod inbox;
 pub mod injected;
+pub mod moving;
 pub mod peer;
 pub mod process;
 pub mod programs;

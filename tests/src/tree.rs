@@ -231,6 +231,16 @@ impl Snapshot {
         assert_same(self, later);
     }
 
+    /// The same with the times of access of `other`: reading changes them.
+    #[must_use]
+    pub fn with_times_of_access(&self, other: &Self) -> Self {
+        let mut same = self.clone();
+        for ((_, _, record), (_, _, read)) in same.entries.iter_mut().zip(&other.entries) {
+            record.atime = read.atime;
+        }
+        same
+    }
+
     fn as_copied(&self) -> Self {
         let mut copied = self.clone();
         for (_, _, record) in &mut copied.entries {

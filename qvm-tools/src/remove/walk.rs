@@ -92,9 +92,7 @@ impl Remover {
         }
         self.leave_until(&deleter, |_| false);
         for path in arguments {
-            let slash = path.iter().rposition(|byte| *byte == b'/');
-            let name = &path[slash.map_or(0, |slash| slash + 1)..];
-            if !plan.sent.contains(name) {
+            if !plan.sent.contains(last_component(path)) {
                 self.stays.add(Reason::NotSent, path, None);
             }
         }
@@ -126,7 +124,13 @@ impl Remover {
         }
         self.skipped = None;
         self.leave_until(deleter, |level| record.is_below(level.prefix));
-        let (Some(level), Some(here)) = (self.levels.last(), &self.here) else {
+        let leaf = last_component(record.path);
+        let is_argument = self.unreachable.is_some() || self.levels.len() == 1;
+        if is_argument && plan.inside_another.contains(leaf) {
+            self.skipped = Some(record.path.len());
+            return;
+        }
+        let Some(here) = &self.here else {
             // Lost on the way back, or not reached at all.
             if let Some(reason) = self.unreachable {
                 self.stays.add(reason, record.path, None);
@@ -134,12 +138,6 @@ impl Remover {
             }
             return;
         };
-        let leaf = &record.path[level.prefix + 1..];
-        let is_argument = self.levels.len() == 1;
-        if is_argument && plan.inside_another.contains(leaf) {
-            self.skipped = Some(record.path.len());
-            return;
-        }
         let kept = match FileType::from_raw_mode(record.state.mode) {
             FileType::Directory => match enter_folder(here.as_fd(), leaf, &record.state) {
                 Ok(folder) => {
@@ -276,6 +274,11 @@ impl Remover {
             level.told.insert(name);
         }
     }
+}
+
+fn last_component(path: &[u8]) -> &[u8] {
+    let slash = path.iter().rposition(|byte| *byte == b'/');
+    &path[slash.map_or(0, |slash| slash + 1)..]
 }
 
 /// Opens the folder `leaf`, if it is the one that was confirmed.
