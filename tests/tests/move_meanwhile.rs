@@ -137,16 +137,14 @@ fn a_folder_that_was_moved_away_stays_where_it_is() {
     );
 }
 
-/// The folder that the argument stands in, with everything in it as it was.
+/// The folder that the argument stands in, even with the same folder in it.
 fn a_base_that_was_swapped_is_not_entered() {
     let moving = Moving::new();
     moving.file("base/d/a", "a");
-    moving.before_the_verdict(
-        "mv base other; mkdir base; ln other/d/a base/a; ln -s ../other/d base/d",
-    );
+    moving.before_the_verdict("mv base other; mkdir base; mv other/d base/d");
     moving.run(&["base/d"]).assert_stays(
         &moving.home(),
-        &["base", "base/a", "base/d", "other", "other/d", "other/d/a"],
+        &["base", "base/d", "base/d/a", "other"],
         &[(REPLACED, "base/d")],
     );
 }

@@ -22,7 +22,7 @@ pub(crate) struct Ended {
 }
 
 impl Bench {
-    /// A bench with an empty folder `files` and the programs `bin/qvm-copy`, `bin/qvm-copy-to-vm`.
+    /// A bench with an empty folder `files` and the programs in `bin`, under all their names.
     /// An agent that is never executed stands beside them, because the stand-in calls nothing.
     pub(crate) fn new() -> Self {
         let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
@@ -33,6 +33,8 @@ impl Bench {
         for (name, built) in [
             ("bin/qvm-copy", env!("CARGO_BIN_EXE_qvm-copy")),
             ("bin/qvm-copy-to-vm", env!("CARGO_BIN_EXE_qvm-copy-to-vm")),
+            ("bin/qvm-move", env!("CARGO_BIN_EXE_qvm-move")),
+            ("bin/qvm-move-to-vm", env!("CARGO_BIN_EXE_qvm-move-to-vm")),
         ] {
             fs::hard_link(built, bench.path(name)).unwrap();
         }

@@ -266,7 +266,7 @@ fn a_command_line_that_is_wrong_says_what_is_right() {
 #[test]
 fn help_and_version_go_to_stdout() {
     let bench = Bench::new();
-    for name in ["qvm-copy", "qvm-copy-to-vm"] {
+    for name in ["qvm-copy", "qvm-copy-to-vm", "qvm-move", "qvm-move-to-vm"] {
         for option in ["--help", "-h", "--version"] {
             let ended = run(bench.command(name).arg(option));
             assert_eq!(ended.status, Some(0));
