@@ -104,7 +104,7 @@ impl Form {
             ),
         };
         let after_help = match self.deletes() {
-            true => format!("{ARRIVING} {DELETING}\n\n{STATUSES_OF_MOVING}"),
+            true => format!("{ARRIVING}\n\n{DELETING}\n\n{STATUSES_OF_MOVING}"),
             false => format!("{ARRIVING}\n\n{STATUSES_OF_COPYING}"),
         };
         Typed::command()
@@ -278,7 +278,7 @@ struct Typed {
     /// Say what would be sent and what would be refused, and send nothing
     #[arg(long)]
     dry_run: bool,
-    /// The files and folders to copy
+    /// The files and folders
     #[arg(required = true, value_name = "FILE")]
     arguments: Vec<OsString>,
 }
