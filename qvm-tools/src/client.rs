@@ -5,7 +5,6 @@ use std::fs::File;
 use std::future::Future;
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -30,8 +29,12 @@ use crate::window::Window;
 /// The variable that names a client to use in place of the installed one.
 const CLIENT_VARIABLE: &str = "QREXEC_CLIENT_VM";
 
-/// How long a cancelled copy may take to end by itself, and then to end when it is told to.
+/// How long a copy may take to end by itself once it is cancelled, or once the agent has said what
+/// became of it; and then to end when it is told to.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// Enough to notice a signal that has been delivered already.
+const AT_ONCE: Duration = Duration::from_millis(10);
 
 /// The programs that a copy takes.
 #[derive(Debug)]
@@ -155,7 +158,8 @@ async fn wait(
         () = cancelled_in(window) => (patiently(&mut line, pid).await.flatten(), true),
         () = interruptions.next(pid) => (patiently(&mut line, pid).await.flatten(), true),
     };
-    let ended = if cancelled {
+    // The service may go on for as long as it likes; what became of the copy is known.
+    let ended = if cancelled || line.is_some() {
         patiently(client.wait(), pid).await
     } else {
         tokio::select! {
@@ -163,14 +167,13 @@ async fn wait(
             () = interruptions.next(pid) => patiently(client.wait(), pid).await,
         }
     };
-    let status = ended.transpose()?;
-    // The end of the client may be noticed here before the Ctrl-C that both received.
-    let interrupt = Some(Signal::INT.as_raw());
-    let interrupted = status.is_some_and(|status| status.signal() == interrupt);
+    // The end of the client may be noticed here before the Ctrl-C that both received. Its status
+    // does not tell: the service can end with 130 as well.
+    let interrupted = tokio::time::timeout(AT_ONCE, interruptions.next(None)).await;
     Ok(Report {
         line,
-        status,
-        cancelled: cancelled || interrupted,
+        status: ended.transpose()?,
+        cancelled: cancelled || interrupted.is_ok(),
     })
 }
 

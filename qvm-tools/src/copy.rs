@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use qfile_walk::{ArgumentError, Arguments};
 use qvm_common::manifest::waiting_file;
 use qvm_common::result_line::Outcome;
-use qvm_common::say::say;
+use qvm_common::say::{clear_line, say};
 
 use crate::args::{Form, Progress, Request};
 use crate::client::Programs;
@@ -71,6 +71,10 @@ fn copy(command: &str, request: &Request) -> Result<(), Ending> {
     };
     let service = Service::for_survey(&survey);
     let report = programs.call(request, service, survey.bytes, manifest.as_ref())?;
+    if report.line.is_none() && request.progress != Progress::None {
+        // An agent that was interrupted leaves its line of progress behind.
+        clear_line();
+    }
     let judged = report.judge(&request.target, service);
     match manifest {
         Some(manifest) => delete(&report, judged, manifest, request, &arguments),

@@ -41,18 +41,20 @@ impl Report {
         match &self.line {
             Some(line) if line.outcome == Outcome::Complete => Ok(()),
             // When the agent was interrupted, what it noticed first may be its broken connection.
-            Some(line) if line.outcome == Outcome::Failed && self.cancelled => {
-                Err(Ending::new(Outcome::Cancelled, ""))
-            }
+            Some(line) if line.outcome == Outcome::Failed && self.cancelled => Err(cancelled()),
             // The agent has said on stderr, or in a window, what there is to say.
             Some(line) => Err(Ending::new(line.outcome, "")),
-            None if self.cancelled => Err(Ending::new(
-                Outcome::Cancelled,
-                "cancelled; what has arrived already is in the other qube's QubesIncoming folder",
-            )),
+            None if self.cancelled => Err(cancelled()),
             None => Err(without_a_line(self.status, target, service)),
         }
     }
+}
+
+fn cancelled() -> Ending {
+    Ending::new(
+        Outcome::Cancelled,
+        "cancelled; what arrived before is in the target qube's QubesIncoming folder",
+    )
 }
 
 /// Why there is no result line, by the status of the client; each of them may also be one that the

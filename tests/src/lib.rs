@@ -12,11 +12,13 @@
 //! - [`stream`]: qfile streams and verdicts, byte by byte, right or wrong
 //! - [`moving`]: files that are moved to another qube, and what happens to them meanwhile
 //! - [`inbox`]: an incoming folder with sentinels around it, and the receiver that fills it
+//! - [`hostile`]: a hostile receiver as the service of a qube
 //! - [`qubes`]: local qubes under a temporary root, joined by `qrexec-loopback`
 //! - [`receiver`]: the receiver in each form of its isolation
 //! - [`attack`]: tests of attacks on it, run for each form
 //! - [`injected`]: the receiver where the system lacks something or fails
 //! - [`sentinel`]: files outside that an attack must leave as they are, to the last bit
+//! - [`terminal`]: a program on a real terminal, and the screen that a person would see
 //! - [`tree`]: making, comparing and removing trees of files, however deep
 //! - [`user`]: running programs as an ordinary user, installed set-uid, in mounts of their own
 //! - [`watched`]: a receiver that is fed by hand and watched at work
@@ -31,6 +33,7 @@
 pub mod attack;
 pub mod cannot_run;
 pub mod editing;
+pub mod hostile;
 pub mod inbox;
 pub mod injected;
 pub mod moving;
@@ -41,6 +44,7 @@ pub mod qubes;
 pub mod receiver;
 pub mod sentinel;
 pub mod stream;
+pub mod terminal;
 pub mod tree;
 pub mod user;
 pub mod watched;

@@ -1,82 +1,104 @@
 //! `PROGRESS_TYPE=console`: one live line on a terminal; anywhere else one plain line at the end.
+//!
+//! A terminal is one that can move its cursor: with `TERM=dumb`, or none, it gets the plain line.
+//! There are no colours, whether `NO_COLOR` is set or not. When the terminal becomes narrower, what it
+//! has broken off of the old line stays: going up to clear it would, on a terminal that breaks
+//! nothing, clear what others wrote there.
 
-use std::io::{IsTerminal as _, stderr};
+use std::fmt;
+use std::io::stderr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use qfile_proto::display::own;
 use qvm_common::say::say;
+use rustix::termios::tcgetwinsize;
 
-/// Redraws per second at most.
-const HZ: u8 = 5;
+use super::line::{Line, tail};
+
+/// How often the line is drawn. By a thread of its own, so that it follows the size of the terminal,
+/// and a rate that is no more does not stand there, while the sender waits for the receiver.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Columns of a terminal that does not say.
+const USUAL_COLUMNS: usize = 80;
 
 /// A line on stderr.
 #[derive(Debug)]
 pub(crate) struct Console {
     /// `None` where stderr is no terminal.
-    line: Option<ProgressBar>,
+    live: Option<Live>,
     files: u64,
-    /// The file at hand, if the line does not name it yet.
-    path: Vec<u8>,
+}
+
+/// The line that is drawn again and again.
+#[derive(Debug)]
+struct Live {
+    bar: ProgressBar,
+    text: Arc<Mutex<Text>>,
+}
+
+/// What the line is about, beside the counts that the progress bar keeps.
+#[derive(Debug)]
+enum Text {
+    /// The file at this path.
+    File(Vec<u8>),
+    /// All is sent; what is waited for.
+    Waiting(String),
 }
 
 impl Console {
     pub(crate) fn new(total: Option<u64>) -> Self {
-        let line = stderr().is_terminal().then(|| {
-            let target = ProgressDrawTarget::stderr_with_hz(HZ);
-            let line = ProgressBar::with_draw_target(total, target);
-            line.with_style(style(match total {
-                Some(_) => "{wide_msg} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
-                None => "{wide_msg} {bytes}, {bytes_per_sec}",
-            }))
-        });
-        Self {
-            line,
-            files: 0,
-            path: Vec::new(),
-        }
+        let target = ProgressDrawTarget::stderr();
+        let live = (!target.is_hidden()).then(|| Live::new(total, target));
+        Self { live, files: 0 }
     }
 
-    /// The file at `path` comes next; it is shown with the next count.
+    /// The file at `path` comes next.
     pub(crate) fn entry(&mut self, path: &[u8]) {
         self.files += 1;
-        if self.line.is_some() {
-            self.path.clear();
-            self.path.extend_from_slice(path);
+        if let Some(live) = &self.live {
+            match &mut *live.text() {
+                Text::File(shown) => {
+                    shown.clear();
+                    shown.extend_from_slice(path);
+                }
+                Text::Waiting(_) => {}
+            }
+            if self.files == 1 {
+                live.bar.enable_steady_tick(TICK);
+            }
         }
     }
 
-    pub(crate) fn show(&mut self, sent: u64) {
-        if let Some(line) = &self.line {
-            if !self.path.is_empty() {
-                line.set_message(own(&self.path));
-                self.path.clear();
-            }
-            line.set_position(sent);
+    pub(crate) fn show(&self, sent: u64) {
+        if let Some(live) = &self.live {
+            live.bar.set_position(sent);
         }
     }
 
     /// Takes the line away while `say` writes.
     pub(crate) fn above(&self, say: impl FnOnce()) {
-        match &self.line {
-            Some(line) => line.suspend(say),
+        match &self.live {
+            Some(live) => live.bar.suspend(say),
             None => say(),
         }
     }
 
-    pub(crate) fn wait_for_verdict(&mut self, sent: u64) {
-        if let Some(line) = &self.line {
-            line.set_style(style("{wide_msg}"));
-            line.set_message(format!(
+    pub(crate) fn wait_for_verdict(&self, sent: u64) {
+        if let Some(live) = &self.live {
+            *live.text() = Text::Waiting(format!(
                 "{} sent; the target qube is writing to disk",
                 HumanBytes(sent)
             ));
-            line.tick();
+            live.bar.tick();
         }
     }
 
-    pub(crate) fn finish(&mut self, sent: u64, confirmed: bool) {
-        if let Some(line) = &self.line {
-            line.finish_and_clear();
+    pub(crate) fn finish(&self, sent: u64, confirmed: bool) {
+        if let Some(live) = &self.live {
+            live.bar.finish_and_clear();
         }
         if confirmed {
             let plural = if self.files == 1 { "" } else { "s" };
@@ -89,6 +111,49 @@ impl Console {
     }
 }
 
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+impl Live {
+    fn new(total: Option<u64>, target: ProgressDrawTarget) -> Self {
+        let text = Arc::new(Mutex::new(Text::File(Vec::new())));
+        let shown = Arc::clone(&text);
+        let draw = move |state: &ProgressState, line: &mut dyn fmt::Write| {
+            let line_now = drawn(&locked(&shown), state, total);
+            let _a_line_not_drawn = line.write_str(&line_now);
+        };
+        let style = ProgressStyle::default_spinner().with_key("line", draw);
+        let style = style.template("{line}");
+        let bar = ProgressBar::with_draw_target(total, target)
+            .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        Self { bar, text }
+    }
+
+    fn text(&self) -> MutexGuard<'_, Text> {
+        locked(&self.text)
+    }
+}
+
+fn locked(text: &Mutex<Text>) -> MutexGuard<'_, Text> {
+    text.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn drawn(text: &Text, state: &ProgressState, total: Option<u64>) -> String {
+    // In the last column some terminals go on to the next line.
+    let columns = columns().saturating_sub(1);
+    match text {
+        Text::Waiting(text) => tail(text, columns),
+        Text::File(path) => Line {
+            path: &own(path),
+            sent: state.pos(),
+            total,
+            rate: state.per_sec(),
+            left: state.eta(),
+        }
+        .fitted(columns),
+    }
+}
+
+fn columns() -> usize {
+    match tcgetwinsize(stderr()) {
+        Ok(size) if size.ws_col > 0 => usize::from(size.ws_col),
+        _ => USUAL_COLUMNS,
+    }
 }

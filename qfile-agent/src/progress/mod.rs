@@ -5,6 +5,7 @@
 
 mod console;
 mod gui;
+mod line;
 
 use std::env;
 use std::fmt;
@@ -23,7 +24,8 @@ pub(crate) struct Progress {
     display: Display,
     /// Bytes that were sent.
     sent: u64,
-    shown: Instant,
+    /// When a window was last told.
+    counted: Instant,
 }
 
 #[derive(Debug)]
@@ -34,7 +36,7 @@ enum Display {
     Gui(Option<Gui>),
 }
 
-/// How often something new is shown at most.
+/// How often a window is told at most.
 const PACE: Duration = Duration::from_millis(100);
 
 impl Progress {
@@ -50,7 +52,7 @@ impl Progress {
         Self {
             display,
             sent: 0,
-            shown: Instant::now(),
+            counted: Instant::now(),
         }
     }
 
@@ -85,14 +87,13 @@ impl Progress {
     /// So many bytes more were sent.
     pub(crate) fn advance(&mut self, bytes: u64) -> io::Result<()> {
         self.sent += bytes;
-        if matches!(self.display, Display::None) || self.shown.elapsed() < PACE {
-            return Ok(());
-        }
-        self.shown = Instant::now();
         match &mut self.display {
             Display::Console(console) => console.show(self.sent),
-            Display::Gui(Some(gui)) => gui.show(self.sent)?,
-            Display::Gui(None) | Display::None => {}
+            Display::Gui(Some(gui)) if self.counted.elapsed() >= PACE => {
+                self.counted = Instant::now();
+                gui.show(self.sent)?;
+            }
+            Display::Gui(_) | Display::None => {}
         }
         Ok(())
     }
@@ -107,8 +108,8 @@ impl Progress {
     }
 
     /// All is sent; now the target qube writes it to its disk.
-    pub(crate) fn wait_for_verdict(&mut self) {
-        if let Display::Console(console) = &mut self.display {
+    pub(crate) fn wait_for_verdict(&self) {
+        if let Display::Console(console) = &self.display {
             console.wait_for_verdict(self.sent);
         }
     }

@@ -1,0 +1,225 @@
+//! The live line of a copy, fitted into the columns that the terminal has at the moment.
+//!
+//! What matters most stands first, so that a narrow terminal loses the least: how far, which file,
+//! how much, how long still, how fast.
+
+use std::time::Duration;
+
+use indicatif::HumanBytes;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+/// Columns that a name is left with before anything but the percentage is shown.
+const MIN_NAME: usize = 16;
+
+/// What stands for the beginning of a path that is too long.
+const CUT: &str = "...";
+
+/// Beyond this an estimate says nothing.
+const MAX_LEFT: Duration = Duration::from_secs(100 * 3600);
+
+/// How far a copy is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Line<'a> {
+    /// The file that is being sent, safe to show.
+    pub(crate) path: &'a str,
+    /// Bytes that were sent.
+    pub(crate) sent: u64,
+    /// Bytes that there are to send, if that is known.
+    pub(crate) total: Option<u64>,
+    /// Bytes a second; 0 while it is not known.
+    pub(crate) rate: f64,
+    /// How long it will take still, at this rate.
+    pub(crate) left: Duration,
+}
+
+impl Line<'_> {
+    /// The line, no wider than `columns`.
+    pub(crate) fn fitted(&self, columns: usize) -> String {
+        let name = self.path.width().min(MIN_NAME) + 2;
+        let mut numbers = String::new();
+        for part in [self.percent(), self.bytes(), self.left(), self.rate()] {
+            let Some(part) = part else { continue };
+            let comma = if numbers.is_empty() { "" } else { ", " };
+            let is_first = numbers.is_empty() && columns >= part.len();
+            if is_first || numbers.len() + comma.len() + part.len() + name <= columns {
+                numbers.push_str(comma);
+                numbers.push_str(&part);
+            }
+        }
+        let room = columns.checked_sub(numbers.len() + 2);
+        let name = room.map_or(String::new(), |room| tail(self.path, room));
+        if name.is_empty() {
+            return numbers;
+        }
+        format!("{numbers}  {name}")
+    }
+
+    fn percent(&self) -> Option<String> {
+        let total = self.total.filter(|total| *total > 0)?;
+        let share = u128::from(self.sent) * 100 / u128::from(total);
+        Some(format!("{:3}%", share.min(100)))
+    }
+
+    fn bytes(&self) -> Option<String> {
+        let sent = HumanBytes(self.sent);
+        Some(match self.total {
+            Some(total) => format!("{sent} of {}", HumanBytes(total)),
+            None => sent.to_string(),
+        })
+    }
+
+    fn left(&self) -> Option<String> {
+        self.total?;
+        if self.rate < 1.0 || self.left >= MAX_LEFT {
+            return None;
+        }
+        let seconds = self.left.as_secs();
+        let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+        Some(match hours {
+            0 => format!("{minutes}:{seconds:02} left"),
+            _ => format!("{hours}:{minutes:02}:{seconds:02} left"),
+        })
+    }
+
+    fn rate(&self) -> Option<String> {
+        if self.rate < 1.0 {
+            return None;
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is positive, and no copy makes 16 EiB a second"
+        )]
+        let rate = self.rate as u64;
+        Some(format!("{}/s", HumanBytes(rate)))
+    }
+}
+
+/// The end of `text`, no wider than `columns`: of a path the end says most.
+pub(crate) fn tail(text: &str, columns: usize) -> String {
+    if text.width() <= columns {
+        return text.to_owned();
+    }
+    let Some(room) = columns.checked_sub(CUT.len()) else {
+        return String::new();
+    };
+    let mut width = 0;
+    let kept = text.char_indices().rev().take_while(|(_, c)| {
+        width += c.width().unwrap_or(0);
+        width <= room
+    });
+    let start = kept.last().map_or(text.len(), |(start, _)| start);
+    // A mark that has lost the character it stands on would go onto the last dot.
+    let kept = text[start..].trim_start_matches(|c: char| c.width() == Some(0));
+    format!("{CUT}{kept}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: Line<'_> = Line {
+        path: "docs/photos/2024/summer/beach.jpg",
+        sent: 1_288_490_189,
+        total: Some(2_863_311_531),
+        rate: 36_909_875.2,
+        left: Duration::from_secs(42),
+    };
+
+    #[test]
+    fn a_wide_terminal_shows_everything() {
+        assert_eq!(
+            LINE.fitted(100),
+            " 45%, 1.20 GiB of 2.67 GiB, 0:42 left, 35.20 MiB/s  docs/photos/2024/summer/beach.jpg"
+        );
+    }
+
+    #[test]
+    fn the_narrower_the_terminal_the_less_is_shown_and_the_file_name_last_of_all() {
+        let table = [
+            (
+                80,
+                " 45%, 1.20 GiB of 2.67 GiB, 0:42 left, 35.20 MiB/s  ...tos/2024/summer/beach.jpg",
+            ),
+            (
+                60,
+                " 45%, 1.20 GiB of 2.67 GiB, 0:42 left  ...4/summer/beach.jpg",
+            ),
+            (50, " 45%, 1.20 GiB of 2.67 GiB  ...24/summer/beach.jpg"),
+            (40, " 45%, 0:42 left  ...024/summer/beach.jpg"),
+            (20, " 45%  ...r/beach.jpg"),
+            (8, " 45%"),
+            (4, " 45%"),
+            (3, ""),
+            (0, ""),
+        ];
+        for (columns, line) in table {
+            assert_eq!(LINE.fitted(columns), line, "{columns}");
+        }
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        let paths = [
+            "a".repeat(300),
+            "報告書".repeat(40),
+            "e\u{301}".repeat(200),
+            "한글과 🎉 ".repeat(20),
+            "\u{301}\u{301}".to_owned(),
+            String::new(),
+        ];
+        for path in &paths {
+            for total in [None, Some(0), Some(1), Some(u64::MAX)] {
+                for sent in [0, 1, u64::MAX] {
+                    for columns in 0..130 {
+                        let line = Line {
+                            path,
+                            sent,
+                            total,
+                            ..LINE
+                        };
+                        let shown = line.fitted(columns);
+                        assert!(shown.width() <= columns, "{columns}: {shown:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_is_cut_between_characters_and_by_their_width() {
+        assert_eq!(tail("報告書", 6), "報告書");
+        assert_eq!(tail("報告書", 5), "...書");
+        assert_eq!(tail("報告書", 4), "...");
+        assert_eq!(tail("abcde\u{301}f", 5), "...e\u{301}f");
+        assert_eq!(tail("abcde\u{301}fg", 5), "...fg");
+        assert_eq!(tail("abc", 2), "");
+    }
+
+    #[test]
+    fn what_is_not_known_is_left_out() {
+        let unknown = Line {
+            total: None,
+            rate: 0.0,
+            ..LINE
+        };
+        assert_eq!(
+            unknown.fitted(60),
+            "1.20 GiB  docs/photos/2024/summer/beach.jpg"
+        );
+        let nothing = Line {
+            total: Some(0),
+            sent: 0,
+            ..unknown
+        };
+        assert_eq!(
+            nothing.fitted(60),
+            "0 B of 0 B  docs/photos/2024/summer/beach.jpg"
+        );
+        let stalled = Line {
+            left: Duration::MAX,
+            ..LINE
+        };
+        assert!(!stalled.fitted(100).contains("left"));
+    }
+}
