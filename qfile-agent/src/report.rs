@@ -148,7 +148,10 @@ impl Failure {
                 "make room in /var/tmp, or set TMPDIR to a folder on a disk with room, and try again"
             }
             Self::Undelivered(_) => "delete here what was copied, when you have made sure of it",
-            Self::Write(_) | Self::Read(_) => "qfile-agent is started by qrexec; use qvm-copy",
+            Self::Write(_) | Self::Read(_) => {
+                "check that the target qube is running, and copy again; \
+                 whoever started qfile-agent by hand: use qvm-copy"
+            }
             Self::Interrupted | Self::NoAnswer | Self::CutAnswer => {
                 "look into the target qube: is its disk full, and is its qubes.Filecopy service whole? \
                  What arrived before is in its QubesIncoming folder"
@@ -237,9 +240,14 @@ fn refusal_advice(verdict: &Verdict) -> &'static str {
         Some(Errno::NOLINK) => {
             "leave links out with --ignore-symlinks, or send what they point to with --dereference"
         }
-        Some(Errno::NOSPC | Errno::DQUOT) => {
-            "make room in the target qube, or raise its limits, and copy again"
+        Some(Errno::NOSPC) => "make room in the target qube, and copy again",
+        Some(Errno::DQUOT) => {
+            "a limit of the target qube or of its disk is reached: copy less at once, or raise it there"
         }
+        Some(Errno::ACCESS | Errno::PERM | Errno::ROFS) => {
+            "make the QubesIncoming folder of the target qube writable for its user, and copy again"
+        }
+        Some(Errno::REMOTEIO) => "the connection was cut; copy again",
         Some(Errno::NAMETOOLONG) => "shorten the name, or pack the files into an archive",
         Some(Errno::INVAL) => "check that both qubes are up to date, and copy again",
         _ => "look into the target qube; what arrived before is in its QubesIncoming folder",
@@ -276,17 +284,8 @@ impl Report {
 
     /// Tells whoever listens. The receiver is let go first: it must not wait for a dialog.
     pub(crate) fn deliver(&self, result_fd: Option<RawFd>, is_gui: bool) {
-        match self.outcome {
-            Outcome::Complete => {}
-            Outcome::Partial => say(format_args!("qfile-agent: {}", self.advice)),
-            Outcome::Cancelled => say(format_args!(
-                "qfile-agent: {}; {}",
-                self.message, self.advice
-            )),
-            Outcome::Failed | Outcome::Usage => say(format_args!(
-                "qfile-agent: Fatal error: {}\nqfile-agent: {}",
-                self.message, self.advice
-            )),
+        if let Some(text) = self.text() {
+            say(text);
         }
         if let Some(number) = result_fd {
             if let Err(error) = self.write_result(number) {
@@ -301,6 +300,21 @@ impl Report {
                 let text = format!("{}\n\n{}", self.message, self.advice);
                 let _said_on_stderr = dialogs.error("Copy to another qube", &text);
             }
+        }
+    }
+
+    /// What stderr says of it.
+    fn text(&self) -> Option<String> {
+        let Self {
+            message, advice, ..
+        } = self;
+        match self.outcome {
+            Outcome::Complete => None,
+            Outcome::Partial => Some(format!("qfile-agent: {advice}")),
+            Outcome::Cancelled => Some(format!("qfile-agent: {message}; {advice}")),
+            Outcome::Failed | Outcome::Usage => Some(format!(
+                "qfile-agent: Fatal error: {message}\nqfile-agent: {advice}"
+            )),
         }
     }
 
@@ -330,3 +344,6 @@ impl From<ArgumentError> for Failure {
         Self::Argument(error)
     }
 }
+
+#[cfg(test)]
+mod catalogue;

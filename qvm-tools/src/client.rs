@@ -49,10 +49,13 @@ impl Programs {
     /// # Errors
     /// An [`Ending`] that says which is missing and where to get it.
     pub fn find() -> Result<Self, Ending> {
-        let agent = programs::find("qfile-agent");
+        Self::with_agent(programs::find("qfile-agent"))
+    }
+
+    pub(crate) fn with_agent(agent: PathBuf) -> Result<Self, Ending> {
         if !agent.is_file() {
             return Err(Ending::failed(format!(
-                "{} is missing: install the package that brings it",
+                "{} is missing\ninstall the package qubes-core-agent",
                 agent.display()
             )));
         }
@@ -248,25 +251,26 @@ pub fn find_client() -> Result<PathBuf, Ending> {
     }
 }
 
-fn named_client(client: PathBuf) -> Result<PathBuf, Ending> {
+pub(crate) fn named_client(client: PathBuf) -> Result<PathBuf, Ending> {
     if client.is_absolute() && client.is_file() {
         return Ok(client);
     }
     Err(Ending::failed(format!(
-        "{CLIENT_VARIABLE} is set to \"{}\", which is not the absolute path of a program",
+        "{CLIENT_VARIABLE} is set to \"{}\", which is not the absolute path of a program\n\
+         unset it, or set it to that of qrexec-client-vm or qrexec-loopback",
         qfile_proto::display::own(client.as_os_str().as_encoded_bytes())
     )))
 }
 
-fn installed_client(libdir: &Path) -> Result<PathBuf, Ending> {
+pub(crate) fn installed_client(libdir: &Path) -> Result<PathBuf, Ending> {
     let client = libdir.join("qrexec-client-vm");
     if client.is_file() {
         return Ok(client);
     }
     Err(Ending::failed(format!(
         "this is not a qube: there is no {}\n\
-         In a qube of Qubes OS, install the package qubes-core-qrexec. To try the suite elsewhere, \
-         let qrexec-loopback stand in: set {CLIENT_VARIABLE} to its absolute path.",
+         in a qube of Qubes OS, install the package qubes-core-qrexec; to try the suite elsewhere, \
+         let qrexec-loopback stand in: set {CLIENT_VARIABLE} to its absolute path",
         client.display()
     )))
 }

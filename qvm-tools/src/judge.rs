@@ -68,7 +68,7 @@ fn without_a_line(status: Option<ExitStatus>, target: &Target, service: Service)
     });
     if let Some(signal) = signal {
         return Ending::failed(format!(
-            "nothing was confirmed: the connection was ended by signal {signal}\nCopy again."
+            "nothing was confirmed: the connection was ended by signal {signal}\ncheck that the other qube is still running, and copy again"
         ));
     }
     let message = match code {
@@ -79,31 +79,31 @@ fn without_a_line(status: Option<ExitStatus>, target: &Target, service: Service)
             };
         }
         Some(127) => format!(
-            "there is no service qubes.Filecopy in {}: install the package \
-             qubes-core-agent (qubes-core-agent-linux) in its template",
+            "there is no service qubes.Filecopy in {}\n\
+             install the package qubes-core-agent (qubes-core-agent-linux) in its template",
             shown(target)
         ),
         Some(125) => format!(
             "{} has the service qubes.Filecopy but cannot execute it\n\
-             Look into its log: sudo journalctl -u qubes-qrexec-agent",
+             look into its log: sudo journalctl -u qubes-qrexec-agent",
             shown(target)
         ),
         Some(255) => {
             "the connection broke, or qfile-agent could not be started; nothing was confirmed\n\
-             Check that the other qube is still running, and copy again."
+             check that the other qube is still running, and copy again"
                 .to_owned()
         }
-        Some(1 | 2) => "qrexec-client-vm could not make the call; nothing was sent\n\
-             Check that the agent of this qube is running: systemctl status qubes-qrexec-agent"
+        Some(1 | 2) => "qrexec-client-vm could not make the call; nothing was confirmed\n\
+             check that the agent of this qube is running: systemctl status qubes-qrexec-agent"
             .to_owned(),
         Some(0) | None => {
             "qfile-agent ended without saying what became of the copy; take it as failed\n\
-             Copy again."
+             copy again"
                 .to_owned()
         }
         Some(other) => format!(
             "nothing was confirmed: the call ended with status {other}\n\
-             Look into the log of {} and copy again.",
+             look into the log of {} and copy again",
             shown(target)
         ),
     };
@@ -113,14 +113,15 @@ fn without_a_line(status: Option<ExitStatus>, target: &Target, service: Service)
 fn refused(target: &Target, service: Service) -> String {
     let mut message = format!(
         "refused before anything was sent: by the policy of dom0, by you in its dialog, or because \
-         {} does not exist or did not start",
+         {} does not exist or did not start\n\
+         check its name, whether it starts, and the policy in dom0 (/etc/qubes/policy.d)",
         shown(target)
     );
     if service == Service::FilecopyAllNames {
         message.push_str(
-            "\nSome names are not safe for display, so the service asked for was \
-             qubes.Filecopy+allow-all-names, which policy may deny. Rename them (--dry-run lists \
-             them), or have it allowed in dom0.",
+            "\nsome names are not safe for display, so the service asked for was \
+             qubes.Filecopy+allow-all-names, which policy may deny: rename them (--dry-run lists \
+             them), or have it allowed in dom0",
         );
     }
     message

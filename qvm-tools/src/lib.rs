@@ -20,3 +20,6 @@ pub mod service;
 pub mod survey;
 pub mod tree_check;
 pub mod window;
+
+#[cfg(test)]
+mod catalogue;
