@@ -1,4 +1,5 @@
-//! Windows for people: `zenity`, else `kdialog`, started directly, never through a shell.
+//! Windows for people: `zenity`, else `kdialog` (on KDE the other way round), started directly,
+//! never through a shell.
 //!
 //! What is shown may hold names from another qube, so it is shown as plain text: zenity is told
 //! `--no-markup`; kdialog, which takes for HTML what looks like HTML, gets HTML in which everything
@@ -9,6 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::kdialog;
 use crate::programs::find_in_path;
 
 /// The desktop's way to show a dialog.
@@ -18,6 +20,16 @@ pub enum Dialogs {
     Zenity(PathBuf),
     /// KDE's, here its absolute path.
     Kdialog(PathBuf),
+}
+
+/// A progress bar that is to be started.
+#[derive(Debug)]
+pub enum ProgressBar {
+    /// A command that reads percentages, one a line, from its stdin, a pipe, and ends at 100, at the
+    /// end of input, or when the user presses Cancel.
+    Reads(Command),
+    /// kdialog's, which reads no pipe.
+    OverDbus(kdialog::Progress),
 }
 
 /// What a notice is about, which decides its icon.
@@ -37,8 +49,14 @@ impl Dialogs {
         if !is_set("DISPLAY") && !is_set("WAYLAND_DISPLAY") {
             return None;
         }
-        let zenity = find_in_path("zenity").map(Self::Zenity);
-        zenity.or_else(|| find_in_path("kdialog").map(Self::Kdialog))
+        let zenity = || find_in_path("zenity").map(Self::Zenity);
+        let kdialog = || find_in_path("kdialog").map(Self::Kdialog);
+        let desktop = env::var("XDG_CURRENT_DESKTOP").unwrap_or_default();
+        if desktop.split(':').any(|name| name == "KDE") {
+            kdialog().or_else(zenity)
+        } else {
+            zenity().or_else(kdialog)
+        }
     }
 
     /// Shows an error and waits until it is closed. `text` may have several lines.
@@ -74,29 +92,34 @@ impl Dialogs {
         }
     }
 
-    /// The command of a progress bar, for the caller to start and watch: it reads percentages, one
-    /// a line, from its stdin, a pipe, and ends at 100, at the end of input, or when the user
-    /// presses Cancel. `None` with kdialog, whose progress bar reads no pipe.
+    /// A progress bar with a Cancel button, for the caller to start and watch. `None` with kdialog
+    /// where there is nothing to talk to it by.
     #[must_use]
-    pub fn progress(&self, title: &str, text: &str) -> Option<Command> {
-        let Self::Zenity(program) = self else {
-            return None;
-        };
-        // Here zenity knows no `--no-markup`: the text is Pango markup, and backslashes escape.
-        let text = escaped(text).replace('\\', "\\\\");
-        let mut command = quiet(program);
-        command
-            .args([
-                "--progress",
-                "--auto-close",
-                "--percentage=0",
-                "--width=400",
-            ])
-            .arg(format!("--title={}", visible(title)))
-            .arg(format!("--text={text}"))
-            .stdin(Stdio::piped());
-        Some(command)
+    pub fn progress(&self, title: &str, text: &str) -> Option<ProgressBar> {
+        match self {
+            Self::Zenity(program) => Some(ProgressBar::Reads(reading(program, title, text))),
+            Self::Kdialog(program) => {
+                kdialog::Progress::new(program, title, text).map(ProgressBar::OverDbus)
+            }
+        }
     }
+}
+
+fn reading(program: &Path, title: &str, text: &str) -> Command {
+    // Here zenity knows no `--no-markup`: the text is Pango markup, and backslashes escape.
+    let text = escaped(text).replace('\\', "\\\\");
+    let mut command = quiet(program);
+    command
+        .args([
+            "--progress",
+            "--auto-close",
+            "--percentage=0",
+            "--width=400",
+        ])
+        .arg(format!("--title={}", visible(title)))
+        .arg(format!("--text={text}"))
+        .stdin(Stdio::piped());
+    command
 }
 
 fn zenity(program: &Path, kind: &str, title: &str, text: &str) -> Command {
@@ -108,7 +131,7 @@ fn zenity(program: &Path, kind: &str, title: &str, text: &str) -> Command {
     command
 }
 
-fn kdialog(program: &Path, kind: &str, title: &str, text: &str) -> Command {
+pub(crate) fn kdialog(program: &Path, kind: &str, title: &str, text: &str) -> Command {
     // kdialog reads backslashes as escapes; HTML can say them in another way.
     let html = escaped(text).replace('\\', "&#92;").replace('\n', "<br/>");
     let mut command = quiet(program);
@@ -119,7 +142,7 @@ fn kdialog(program: &Path, kind: &str, title: &str, text: &str) -> Command {
 }
 
 /// A dialog touches neither a protocol on stdout nor the terminal.
-fn quiet(program: &Path) -> Command {
+pub(crate) fn quiet(program: &Path) -> Command {
     let mut command = Command::new(program);
     command
         .stdin(Stdio::null())
@@ -185,8 +208,7 @@ mod tests {
 
     #[test]
     fn a_progress_bar_takes_no_markup_either() {
-        let zenity = Dialogs::Zenity(PathBuf::from("/z"));
-        let command = zenity.progress("title", HOSTILE).unwrap();
+        let command = reading(Path::new("/z"), "title", HOSTILE);
         assert_eq!(
             arguments(&command).last(),
             Some(&"--text=&lt;b&gt;a&lt;/b&gt; &amp; \\\\n_$(id)\nb")

@@ -14,6 +14,7 @@ pub mod dialog;
 pub mod inherited;
 #[cfg(feature = "tokio")]
 pub mod interrupt;
+pub mod kdialog;
 #[cfg(feature = "tokio")]
 pub mod log;
 pub mod manifest;

@@ -2,13 +2,14 @@
 //!
 //! `qvm-copy` in the order of its work: [`args`] says what was asked for, [`survey`] finds what the
 //! receiving qube would refuse, [`service`] decides what to call, [`client`] calls it and waits
-//! while [`window`] shows the progress, and [`judge`] decides what became of it. [`report`] puts a
+//! while [`window`] shows the progress on a bar, and [`judge`] decides what became of it. [`report`] puts a
 //! survey into words, [`ending`] is how a command ends. [`copy`] tells the story; [`tree_check`] is
 //! the survey alone. `qvm-move` is the same, and then [`remove`] deletes what was confirmed.
 //!
 //! [`open`] is `qvm-open-in-vm` and `qvm-open-in-dvm`.
 
 pub mod args;
+mod bar;
 pub mod client;
 pub mod copy;
 pub mod ending;

@@ -7,17 +7,18 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use qvm_common::dialog::Dialogs;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use qvm_common::dialog::{Dialogs, ProgressBar};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::unix::pipe;
-use tokio::process::{Child, ChildStdin, Command};
+
+use crate::bar::Bar;
 
 /// A progress window that is to be shown.
 #[derive(Debug)]
 pub struct Window {
     counts: pipe::Receiver,
     total_bytes: u64,
-    command: Option<Command>,
+    bar: Option<ProgressBar>,
 }
 
 impl Window {
@@ -36,11 +37,10 @@ impl Window {
             true => ("qvm-move", "Moving to another qube"),
             false => ("qvm-copy", "Copying to another qube"),
         };
-        let command = dialogs.progress(title, text);
         Ok(Self {
             counts: pipe::Receiver::from_owned_fd(counts)?,
             total_bytes,
-            command: command.map(Command::from),
+            bar: dialogs.progress(title, text),
         })
     }
 
@@ -48,18 +48,23 @@ impl Window {
     /// then nobody reads the counts any more. Dropped before that, it closes the window.
     pub async fn until_cancelled(self) {
         let mut counts = BufReader::new(self.counts).lines();
-        let mut command = self.command;
-        let mut dialog: Option<(Child, ChildStdin)> = None;
+        let mut to_open = self.bar;
+        let mut bar: Option<Bar> = None;
         let mut shown = 0;
         let mut open = true;
         loop {
             tokio::select! {
-                () = ended(dialog.as_mut()) => return,
+                () = closed(bar.as_mut()) => return,
                 count = counts.next_line(), if open => match count {
                     Ok(Some(count)) => {
-                        dialog = dialog.or_else(|| start(command.take()));
-                        let count = count.parse().unwrap_or(0);
-                        show(dialog.as_mut(), &mut shown, percent(count, self.total_bytes)).await;
+                        if let Some(to_open) = to_open.take() {
+                            bar = Bar::open(to_open).await;
+                        }
+                        let now = percent(count.parse().unwrap_or(0), self.total_bytes);
+                        if let Some(bar) = bar.as_mut().filter(|_| now > shown) {
+                            shown = now;
+                            bar.show(now).await;
+                        }
                     }
                     Ok(None) | Err(_) => open = false,
                 },
@@ -75,25 +80,10 @@ fn percent(count: u64, total: u64) -> u8 {
     u8::try_from(share.min(99)).unwrap_or(99)
 }
 
-/// The dialog and its input, kept apart: tokio closes the input of a child that is waited for.
-fn start(command: Option<Command>) -> Option<(Child, ChildStdin)> {
-    let mut dialog = command?.kill_on_drop(true).spawn().ok()?;
-    let input = dialog.stdin.take()?;
-    Some((dialog, input))
-}
-
-async fn ended(dialog: Option<&mut (Child, ChildStdin)>) {
-    match dialog {
-        Some((dialog, _)) => drop(dialog.wait().await),
+async fn closed(bar: Option<&mut Bar>) {
+    match bar {
+        Some(bar) => bar.closed().await,
         None => std::future::pending().await,
-    }
-}
-
-/// Errors are left to [`ended`]: a dialog that does not read has ended.
-async fn show(dialog: Option<&mut (Child, ChildStdin)>, shown: &mut u8, percent: u8) {
-    if let Some((_, input)) = dialog.filter(|_| percent > *shown) {
-        *shown = percent;
-        let _seen_by_ended = input.write_all(format!("{percent}\n").as_bytes()).await;
     }
 }
 

@@ -71,7 +71,8 @@ impl Bench {
             .env("RECORD", self.path("record"))
             .env("STATUS", "0")
             .env_remove("DISPLAY")
-            .env_remove("WAYLAND_DISPLAY");
+            .env_remove("WAYLAND_DISPLAY")
+            .env_remove("XDG_CURRENT_DESKTOP");
         command
     }
 
@@ -83,6 +84,13 @@ impl Bench {
         command
             .env("DISPLAY", ":stand-in")
             .env("PATH", format!("{}:{path}", desktop.display()));
+        command
+    }
+
+    /// The same, on KDE, whose kdialog and qdbus are stand-ins: no KDE runs where tests do.
+    pub(crate) fn command_on_kde(&self, name: &str) -> Command {
+        let mut command = self.command_on_desktop(name);
+        command.env("XDG_CURRENT_DESKTOP", "X-Generic:KDE");
         command
     }
 

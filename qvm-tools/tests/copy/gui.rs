@@ -1,5 +1,7 @@
 //! `qvm-copy --gui` on a desktop: what its windows are told, and what their Cancel does.
 
+use std::time::{Duration, Instant};
+
 use crate::bench::{Bench, run};
 
 #[test]
@@ -37,6 +39,45 @@ fn cancel_stops_the_copy() {
     let ended = run(&mut command);
     assert_eq!(ended.status, Some(32), "{ended:?}");
     assert_eq!(bench.record("zenity--error"), "");
+}
+
+#[test]
+fn on_kde_the_bar_is_told_over_d_bus_and_closed_in_the_end() {
+    let bench = Bench::new();
+    bench.file("a", "1234567890");
+    let mut command = bench.command_on_kde("qvm-copy");
+    command.args(["--gui", "a"]).env("COUNTS", "0 5 5 10");
+    command.env("TOLD", "99").env("LINE", "0 \\n");
+    let ended = run(&mut command);
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    let opened = "--title|qvm-copy|--progressbar|<qt>Copying to another qube</qt>|100|\n";
+    assert_eq!(bench.record("kdialog"), opened);
+    let calls = bench.record("qdbus");
+    let bar = "org.kde.kdialog-4242|/ProgressDialog|";
+    let told = calls.lines().map(|line| line.strip_prefix(bar).unwrap());
+    let told: Vec<_> = told.filter(|call| *call != "wasCancelled|").collect();
+    let expected = ["showCancelButton|true|", "Set||value|50|", "Set||value|99|"];
+    assert_eq!(told[..3], expected, "{calls}");
+    assert_eq!(bench.record("zenity--progress"), "");
+    // Nobody waits for this call.
+    let patience = Instant::now() + Duration::from_secs(60);
+    while !bench.record("qdbus").contains("|close|\n") {
+        assert!(Instant::now() < patience, "the bar was not closed");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn cancel_on_kde_stops_the_copy() {
+    let bench = Bench::new();
+    bench.file("a", "12");
+    let mut command = bench.command_on_kde("qvm-copy");
+    command.args(["--gui", "a"]).env("CANCEL", "1");
+    command
+        .env("COUNTS", "endless")
+        .env("LINE", "32 cancelled\\n");
+    let ended = run(&mut command);
+    assert_eq!(ended.status, Some(32), "{ended:?}");
 }
 
 #[test]
