@@ -112,6 +112,11 @@ fn refusals() -> Vec<(String, Ending)> {
     let table = |rules| sorted(&shown(&report::refusals(&survey(rules))));
     let refused = |rules| Ending::failed(format!("nothing was sent: {}", table(rules)));
     let ignored = survey(links(Links::Ignore));
+    let dry_run = |form: Form| {
+        let typed = ["--dry-run", "--ignore-symlinks", "docs"].map(OsString::from);
+        let request = form.parse(&typed).unwrap();
+        Ending::failed(sorted(&shown(&report::dry_run(&ignored, &request))))
+    };
     vec![
         ("Links are sent".to_owned(), refused(links(Links::Send))),
         (
@@ -126,13 +131,8 @@ fn refusals() -> Vec<(String, Ending)> {
             "A warning, before the copy".to_owned(),
             Ending::new(Outcome::Complete, report::left_out(&ignored).unwrap()),
         ),
-        (
-            "`--dry-run`".to_owned(),
-            Ending::failed(sorted(&shown(&report::dry_run(
-                &ignored,
-                &Target::default(),
-            )))),
-        ),
+        ("`qvm-copy --dry-run`".to_owned(), dry_run(Form::Copy)),
+        ("`qvm-move --dry-run`".to_owned(), dry_run(Form::Move)),
     ]
 }
 

@@ -148,6 +148,8 @@ fn heading(failure: &Failure) -> String {
         Failure::Content(..) => "A file cannot be read",
         Failure::Shrunk(_) => "A file is shorter than was promised",
         Failure::TargetTooLong(_) => "The target of a link does not fit the format",
+        Failure::Manifest(_) => "The list of what was sent cannot be written",
+        Failure::Undelivered(_) => "The list of what was sent cannot be handed to qvm-move",
         Failure::Write(_) => "stdout cannot be written to",
         Failure::Interrupted => "The receiver stopped reading, and no verdict could be read",
         Failure::Cancelled => "The user pressed Cancel",
