@@ -11,7 +11,7 @@ use crate::{Charset, Decoder, Encoder, Entry, Kind, LinkRules, Refusal, SafeName
 use crate::{display, edit_request};
 
 /// One accepted entry: its name, its header, its content.
-type Decoded = (Vec<u8>, Entry, Vec<u8>);
+pub type Decoded = (Vec<u8>, Entry, Vec<u8>);
 
 /// Decodes a stream; what was accepted is encoded again and must decode to the same.
 ///
@@ -65,7 +65,9 @@ fn entries_len(entries: &[Decoded], untrusted: &[u8]) -> usize {
     at + 32
 }
 
-fn decode_all(untrusted: &[u8]) -> (Vec<Decoded>, Option<Refusal>, u32) {
+/// The entries of a stream that are complete, why it is refused after them, and the checksum.
+#[must_use]
+pub fn decode_all(untrusted: &[u8]) -> (Vec<Decoded>, Option<Refusal>, u32) {
     let mut decoder = Decoder::with_capacity(61, untrusted);
     let mut entries = Vec::new();
     let mut name = Vec::new();

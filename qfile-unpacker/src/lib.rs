@@ -9,6 +9,7 @@
 pub mod args;
 pub mod error;
 pub mod folders;
+pub mod fuzzing;
 pub mod identity;
 pub mod incoming;
 pub mod jail;

@@ -31,13 +31,18 @@ pub fn stop_reading() {
 /// # Errors
 /// Those of writing to stdout.
 pub fn send(outcome: &Outcome) -> io::Result<()> {
+    verdict(outcome).write_to(&mut Stdout)
+}
+
+/// The verdict on what was received.
+#[must_use]
+pub fn verdict(outcome: &Outcome) -> Verdict {
     let name = &outcome.untrusted_last_name;
-    let verdict = Verdict {
+    Verdict {
         error_code: outcome.refusal.map_or(0, |refusal| refusal.code()),
         crc32: outcome.checksum.into(),
         untrusted_last_name: (!name.is_empty()).then(|| name.clone()),
-    };
-    verdict.write_to(&mut Stdout)
+    }
 }
 
 /// Stdout without the line buffer of `std`, which would cut a verdict at a newline byte.

@@ -16,10 +16,6 @@ pub(super) const PROBE: c_long = libc::SYS_getsid;
 /// See [`PROBE`].
 pub(super) const PROBE_ERRNO: i32 = libc::EDOM;
 
-/// The number that a tracer puts in the place of a call which it answers itself; to the kernel it is
-/// no call at all. The tests of the substitutes for missing calls (`strace -e inject=…`) need it.
-const REPLACED_BY_TRACER: c_long = 0xFFFF_FFFF;
-
 /// What is allowed whatever its arguments are.
 const CALLS: &[c_long] = &[
     // The stream in, the verdict and messages out.
@@ -57,7 +53,6 @@ const CALLS: &[c_long] = &[
     libc::SYS_exit,
     libc::SYS_exit_group,
     PROBE,
-    REPLACED_BY_TRACER,
 ];
 
 /// Limits this process to the calls above, for good.
