@@ -36,6 +36,8 @@ pub enum Refusal {
     LimitReached,
     /// A file or link of that name is there: `EEXIST`.
     AlreadyExists,
+    /// The incoming folder has been deleted during the copy: `ENOENT`.
+    IncomingFolderGone,
     /// The system refused: its errno, never 0.
     System(i32),
 }
@@ -53,6 +55,7 @@ impl Refusal {
             Self::UnsafeLink => libc::ENOLINK,
             Self::LimitReached => libc::EDQUOT,
             Self::AlreadyExists => libc::EEXIST,
+            Self::IncomingFolderGone => libc::ENOENT,
             Self::System(errno) => errno,
         };
         u32::try_from(errno)
@@ -94,6 +97,7 @@ impl fmt::Display for Refusal {
             Self::UnsafeLink => "a link could lead out of its folder",
             Self::LimitReached => "a limit on bytes or files is reached",
             Self::AlreadyExists => "a file of that name is already there",
+            Self::IncomingFolderGone => "the incoming folder has been deleted during the copy",
             Self::System(errno) => return io::Error::from_raw_os_error(*errno).fmt(f),
         })
     }

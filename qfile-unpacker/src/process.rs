@@ -6,13 +6,17 @@ use std::io;
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 
-use nix::sys::signal::SigSet;
+use nix::sys::signal::{SigSet, Signal};
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit};
 
 use crate::Error;
 
-/// Step 1: closes every descriptor above 2, lets every signal in, and leaves no core file.
+/// Step 1: closes every descriptor above 2, lets every signal in but one, and leaves no core file.
+///
+/// That one is `SIGXFSZ`, which would end the program at a file that grows beyond the limit on its
+/// size; blocked, the write fails with `EFBIG` and the sender is told. Where the limit may be raised,
+/// it is.
 ///
 /// That descriptors 0 to 2 are open and `SIGPIPE` is ignored is the doing of Rust's runtime, before
 /// `main`. A signal that the caller *ignores* stays ignored: no safe call can change that, and
@@ -22,8 +26,15 @@ use crate::Error;
 /// [`Error::Descriptors`], [`Error::Limits`].
 pub fn shut_out_the_caller() -> Result<(), Error> {
     close_inherited().map_err(Error::Descriptors)?;
-    SigSet::empty()
+    SigSet::from(Signal::SIGXFSZ)
         .thread_set_mask()
+        .map_err(|errno| Error::Limits(errno.into()))?;
+    let Rlimit { maximum, .. } = rustix::process::getrlimit(Resource::Fsize);
+    let as_far_as_may_be = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    rustix::process::setrlimit(Resource::Fsize, as_far_as_may_be)
         .map_err(|errno| Error::Limits(errno.into()))?;
     let none = Rlimit {
         current: Some(0),

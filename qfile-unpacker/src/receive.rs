@@ -71,7 +71,8 @@ struct Receiver<'a, R> {
 impl<R: Read> Receiver<'_, R> {
     fn everything(&mut self, untrusted_name: &mut Vec<u8>) -> Result<(), Refusal> {
         while let Some(entry) = self.decoder.next_entry(untrusted_name)? {
-            self.entry(&entry, untrusted_name)?;
+            self.entry(&entry, untrusted_name)
+                .map_err(|refusal| self.root.explain(refusal))?;
         }
         self.root.sync()
     }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 
-use libc::{EBADF, EFBIG, EREMOTEIO, SIGXFSZ};
+use libc::{EBADF, EFBIG, EREMOTEIO};
 use qfile_tests::attack::{Target, three_files};
 use qfile_tests::attacks;
 use qfile_tests::peer::{Joint, feed};
@@ -19,11 +19,16 @@ attacks! {
     blocked_and_ignored_signals_change_nothing;
     a_blocked_signal_still_ends_it;
     tiny_limits_leave_nothing_incomplete;
-    a_limit_on_file_sizes_leaves_nothing_incomplete;
+    a_limit_on_file_sizes_is_a_refusal_and_not_the_end;
+    a_limit_on_file_sizes_that_may_be_raised_is_none;
     a_limit_on_processes_leaves_it_no_privilege;
     killed_at_any_moment_it_leaves_only_complete_files;
     the_umask_of_the_caller_does_not_count;
 }
+
+/// What the receiver blocks, as `/proc/PID/status` writes it: the signal of a file that grows beyond
+/// its limit.
+const ONLY_SIGXFSZ: &str = "0000000001000000";
 
 fn closed_standard_descriptors_get_no_message_into_a_file(form: Form) {
     for closed in 1..8_u8 {
@@ -112,7 +117,7 @@ fn blocked_and_ignored_signals_change_nothing(form: Form) {
         let mut receiver = Watched::start(command);
         let (first, rest) = stream.as_bytes().split_at(40);
         receiver.send_and_settle(&Stream::new().bytes(first));
-        assert_eq!(receiver.status("SigBlk"), "0000000000000000");
+        assert_eq!(receiver.status("SigBlk"), ONLY_SIGXFSZ);
         let answer = receiver.finish(&Stream::new().bytes(rest));
         answer.assert_confirmed(stream.checksum());
         target.assert_complete(&sent);
@@ -138,7 +143,7 @@ fn a_blocked_signal_still_ends_it(form: Form) {
         let mut receiver = Watched::start(command);
         let (stream, _) = three_files();
         receiver.send_and_settle(&Stream::new().bytes(&stream.as_bytes()[..200]));
-        assert_eq!(receiver.status("SigBlk"), "0000000000000000");
+        assert_eq!(receiver.status("SigBlk"), ONLY_SIGXFSZ);
         let finished = receiver.end_by(signal);
         assert_eq!(finished.status.signal(), Some(signal.as_raw()));
         target.assert_landed(&["empty", "small"]);
@@ -185,18 +190,33 @@ fn tiny_limits_leave_nothing_incomplete(form: Form) {
     }
 }
 
-fn a_limit_on_file_sizes_leaves_nothing_incomplete(form: Form) {
+fn a_limit_on_file_sizes_is_a_refusal_and_not_the_end(form: Form) {
     let target = Target::new(form);
     let mut command = form.started_by(&["prlimit", "--fsize=4096"]);
     command.arg("").arg(target.incoming());
     let (stream, sent) = three_files();
     let answer = feed(command, Joint::Pipes, stream.as_bytes());
-    match answer.finished.status.signal() {
-        // What the kernel does to who goes beyond it.
-        Some(signal) => assert_eq!(signal, SIGXFSZ),
-        None => answer.assert_refused(EFBIG.unsigned_abs()),
-    }
+    answer.assert_refused(EFBIG.unsigned_abs());
+    assert_eq!(answer.last_name(), Some(&b"large"[..]));
     target.assert_landed(&["empty", "small"]);
+    target.assert_complete(&sent);
+    // The end of a file may be a hole, which is not written.
+    let mut command = form.started_by(&["prlimit", "--fsize=4096"]);
+    command.arg("").arg(target.incoming());
+    let hole = Stream::new().file("hole", [0; 4097]).end();
+    let answer = feed(command, Joint::Pipes, hole.as_bytes());
+    answer.assert_refused(EFBIG.unsigned_abs());
+    target.assert_landed(&["empty", "small"]);
+}
+
+fn a_limit_on_file_sizes_that_may_be_raised_is_none(form: Form) {
+    let target = Target::new(form);
+    let mut command = form.started_by(&["prlimit", "--fsize=4096:"]);
+    command.arg("").arg(target.incoming());
+    let (stream, sent) = three_files();
+    let answer = feed(command, Joint::Pipes, stream.as_bytes());
+    answer.assert_confirmed(stream.checksum());
+    assert_eq!(target.landed().len(), 3);
     target.assert_complete(&sent);
 }
 

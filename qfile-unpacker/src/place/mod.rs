@@ -86,6 +86,22 @@ impl Root {
         Spot::find(self, name)
     }
 
+    /// The reason behind a refusal of the system: nothing can be made in a folder that has been
+    /// deleted, and what calls answer then depends on the file system.
+    #[must_use]
+    pub fn explain(&self, refusal: Refusal) -> Refusal {
+        match refusal {
+            Refusal::System(libc::ENOENT | libc::EPERM) if self.is_deleted() => {
+                Refusal::IncomingFolderGone
+            }
+            other => other,
+        }
+    }
+
+    fn is_deleted(&self) -> bool {
+        rustix::fs::fstat(&self.dir).is_ok_and(|stat| stat.st_nlink == 0)
+    }
+
     /// Gives a folder that this transfer created the mode and times of its second header.
     ///
     /// # Errors
