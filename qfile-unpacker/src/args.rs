@@ -26,6 +26,19 @@ pub enum OnConflict {
     SkipIdentical,
 }
 
+impl OnConflict {
+    /// The way of that name.
+    #[must_use]
+    pub fn parse(name: &[u8]) -> Option<Self> {
+        match name {
+            b"fail" => Some(Self::Fail),
+            b"rename" => Some(Self::Rename),
+            b"skip-identical" => Some(Self::SkipIdentical),
+            _ => None,
+        }
+    }
+}
+
 /// How a stream is to be received.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
@@ -59,13 +72,15 @@ pub struct Options {
     pub require_isolation: Option<Level>,
 }
 
-/// Parses the arguments after the program's name.
+/// Parses the arguments after the program's name; what they do not say stays as in `options`.
 ///
 /// # Errors
 /// [`Error::Usage`].
-pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Options, Error> {
+pub fn parse(
+    arguments: impl Iterator<Item = OsString>,
+    mut options: Options,
+) -> Result<Options, Error> {
     let mut arguments = Arguments::new(arguments);
-    let mut options = Options::default();
     let mut positional = Vec::new();
     while let Some(argument) = arguments.next() {
         match argument.as_bytes() {
@@ -182,12 +197,9 @@ fn long_option(
         b"--max-bytes" => options.max_bytes = Some(parse_number(value()?.as_bytes())?),
         b"--max-files" => options.max_files = Some(parse_number(value()?.as_bytes())?),
         b"--on-conflict" => {
-            options.on_conflict = match value()?.as_bytes() {
-                b"fail" => OnConflict::Fail,
-                b"rename" => OnConflict::Rename,
-                b"skip-identical" => OnConflict::SkipIdentical,
-                other => return Err(usage("no such way to treat conflicts", other)),
-            };
+            let way = value()?;
+            options.on_conflict = OnConflict::parse(way.as_bytes())
+                .ok_or_else(|| usage("no such way to treat conflicts", way.as_bytes()))?;
         }
         b"--require-isolation" => {
             let level = value()?;
@@ -222,14 +234,16 @@ fn parse_uid(text: &OsString) -> Result<Option<u32>, Error> {
     }
 }
 
-fn parse_margin(text: &[u8]) -> Result<u64, Error> {
+/// A margin for `--wait-for-space`.
+pub(crate) fn parse_margin(text: &[u8]) -> Result<u64, Error> {
     match parse_number(text)? {
         bytes if bytes <= i32::MAX.unsigned_abs().into() => Ok(bytes),
         _ => Err(usage("more space to wait for than is possible", text)),
     }
 }
 
-fn parse_number(text: &[u8]) -> Result<u64, Error> {
+/// A number of decimal digits, nothing else.
+pub(crate) fn parse_number(text: &[u8]) -> Result<u64, Error> {
     // `parse` alone would take a sign too.
     let digits = text.iter().all(u8::is_ascii_digit);
     std::str::from_utf8(text)
@@ -251,7 +265,8 @@ mod tests {
     use super::*;
 
     fn parsed(arguments: &[&str]) -> Result<Options, String> {
-        parse(arguments.iter().map(OsString::from)).map_err(|error| error.to_string())
+        parse(arguments.iter().map(OsString::from), Options::default())
+            .map_err(|error| error.to_string())
     }
 
     #[test]
@@ -308,6 +323,24 @@ mod tests {
             ]),
             (true, true)
         );
+    }
+
+    #[test]
+    fn what_the_command_line_says_wins_over_what_was_set() {
+        let set = Options {
+            on_conflict: OnConflict::Rename,
+            max_bytes: Some(5),
+            max_files: Some(6),
+            wait_for_space: 7,
+            ..Options::default()
+        };
+        let parsed =
+            |arguments: &[&str]| parse(arguments.iter().map(OsString::from), set.clone()).unwrap();
+        assert_eq!(parsed(&[]), set);
+        let options = parsed(&["--on-conflict=fail", "--max-bytes=8", "-w0"]);
+        assert_eq!(options.on_conflict, OnConflict::Fail);
+        assert_eq!(options.max_bytes, Some(8));
+        assert_eq!((options.max_files, options.wait_for_space), (Some(6), 0));
     }
 
     #[test]

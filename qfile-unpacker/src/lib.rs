@@ -2,9 +2,9 @@
 //! the incoming folder of one user.
 //!
 //! [`run`] is the whole story, in the order of `docs/security.md`:
-//! [`process`] (1, 2), [`identity`] (3, 4), [`incoming`] (4), [`jail`] (5 to 10), [`receive`] (11)
-//! with [`folders`], [`place`] and [`space`], and [`reply`]. It is a library besides being a program
-//! so that tests and fuzzing can feed streams to [`receive`] without a jail.
+//! [`process`] (1, 2), [`settings`] (3), [`identity`] (3, 4), [`incoming`] (4), [`jail`] (5 to 10),
+//! [`receive`] (11) with [`folders`], [`place`] and [`space`], and [`reply`]. It is a library besides
+//! being a program so that tests and [`fuzzing`] can feed streams to [`receive`] without a jail.
 
 pub mod args;
 pub mod error;
@@ -18,6 +18,7 @@ pub mod process;
 pub mod receive;
 pub mod reply;
 pub mod say;
+pub mod settings;
 pub mod space;
 
 use std::ffi::OsString;
@@ -50,13 +51,17 @@ fn receive_and_reply(
 ) -> Result<ExitCode, Error> {
     process::shut_out_the_caller()?; // 1
     let mut environment = process::take_environment(); // 2
-    let options = args::parse(arguments)?;
+    let (settings, faults) = settings::read(); // 3
+    let options = args::parse(arguments, settings)?;
     say.set_verbose(options.verbose);
     let wants_home = options.dir.is_none();
     let home = environment.untrusted_home.take();
     let identity = Identity::look_up(options.uid, wants_home, home)?; // 3
     identity.take_up_for_files()?; // 4
     say.connect_to_the_owner();
+    for fault in &faults {
+        say.to_the_owner(fault);
+    }
     let incoming = incoming::open(options.dir.as_deref(), &identity, &environment)?;
     let wishes = Wishes {
         required: options.require_isolation,

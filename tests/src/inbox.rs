@@ -9,7 +9,8 @@ use crate::peer::{Answer, Joint, feed};
 use crate::programs::program;
 use crate::stream::Stream;
 use crate::tree::{Snapshot, TempFolder, set};
-use crate::user::{Installed, am_root, as_ordinary, give_to_ordinary};
+use crate::user::{Installed, am_root, as_ordinary, give_to_ordinary, mount_tmpfs};
+use crate::watched::Watched;
 
 /// How the receiver runs. Each form takes another way into its jail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,6 +142,24 @@ impl Inbox {
         let answer = feed(self.command(options), Joint::Pipes, stream.as_bytes());
         before.assert_unchanged(&self.outside());
         answer
+    }
+
+    /// Fails the test unless the receiver with `options`, which tell it to wait until half a
+    /// megabyte is free, waits for as long as less is free, and then goes on. Only [in private
+    /// mounts](crate::user::in_private_mounts), in the form [`Form::Direct`].
+    pub fn assert_waits_for_room(&self, options: &[&str]) {
+        mount_tmpfs(&self.path(), 1 << 20, "");
+        let filler = self.path().join("filler");
+        fs::write(&filler, vec![1; 700_000]).expect("it is ours");
+        let stream = Stream::new().file("f", "x").end();
+        let mut receiver = Watched::start(self.command(options));
+        receiver.send_and_settle(&stream);
+        assert_eq!(self.landed().paths(), ["filler"]);
+        fs::remove_file(filler).expect("it is ours");
+        let answer = receiver.finish(&Stream::new());
+        answer.assert_confirmed(stream.checksum());
+        answer.finished.assert_says("waiting until there is enough");
+        assert_eq!(self.landed().paths(), ["f"]);
     }
 
     /// What has landed.

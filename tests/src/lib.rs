@@ -20,6 +20,7 @@
 //! - [`sentinel`]: files outside that an attack must leave as they are, to the last bit
 //! - [`terminal`]: a program on a real terminal, and the screen that a person would see
 //! - [`tree`]: making, comparing and removing trees of files, however deep
+//! - [`own_root`]: a root folder that only one test sees, with an `/etc` and an `/rw` to write to
 //! - [`user`]: running programs as an ordinary user, installed set-uid, in mounts of their own
 //! - [`watched`]: a receiver that is fed by hand and watched at work
 //!
@@ -37,6 +38,7 @@ pub mod hostile;
 pub mod inbox;
 pub mod injected;
 pub mod moving;
+pub mod own_root;
 pub mod peer;
 pub mod process;
 pub mod programs;
