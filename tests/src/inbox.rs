@@ -5,9 +5,9 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::peer::{Answer, Joint, feed};
+use crate::peer::{Answer, Joint, converse, feed};
 use crate::programs::program;
-use crate::stream::Stream;
+use crate::stream::{Stream, Verdict};
 use crate::tree::{Snapshot, TempFolder, set};
 use crate::user::{Installed, am_root, as_ordinary, give_to_ordinary, mount_tmpfs};
 use crate::watched::Watched;
@@ -142,6 +142,17 @@ impl Inbox {
         let answer = feed(self.command(options), Joint::Pipes, stream.as_bytes());
         before.assert_unchanged(&self.outside());
         answer
+    }
+
+    /// Sends what is there and takes the verdict, without ending the stream: the receiver does not
+    /// wait for more before it answers.
+    #[must_use]
+    pub fn answer_to_the_beginning(&self, options: &[&str], beginning: &Stream) -> Answer {
+        let (verdict, finished) = converse(self.command(options), Joint::Sockets, |side| {
+            side.send(beginning.as_bytes()).expect("it is read");
+            Verdict::parse(&side.rest())
+        });
+        Answer { verdict, finished }
     }
 
     /// Fails the test unless the receiver with `options`, which tell it to wait until half a

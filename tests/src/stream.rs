@@ -65,6 +65,13 @@ impl Stream {
         Self::default()
     }
 
+    /// The header and name of a file of `len` bytes, without its content.
+    #[must_use]
+    pub fn promise(name: &str, len: u64) -> Self {
+        let entry = RawEntry::new(FILE | 0o644, name, "").with(|entry| entry.file_len = len);
+        Self::new().entry(&entry)
+    }
+
     /// Adds an entry as it is.
     #[must_use]
     pub fn entry(mut self, entry: &RawEntry) -> Self {
