@@ -1,0 +1,6 @@
+//! The stream byte by byte. (Verdict and edit request have their tests beside their code.)
+
+mod decoded;
+mod golden;
+mod refused;
+mod wireformat;
