@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test build check bench fuzz prove-defences unicode-table help
+.PHONY: demo test build check bench fuzz prove-defences defence-table mutants unicode-table help
 
 help:
 	@echo "make demo            build, make two local qubes, copy real files between them, prove it"
@@ -10,6 +10,7 @@ help:
 	@echo "make check           formatting, lints, documentation, licences"
 	@echo "make bench           measure everything against tar, cp and bare pipes; BENCH_QUICK=1: small files"
 	@echo "make prove-defences  take out one defence of the receiver after the other; a test must notice"
+	@echo "make mutants         change the rules in every small way; a test must notice (some half an hour)"
 	@echo "make fuzz SECONDS=60 fuzz every target for that long"
 	@echo "make unicode-table   generate the table of safe code points anew"
 
@@ -28,6 +29,8 @@ check: toolchain
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 	@scripts/check-licences
+	@scripts/defence-table | diff docs/defences.md - || \
+	    { echo "docs/defences.md is out of date: make defence-table" >&2; exit 1; }
 
 # First the functions that every byte passes, then the programs as a whole, which decide the status.
 bench: toolchain
@@ -39,6 +42,16 @@ bench: toolchain
 # Some ten minutes: the receiver is built once for each defence.
 prove-defences: toolchain
 	@scripts/prove-defences
+
+# docs/defences.md, from the heads of the patches.
+defence-table:
+	@scripts/defence-table >docs/defences.md
+
+# The files and the changes that are none are in .cargo/mutants.toml.
+mutants: toolchain
+	@command -v cargo-mutants >/dev/null || \
+	    { echo "cargo-mutants is missing: cargo install --locked cargo-mutants" >&2; exit 1; }
+	cargo mutants --package qfile-proto --output target
 
 fuzz: toolchain
 	@scripts/fuzz "$(or $(SECONDS),60)"
