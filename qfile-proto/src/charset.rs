@@ -38,7 +38,9 @@ pub fn is_safe(c: char) -> bool {
     }
     let code = u32::from(c);
     let after = SAFE_RANGES.partition_point(|(first, _)| *first <= code);
-    after > 0 && code <= SAFE_RANGES[after - 1].1
+    SAFE_RANGES[..after]
+        .last()
+        .is_some_and(|(_, last)| code <= *last)
 }
 
 #[cfg(test)]

@@ -186,7 +186,8 @@ fn assert_nothing_is_replaced(before: &BTreeMap<Vec<u8>, Node>, after: &BTreeMap
     }
 }
 
-/// What is new is a whole entry of the stream and has no bits that give privileges.
+/// What is new is a whole entry of the stream, has no bits that give privileges, and is no more than
+/// may come.
 fn assert_all_is_complete(
     before: &BTreeMap<Vec<u8>, Node>,
     after: &BTreeMap<Vec<u8>, Node>,
@@ -194,7 +195,10 @@ fn assert_all_is_complete(
     options: &Options,
 ) {
     let may_be_renamed = options.on_conflict == OnConflict::Rename;
+    let (mut count, mut bytes) = (0, 0);
     for (path, node) in after.iter().filter(|(path, _)| !before.contains_key(*path)) {
+        count += 1;
+        bytes += node.content.len() as u64;
         assert_eq!(node.mode & 0o7000, 0, "{}", path.escape_ascii());
         assert!(node.is(Kind::Directory) || !options.only_regular_files || node.is(Kind::File));
         let was_sent = entries.iter().any(|(name, entry, content)| {
@@ -202,6 +206,8 @@ fn assert_all_is_complete(
         });
         assert!(was_sent, "{} was not sent", path.escape_ascii());
     }
+    assert!(options.max_files.is_none_or(|limit| count <= limit));
+    assert!(options.max_bytes.is_none_or(|limit| bytes <= limit));
 }
 
 /// After a success every entry is there under its own name, or, where that was taken, another.

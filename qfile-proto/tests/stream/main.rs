@@ -2,5 +2,6 @@
 
 mod decoded;
 mod golden;
+mod input;
 mod refused;
 mod wireformat;
