@@ -274,6 +274,9 @@ mod tests {
         ];
         for (verdict, bytes) in golden {
             assert_eq!(verdict.to_bytes(), bytes);
+            let mut written = Vec::new();
+            verdict.write_to(&mut written).unwrap();
+            assert_eq!(written, bytes);
             assert_eq!(parsed(bytes), Some(verdict));
         }
     }
@@ -286,10 +289,14 @@ mod tests {
             untrusted_last_name: Some(b"name".to_vec()),
         };
         let mut parser = VerdictParser::default();
-        assert!(parser.is_empty());
-        for byte in verdict.to_bytes() {
-            assert!(parser.wanted() > 0);
-            parser.push(&[byte]);
+        let bytes = verdict.to_bytes();
+        // The length of the name is known once its four bytes are there.
+        let known_end = |have: usize| if have < 20 { 20 } else { bytes.len() };
+        for (have, byte) in bytes.iter().enumerate() {
+            assert_eq!(parser.is_empty(), have == 0);
+            assert_eq!(parser.has_code(), have >= VERDICT_LEN, "{have}");
+            assert_eq!(parser.wanted(), known_end(have) - have, "{have}");
+            parser.push(&[*byte]);
         }
         assert_eq!(parser.wanted(), 0);
         parser.push(b"more");
@@ -384,12 +391,14 @@ mod tests {
             (Refusal::UnsafeLink, 67),
             (Refusal::LimitReached, 122),
             (Refusal::AlreadyExists, 17),
+            (Refusal::IncomingFolderGone, 2),
             (Refusal::System(28), 28),
             (Refusal::System(0), 5),
             (Refusal::System(-1), 5),
         ];
         for (refusal, code) in table {
             assert_eq!(refusal.code(), code, "{refusal:?}");
+            assert!(refusal.to_string().contains(' '), "{refusal:?} says why");
             assert_ne!(refusal.exit_status(), 0, "{refusal:?}");
         }
         assert_eq!(Refusal::System(256).exit_status(), 1);

@@ -222,6 +222,13 @@ fn the_longest_name_and_the_longest_target_pass() {
 }
 
 #[test]
+fn the_last_nanosecond_of_a_second_passes() {
+    let last = [999_999_999; 2];
+    let stream = [one_entry(2, 0o100_644, 0, last, b"x\0"), vec![0; 32]].concat();
+    assert_eq!(decoded(&stream).1, Ok(()));
+}
+
+#[test]
 fn only_a_name_of_length_0_ends_the_stream() {
     let mut end = vec![0xFF; 32];
     end[..4].fill(0);
