@@ -10,7 +10,7 @@ help:
 	@echo "make check           formatting, lints, documentation, licences"
 	@echo "make bench           measure everything against tar, cp and bare pipes; BENCH_QUICK=1: small files"
 	@echo "make prove-defences  take out one defence of the receiver after the other; a test must notice"
-	@echo "make mutants         change the rules in every small way; a test must notice (some half an hour)"
+	@echo "make mutants         change the rules in every small way; a test must notice (some twenty minutes)"
 	@echo "make fuzz SECONDS=60 fuzz every target for that long"
 	@echo "make unicode-table   generate the table of safe code points anew"
 
