@@ -2,11 +2,12 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test build check bench fuzz prove-defences defence-table mutants unicode-table help
+.PHONY: demo test build check bench fuzz prove-defences defence-table mutants unicode-table help test-desktop
 
 help:
 	@echo "make demo            build, make two local qubes, copy real files between them, prove it"
 	@echo "make test            run every test"
+	@echo "make test-desktop    drive a real editor and real dialogs; QFILE_SCREENSHOTS=FOLDER keeps pictures"
 	@echo "make check           formatting, lints, documentation, licences"
 	@echo "make bench           measure everything against tar, cp and bare pipes; BENCH_QUICK=1: small files"
 	@echo "make prove-defences  take out one defence of the receiver after the other; a test must notice"
@@ -23,6 +24,10 @@ build: toolchain
 # The end-to-end tests run the programs of this build, so the programs are built first.
 test: build
 	$(CARGO) test --locked --workspace
+
+test-desktop: build
+	@scripts/check-desktop
+	QFILE_TEST_DESKTOP=1 $(CARGO) test --locked --package qfile-tests --test desktop -- --test-threads=2
 
 check: toolchain
 	$(CARGO) fmt --all -- --check

@@ -6,6 +6,7 @@
 //!
 //! - [`cannot_run`]: the list of tests of a topic, and what a test needs of the machine
 //! - [`programs`]: where the built programs are
+//! - [`desktop`]: a real desktop without a screen
 //! - [`editing`]: a file, an editor of the test's own, and the qubes between them
 //! - [`process`]: starting them, waiting with a bound, what is left of them
 //! - [`peer`]: talking to one over pipes or sockets as its (hostile) other side
@@ -33,6 +34,7 @@
 
 pub mod attack;
 pub mod cannot_run;
+pub mod desktop;
 pub mod editing;
 pub mod hostile;
 pub mod inbox;
