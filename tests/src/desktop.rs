@@ -15,17 +15,19 @@ use crate::process::run;
 use crate::tree::TempFolder;
 
 /// What a desktop is made of, beside the AT-SPI binding.
-const PROGRAMS: [&str; 9] = [
+const PROGRAMS: [&str; 8] = [
     "Xvfb",
     "dbus-run-session",
     "file",
     "l3afpad",
-    "python3",
     "scrot",
     "xdg-open",
     "xdotool",
     "zenity",
 ];
+
+/// The system's own, which has the AT-SPI binding; another may come first in `PATH`.
+const PYTHON: &str = "/usr/bin/python3";
 
 /// The programs of a desktop are installed, and their tests were asked for: they take long.
 ///
@@ -36,13 +38,13 @@ pub fn needs_desktop() -> Result<(), String> {
         return Err("is run by `make test-desktop`".to_owned());
     }
     PROGRAMS.into_iter().try_for_each(needs_program)?;
-    let binding = Command::new("python3")
+    let binding = Command::new(PYTHON)
         .args(["-c", "import gi; gi.require_version('Atspi', '2.0')"])
         .stderr(Stdio::null())
         .status();
     match binding.is_ok_and(|status| status.success()) {
         true => Ok(()),
-        false => Err("needs the AT-SPI binding of python3".to_owned()),
+        false => Err("needs /usr/bin/python3 with the AT-SPI binding".to_owned()),
     }
 }
 
@@ -146,7 +148,7 @@ impl Desktop {
     #[track_caller]
     fn reads(&self, arguments: &[&str]) -> String {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/desktop/accessible.py");
-        self.does("python3", &[&[script], arguments].concat())
+        self.does(PYTHON, &[&[script], arguments].concat())
     }
 
     #[track_caller]

@@ -31,7 +31,7 @@ fn what_is_typed_into_an_editor_comes_back() {
     desktop.prepare(&mut command);
     let opening = start(command);
 
-    desktop.window("^letter.txt").types("Dear new friend,\n");
+    desktop.window("^letter.txt").types("Dear new and ");
     desktop.window(r"^\*letter.txt").key("ctrl+s");
     let saved = desktop.window("^letter.txt");
     desktop.screenshot("editor");
@@ -40,7 +40,7 @@ fn what_is_typed_into_an_editor_comes_back() {
     let opened = opening.finish();
     opened.assert_code(0);
     assert_eq!(opened.stderr(), "");
-    editing.assert_only(&[b"Dear new friend,\n", OLD].concat());
+    editing.assert_only(&[b"Dear new and ", OLD].concat());
 }
 
 fn a_window_holds_a_file_whose_editor_was_not_seen() {
