@@ -122,14 +122,6 @@ impl Desktop {
         self.reads(&["text", title])
     }
 
-    /// How far the progress bar is in the window with this very title, in percent.
-    #[track_caller]
-    #[must_use]
-    pub fn progress(&self, title: &str) -> f64 {
-        let value = self.reads(&["value", title]);
-        value.trim().parse().expect("a number")
-    }
-
     /// Presses a button of the window with this very title.
     #[track_caller]
     pub fn press(&self, title: &str, button: &str) {

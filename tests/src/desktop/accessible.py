@@ -1,6 +1,6 @@
-"""What a screen reader sees of a window: `text`, `value` or `press`, the window's title, and for `press` a button.
+"""What a screen reader sees of a window: `text` or `press`, the window's title, and for `press` a button.
 
-Waits until the window shows it, with a bound; prints the labels, or the value of the progress bar.
+Waits until the window shows it, with a bound; prints the labels.
 """
 
 import sys
@@ -38,10 +38,6 @@ def look(what, title, *button):
             for node in nodes:
                 if node.get_role_name() in ("push button", "button") and [node.get_name()] == list(button):
                     return "pressed" if node.do_action(0) else None
-        if what == "value":
-            for node in nodes:
-                if node.get_role_name() == "progress bar":
-                    return node.get_current_value()
         if what == "text":
             labels = [node for node in nodes if node.get_role_name() == "label"]
             texts = [Atspi.Text.get_text(node, 0, -1) for node in labels]
