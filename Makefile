@@ -14,6 +14,7 @@ help:
 	@echo "make mutants         change the rules in every small way; a test must notice (some twenty minutes)"
 	@echo "make fuzz SECONDS=60 fuzz every target for that long"
 	@echo "make unicode-table   generate the table of safe code points anew"
+	@echo "make man             generate the manual pages and the completions of the shells anew"
 
 demo: toolchain
 	@scripts/demo
@@ -63,6 +64,10 @@ fuzz: toolchain
 
 unicode-table: toolchain
 	$(CARGO) run --locked --package unicode-table -- qfile-proto/src/charset_table.rs
+
+.PHONY: man
+man: toolchain
+	$(CARGO) run --locked --package manual -- .
 
 .PHONY: toolchain
 toolchain:

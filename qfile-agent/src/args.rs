@@ -11,7 +11,7 @@ use qfile_walk::Links;
 use qvm_common::result_line::Outcome;
 use qvm_common::say::say;
 
-/// Send files and folders to another qube: the sending end of qubes.Filecopy.
+/// Send files and folders to another qube: the sending end of qubes.Filecopy
 ///
 /// Writes a qfile stream to stdout and reads the receiver's verdict from stdin. It is started by
 /// qrexec; people use qvm-copy.

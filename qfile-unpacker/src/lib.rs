@@ -3,8 +3,9 @@
 //!
 //! [`run`] is the whole story, in the order of `docs/security.md`:
 //! [`process`] (1, 2), [`settings`] (3), [`identity`] (3, 4), [`incoming`] (4), [`jail`] (5 to 10),
-//! [`receive`] (11) with [`folders`], [`place`] and [`space`], and [`reply`]. It is a library besides
-//! being a program so that tests and [`fuzzing`] can feed streams to [`receive`] without a jail.
+//! [`receive`] (11) with [`folders`], [`place`] and [`space`], and [`reply`]. [`usage`] is what the
+//! command line takes, for people. It is a library besides being a program so that tests and
+//! [`fuzzing`] can feed streams to [`receive`] without a jail.
 
 pub mod args;
 pub mod error;
@@ -20,6 +21,7 @@ pub mod reply;
 pub mod say;
 pub mod settings;
 pub mod space;
+pub mod usage;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -39,6 +41,11 @@ use jail::Wishes;
 /// is on disk, 1 if nothing was received, else the code of the refusal cut to 8 bits.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let mut say = Say::default();
+    let mut arguments = arguments.peekable();
+    if let Some(text) = arguments.peek().and_then(|first| usage::asked_for(first)) {
+        say.asked_for(&text);
+        return ExitCode::SUCCESS;
+    }
     receive_and_reply(arguments, &mut say).unwrap_or_else(|error| {
         say.failure(&error);
         ExitCode::FAILURE

@@ -63,6 +63,11 @@ impl Say {
         let _ = rustix::io::write(stdio::stderr(), line.as_bytes());
     }
 
+    /// A text that was asked for by hand. It goes to stderr too: stdout is the protocol's.
+    pub fn asked_for(&self, text: &str) {
+        let _ = rustix::io::write(stdio::stderr(), text.as_bytes());
+    }
+
     /// Why nothing was received; whoever may see details gets the line with them, and only that.
     pub fn failure(&self, error: &Error) {
         if !self.verbose {

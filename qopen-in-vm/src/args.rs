@@ -5,10 +5,13 @@ use std::path::PathBuf;
 use clap::Parser;
 use qopen_client::Limit;
 
-/// Sends FILE to be opened in another qube and takes the change back. Started by qrexec as a local
-/// program: stdin and stdout are joined to the service qubes.OpenInVM.
+/// Send a file to be opened in another qube, and take the change back
+///
+/// Started by qrexec as a local program: stdin and stdout are joined to the service qubes.OpenInVM.
+/// It never learns how the service ended, so it keeps the content before as FILE~. People use
+/// qvm-open-in-vm, which does learn it.
 #[derive(Debug, Parser)]
-#[command(name = "qopen-in-vm", version)]
+#[command(name = "qopen-in-vm", version, after_help = AFTER_HELP)]
 pub(crate) struct Args {
     /// Only look at the file: whatever comes back is dropped
     #[arg(long)]
@@ -22,6 +25,13 @@ pub(crate) struct Args {
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 }
+
+const AFTER_HELP: &str = "\
+Exit status:
+      0  FILE has the new content, or nothing came back
+      1  FILE is as it was; why, and where the edit is, is said on stderr
+      2  the command line is wrong
+  128+N  ended by the signal N";
 
 impl Args {
     pub(crate) fn limit(&self) -> Limit {

@@ -43,6 +43,7 @@ pub enum Notice {
 
 impl Dialogs {
     /// What can show dialogs here; `None` without a display, or with neither program in `PATH`.
+    /// Zenity comes first, unless `QFILE_DIALOGS` is `kdialog`.
     #[must_use]
     pub fn find() -> Option<Self> {
         let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
@@ -51,8 +52,9 @@ impl Dialogs {
         }
         let zenity = || find_in_path("zenity").map(Self::Zenity);
         let kdialog = || find_in_path("kdialog").map(Self::Kdialog);
+        let wish = env::var_os("QFILE_DIALOGS").is_some_and(|wish| wish == "kdialog");
         let desktop = env::var("XDG_CURRENT_DESKTOP").unwrap_or_default();
-        if desktop.split(':').any(|name| name == "KDE") {
+        if wish || desktop.split(':').any(|name| name == "KDE") {
             kdialog().or_else(zenity)
         } else {
             zenity().or_else(kdialog)

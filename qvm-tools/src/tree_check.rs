@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser};
 use qfile_walk::{Arguments, Links};
 
 use crate::copy::argument;
@@ -66,8 +66,13 @@ Long options may be abbreviated.
 Exit status:
   0  everything can be copied
   1  something cannot be copied, or the command line is wrong; what and why is said on stderr
-  2  some name or link target is not safe for display: it takes the service
-     qubes.Filecopy+allow-all-names";
+  2  some name or link target is not safe for display, and needs qubes.Filecopy+allow-all-names";
+
+/// The definition of the command line.
+#[must_use]
+pub fn definition() -> clap::Command {
+    Typed::command()
+}
 
 /// The program.
 #[must_use]
@@ -125,12 +130,10 @@ fn failed(ending: Ending) -> Ending {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
     fn the_command_definition_is_sound() {
-        Typed::command().debug_assert();
+        definition().debug_assert();
     }
 }

@@ -6,6 +6,7 @@
 //! [`processes`]), [`changed`] says whether there is something to send, and [`answer`] sends it.
 
 mod answer;
+mod args;
 mod changed;
 mod failure;
 mod intake;
@@ -27,6 +28,9 @@ use qvm_common::say::say;
 use crate::settings::Settings;
 
 fn main() -> ExitCode {
+    if let Err(end) = args::parse() {
+        return end;
+    }
     qvm_common::log::to_stderr();
     run().unwrap_or_else(|error| {
         say(format_args!("vm-file-editor: {error:#}"));

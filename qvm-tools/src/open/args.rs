@@ -38,10 +38,12 @@ pub(super) enum What {
     Url(String),
 }
 
+/// Open a file or an address in another qube
+///
 /// Opens FILE in QUBE, waits until the user has finished with it there, and brings the change back.
 /// An address (http://, https://, ftp://) is opened in the browser there.
 #[derive(Debug, Parser)]
-#[command(name = "qvm-open-in-vm", version)]
+#[command(name = "qvm-open-in-vm", version, after_help = AFTER_HELP)]
 struct InVm {
     #[command(flatten)]
     options: Options,
@@ -55,10 +57,12 @@ struct InVm {
     what: OsString,
 }
 
+/// Open a file or an address in a new disposable qube
+///
 /// Opens FILE in a new disposable qube, waits until the user has finished with it there, and brings
 /// the change back. An address (http://, https://, ftp://) is opened in the browser there.
 #[derive(Debug, Parser)]
-#[command(name = "qvm-open-in-dvm", version)]
+#[command(name = "qvm-open-in-dvm", version, after_help = AFTER_HELP)]
 struct InDvm {
     #[command(flatten)]
     options: Options,
@@ -79,7 +83,30 @@ struct Options {
     max_answer_bytes: Option<u64>,
 }
 
+const AFTER_HELP: &str = "\
+FILE is replaced only if all of the edit has come back and FILE has not changed meanwhile. Else the \
+edit is kept beside it, and both are named.
+
+Exit status:
+      0  done: FILE has the edit, or nothing was changed
+      1  FILE is as it was, or it was not opened; why is said on stderr
+      2  the command line is wrong
+    126  refused by dom0: by its policy or by the user
+  128+N  ended by the signal N";
+
 impl Command {
+    /// Both of them.
+    pub const ALL: [Self; 2] = [Self::OpenInVm, Self::OpenInDvm];
+
+    /// The definition of the command line.
+    #[must_use]
+    pub fn definition(self) -> clap::Command {
+        match self {
+            Self::OpenInVm => InVm::command(),
+            Self::OpenInDvm => InDvm::command(),
+        }
+    }
+
     /// The name of the command.
     #[must_use]
     pub fn name(self) -> &'static str {
