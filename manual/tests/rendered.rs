@@ -104,7 +104,9 @@ fn groff_renders_every_page() {
     for page in committed("docs/man") {
         let mut groff = Command::new("groff");
         let text = silent_on_stderr(
-            groff.args(["-man", "-ww", "-Tutf8", "-Kutf8"]).arg(&page),
+            groff
+                .args(["-man", "-ww", "-Tutf8", "-Kutf8", "-P-cbou"])
+                .arg(&page),
             "",
         );
         for section in [
