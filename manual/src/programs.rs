@@ -37,6 +37,8 @@ pub fn all() -> Vec<Program> {
     [
         (Form::Copy.command(), 1, words::QVM_COPY),
         (Form::CopyToQube.command(), 1, words::QVM_COPY_TO_VM),
+        (Form::Move.command(), 1, words::QVM_MOVE),
+        (Form::MoveToQube.command(), 1, words::QVM_MOVE_TO_VM),
         (in_vm, 1, words::QVM_OPEN_IN_VM),
         (in_dvm, 1, words::QVM_OPEN_IN_DVM),
         (qfile_agent::Args::command(), 8, words::QFILE_AGENT),

@@ -38,12 +38,11 @@ const DIALOGS: Row = (
     "QFILE_DIALOGS=kdialog",
     "Show windows with kdialog where zenity is installed too",
 );
-const NO_COLOR: Row = ("NO_COLOR", "If set and not empty, no colours are used");
 
 /// qvm-copy
 pub const QVM_COPY: Words = Words {
     more: &[COPYING],
-    environment: &[CLIENT, DISPLAY, DIALOGS, NO_COLOR],
+    environment: &[CLIENT, DISPLAY, DIALOGS],
     files: &[INCOMING, FILECOPY],
     examples: &[
         (
@@ -180,7 +179,7 @@ pub const QVM_OPEN_IN_DVM: Words = Words {
 /// qfile-agent
 pub const QFILE_AGENT: Words = Words {
     more: &[],
-    environment: &[DISPLAY, DIALOGS, NO_COLOR],
+    environment: &[DISPLAY, DIALOGS],
     files: &[],
     examples: &[(
         "qrexec-client-vm vault qubes.Filecopy /usr/lib/qubes/qfile-agent -- report.odt",
@@ -213,6 +212,10 @@ pub const QFILE_UNPACKER: Words = Words {
         ),
     ],
     files: &[
+        (
+            "/etc/qubes/filecopy.conf, /rw/config/filecopy.conf",
+            "What the owner of this qube has set: lines of KEY=value; options on the command line count more",
+        ),
         INCOMING_HERE,
         (
             "/etc/qubes-rpc/qubes.Filecopy",

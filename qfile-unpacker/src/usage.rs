@@ -189,7 +189,10 @@ mod tests {
     use crate::{args, Error};
 
     fn is_unknown(option: &str) -> bool {
-        let parsed = args::parse([OsString::from(option)].into_iter());
+        let parsed = args::parse(
+            [OsString::from(option)].into_iter(),
+            args::Options::default(),
+        );
         matches!(parsed, Err(Error::Usage(why)) if why.starts_with("unknown option"))
     }
 

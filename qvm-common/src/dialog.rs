@@ -43,7 +43,7 @@ pub enum Notice {
 
 impl Dialogs {
     /// What can show dialogs here; `None` without a display, or with neither program in `PATH`.
-    /// Zenity comes first, unless `QFILE_DIALOGS` is `kdialog`.
+    /// Zenity comes first, unless the desktop is KDE or `QFILE_DIALOGS` is `kdialog`.
     #[must_use]
     pub fn find() -> Option<Self> {
         let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
