@@ -4,6 +4,11 @@ CARGO ?= cargo
 
 .PHONY: demo test build check bench fuzz prove-defences defence-table mutants unicode-table help test-desktop
 
+# Where things are installed; DESTDIR is a folder before all of them.
+PREFIX ?= /usr
+SYSCONFDIR ?= /etc
+export DESTDIR PREFIX SYSCONFDIR
+
 help:
 	@echo "make demo            build, make two local qubes, copy real files between them, prove it"
 	@echo "make test            run every test"
@@ -15,6 +20,11 @@ help:
 	@echo "make fuzz SECONDS=60 fuzz every target for that long"
 	@echo "make unicode-table   generate the table of safe code points anew"
 	@echo "make man             generate the manual pages and the completions of the shells anew"
+	@echo "make install         build and install; DESTDIR=, PREFIX=/usr, SYSCONFDIR=/etc. make uninstall takes it away"
+	@echo "make deb rpm         packages, in target/package/"
+	@echo "make test-install    install, use, update and remove the packages in a throw-away root"
+	@echo "make reproducible    build in a second folder; every byte must be the same"
+	@echo "make vendor-tarball  everything that a build without network needs, in target/package/"
 
 demo: toolchain
 	@scripts/demo
@@ -37,6 +47,9 @@ check: toolchain
 	@scripts/check-licences
 	@scripts/defence-table | diff docs/defences.md - || \
 	    { echo "docs/defences.md is out of date: make defence-table" >&2; exit 1; }
+	@scripts/check-dependencies
+	@packaging/check-entries
+	@packaging/check-policies
 
 # First the functions that every byte passes, then the programs as a whole, which decide the status.
 bench: toolchain
@@ -68,6 +81,28 @@ unicode-table: toolchain
 .PHONY: man
 man: toolchain
 	$(CARGO) run --locked --package manual -- .
+dist: toolchain
+	@packaging/build
+
+install: dist
+	@packaging/tree install
+
+uninstall:
+	@packaging/tree uninstall
+
+deb rpm: dist
+	@packaging/make-package $@
+
+test-install: dist
+	$(CARGO) build --locked --package qrexec-loopback
+	@packaging/test-tree
+	@packaging/test-install
+
+reproducible: dist
+	@packaging/check-reproducible
+
+vendor-tarball: toolchain
+	@packaging/make-vendor-tarball
 
 .PHONY: toolchain
 toolchain:
