@@ -23,8 +23,8 @@ help:
 	@echo "make install         build and install; DESTDIR=, PREFIX=/usr, SYSCONFDIR=/etc. make uninstall takes it away"
 	@echo "make deb rpm         packages, in target/package/"
 	@echo "make test-install    install, use, update and remove the packages in a throw-away root"
-	@echo "make reproducible    build in a second folder; every byte must be the same"
 	@echo "make vendor-tarball  everything that a build without network needs, in target/package/"
+	@echo "make reproducible    build that in another folder, offline; every byte must be the same"
 
 demo: toolchain
 	@scripts/demo
@@ -98,11 +98,12 @@ test-install: dist
 	@packaging/test-tree
 	@packaging/test-install
 
-reproducible: dist
-	@packaging/check-reproducible
-
 vendor-tarball: toolchain
 	@packaging/make-vendor-tarball
+
+# One more build, from that tarball, for both promises: it builds without network, and into the same bytes.
+reproducible: dist vendor-tarball
+	@packaging/check-elsewhere
 
 .PHONY: toolchain
 toolchain:
