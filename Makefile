@@ -14,6 +14,7 @@ help:
 	@echo "make test            run every test"
 	@echo "make test-desktop    drive a real editor and real dialogs; QFILE_SCREENSHOTS=FOLDER keeps pictures"
 	@echo "make check           formatting, lints, documentation, licences"
+	@echo "make msrv            compile everything with the oldest Rust that has to do"
 	@echo "make bench           measure everything against tar, cp and bare pipes; BENCH_QUICK=1: small files"
 	@echo "make prove-defences  take out one defence of the receiver after the other; a test must notice"
 	@echo "make mutants         change the rules in every small way; a test must notice (some twenty minutes)"
@@ -50,6 +51,9 @@ check: toolchain
 	@scripts/check-dependencies
 	@packaging/check-entries
 	@packaging/check-policies
+
+msrv:
+	@scripts/check-msrv
 
 # First the functions that every byte passes, then the programs as a whole, which decide the status.
 bench: toolchain
