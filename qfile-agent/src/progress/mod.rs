@@ -100,10 +100,10 @@ impl Progress {
 
     /// Says something on stderr, above what is drawn there.
     pub(crate) fn note(&self, text: fmt::Arguments<'_>) {
-        let line = format_args!("qfile-agent: {text}");
+        let speak = || say(format_args!("qfile-agent: {text}"));
         match &self.display {
-            Display::Console(console) => console.above(|| say(line)),
-            Display::Gui(_) | Display::None => say(line),
+            Display::Console(console) => console.above(speak),
+            Display::Gui(_) | Display::None => speak(),
         }
     }
 
