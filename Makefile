@@ -2,7 +2,8 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test build check bench fuzz prove-defences defence-table mutants unicode-table help test-desktop
+.PHONY: demo test test-desktop test-install build check msrv bench fuzz prove-defences defence-table mutants unicode-table man \
+    dist install uninstall deb rpm vendor-tarball reproducible help
 
 # Where things are installed; DESTDIR is a folder before all of them.
 PREFIX ?= /usr
@@ -82,7 +83,6 @@ fuzz: toolchain
 unicode-table: toolchain
 	$(CARGO) run --locked --package unicode-table -- qfile-proto/src/charset_table.rs
 
-.PHONY: man
 man: toolchain
 	$(CARGO) run --locked --package manual -- .
 dist: toolchain
