@@ -89,8 +89,11 @@ fn finish(outcome: &Outcome, say: &Say) -> Result<ExitCode, Error> {
         ));
         reply::stop_reading();
     }
-    reply::send(outcome).map_err(Error::Verdict)?;
-    Ok(ExitCode::from(
-        outcome.refusal.map_or(0, |refusal| refusal.exit_status()),
-    ))
+    match (reply::send(outcome), outcome.refusal) {
+        (Err(error), None) => Err(Error::Verdict(error)),
+        // Whoever does not take the verdict still gets the status.
+        (_, refusal) => Ok(ExitCode::from(
+            refusal.map_or(0, |refusal| refusal.exit_status()),
+        )),
+    }
 }

@@ -132,7 +132,8 @@ impl<R: Read> Receiver<'_, R> {
                     OnConflict::Rename => spot.next_name(false)?,
                     OnConflict::SkipIdentical => {
                         let mut there = ExistingFile::open(&spot, entry.len)?;
-                        return self.decoder.content(entry, |chunk| there.compare(chunk));
+                        self.decoder.content(entry, |chunk| there.compare(chunk))?;
+                        return there.judge();
                     }
                 }
             }
@@ -418,6 +419,19 @@ mod tests {
             .permissions()
             .mode();
         assert_eq!(mode & 0o7777, 0o755);
+    }
+
+    /// An answer in the middle would tell the sender how far it has guessed right.
+    #[test]
+    fn what_differs_is_not_told_before_all_of_it_has_come() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("f"), vec![b'a'; 3 * READ_AHEAD]).unwrap();
+        let stream = Stream::new().file("f", &vec![b'b'; 3 * READ_AHEAD]).end();
+        let options = on_conflict(OnConflict::SkipIdentical);
+        let cut = receive_with(dir.path(), &stream[..stream.len() - 40], &options);
+        assert_eq!(cut, Err(Refusal::EndedEarly));
+        let whole = receive_with(dir.path(), &stream, &options);
+        assert_eq!(whole, Err(Refusal::AlreadyExists));
     }
 
     #[test]

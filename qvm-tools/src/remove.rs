@@ -1,8 +1,8 @@
 //! What `qvm-move` does when the copy is confirmed: deletes what the manifest says, and only that.
 //!
-//! [`plan`] makes sure that the manifest is whole before anything is deleted, [`walk`] goes through
-//! it from folder to folder by descriptors, [`entry`] deletes what stands under one name if it still
-//! is what was confirmed, and [`stays`] collects what is not deleted, and why.
+//! `plan` makes sure that the manifest is whole before anything is deleted, `walk` goes through
+//! it from folder to folder by descriptors, `entry` deletes what stands under one name if it still
+//! is what was confirmed, and `stays` collects what is not deleted, and why.
 
 mod entry;
 mod plan;

@@ -180,7 +180,7 @@ fn a_step_that_only_pretends_is_found_by_the_self_test(form: Form) {
         steps.extend(["capset:retval=0", "pivot_root:retval=0"]);
     }
     if form == Form::SetUid {
-        steps.push("setresuid:retval=0");
+        steps.extend(["setresuid:retval=0", "setresgid:retval=0"]);
     }
     for step in steps {
         let target = Target::new(form);

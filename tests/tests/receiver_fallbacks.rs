@@ -4,15 +4,16 @@
 //! What is lacking is taken away by `strace`, which answers a call in the kernel's place.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
-use libc::{EEXIST, ELOOP, ENOSPC, ENOTDIR};
+use libc::{EEXIST, ELOOP, ENOENT, ENOSPC, ENOTDIR};
 use qfile_tests::attack::{Target, assert_refused_with};
 use qfile_tests::attacks;
 use qfile_tests::injected::{assert_everything_lands, command, receive};
 use qfile_tests::peer::{Joint, feed};
 use qfile_tests::receiver::{Form, needs_strace};
-use qfile_tests::stream::{LEGAL_EOF, Stream};
+use qfile_tests::stream::{FILE, LEGAL_EOF, RawEntry, Stream};
 use qfile_tests::tree::make_deep;
 use qfile_tests::user::{
     am_root, give_to_ordinary, in_private_mounts, mount_tmpfs, needs_private_mounts,
@@ -31,7 +32,10 @@ attacks! {
     without_nameless_files_nothing_is_overwritten, [needs_strace];
     without_nameless_files_a_full_disk_leaves_nothing, [needs_strace, needs_private_mounts];
     what_a_killed_receiver_left_is_removed_by_the_next, [needs_strace];
+    a_file_that_is_being_filled_is_not_taken_for_a_leftover, [needs_strace];
     a_closed_file_of_the_users_is_not_taken_for_a_leftover, [needs_strace];
+    a_confirmed_file_is_not_taken_for_a_leftover, [needs_strace];
+    what_the_user_puts_in_the_place_of_an_incomplete_file_stays, [needs_strace];
     without_anything_new_everything_lands, [needs_strace];
 }
 
@@ -40,6 +44,12 @@ const NO_OPENAT2: &str = "openat2:error=ENOSYS";
 
 /// As before Linux 6.10: a file without a name cannot be linked by its descriptor.
 const NO_LINK_BY_DESCRIPTOR: &str = "linkat:error=ENOENT";
+
+/// The mode of a file that is still being filled.
+const INCOMPLETE: u32 = 0o200;
+
+/// The second of access that marks such a file.
+const MARK: u32 = 0x7166_696C;
 
 /// Which `openat` of the receiver creates a file without a name, counted from 1: that one a file
 /// system without such files refuses.
@@ -141,7 +151,7 @@ fn mode_of(target: &Target, name: &str) -> u32 {
 fn without_nameless_files_an_incomplete_one_is_closed_to_everyone(form: Form) {
     let target = Target::new(form);
     let (receiver, rest) = half_a_file(&target, NO_LINK_BY_DESCRIPTOR);
-    assert_eq!(mode_of(&target, "d/f"), 0);
+    assert_eq!(mode_of(&target, "d/f"), INCOMPLETE);
     receiver.finish(&rest).finished.assert_code(0);
     assert_eq!(mode_of(&target, "d/f"), 0o644);
     target.assert_landed(&["d", "d/f"]);
@@ -203,24 +213,18 @@ fn what_a_killed_receiver_left_is_removed_by_the_next(form: Form) {
     let target = Target::new(form);
     let (receiver, _) = half_a_file(&target, NO_LINK_BY_DESCRIPTOR);
     kill_traced(receiver);
-    assert_eq!(mode_of(&target, "d/f"), 0);
+    assert_eq!(mode_of(&target, "d/f"), INCOMPLETE);
     let content = vec![b'y'; 300_000];
     let next = Stream::new().folder("d").file("d/f", &content).folder("d");
     let next = next.end();
     let answer = receive(&target, &[NO_LINK_BY_DESCRIPTOR], &next);
-    if form == Form::Landlock {
-        // Removing takes a path that could be a link by now; without nosymfollow it is left.
-        answer.assert_refused(EEXIST.unsigned_abs());
-        assert_eq!(mode_of(&target, "d/f"), 0);
-    } else {
-        answer.assert_confirmed(next.checksum());
-        assert_eq!(mode_of(&target, "d/f"), 0o644);
-        assert!(fs::read(target.incoming().join("d/f")).is_ok_and(|found| found == content));
-    }
+    answer.assert_confirmed(next.checksum());
+    assert_eq!(mode_of(&target, "d/f"), 0o644);
+    assert!(fs::read(target.incoming().join("d/f")).is_ok_and(|found| found == content));
     target.assert_sentinels();
 }
 
-fn a_closed_file_of_the_users_is_not_taken_for_a_leftover(form: Form) {
+fn a_file_that_is_being_filled_is_not_taken_for_a_leftover(form: Form) {
     let target = Target::new(form);
     // Somebody is filling it at this moment.
     let (first, rest) = half_a_file(&target, NO_LINK_BY_DESCRIPTOR);
@@ -231,10 +235,70 @@ fn a_closed_file_of_the_users_is_not_taken_for_a_leftover(form: Form) {
         .end();
     let answer = receive(&target, &[NO_LINK_BY_DESCRIPTOR], &second);
     answer.assert_refused(EEXIST.unsigned_abs());
+    assert_eq!(mode_of(&target, "d/f"), INCOMPLETE);
     first.finish(&rest).finished.assert_code(0);
     let content = fs::read(target.incoming().join("d/f")).expect("it is complete");
     assert!(content == vec![b'x'; 100_000]);
     assert_eq!(mode_of(&target, "d/f"), 0o644);
+}
+
+fn a_closed_file_of_the_users_is_not_taken_for_a_leftover(form: Form) {
+    for mode in [0, INCOMPLETE] {
+        let target = Target::new(form);
+        let file = target.incoming().join("f");
+        fs::write(&file, b"the user's own").expect("the folder is ours");
+        if am_root() {
+            give_to_ordinary(&file);
+        }
+        fs::set_permissions(&file, Permissions::from_mode(mode)).expect("it is ours");
+        for stream in [Stream::new().file("f", "new"), Stream::new().folder("f")] {
+            let answer = receive(&target, &[NO_LINK_BY_DESCRIPTOR], &stream.end());
+            answer.assert_refused(EEXIST.unsigned_abs());
+            assert_eq!(mode_of(&target, "f"), mode);
+        }
+        fs::set_permissions(&file, Permissions::from_mode(0o600)).expect("it is ours");
+        assert!(fs::read(&file).is_ok_and(|content| content == b"the user's own"));
+    }
+}
+
+fn a_confirmed_file_is_not_taken_for_a_leftover(form: Form) {
+    // The receiver never makes this call, so that nothing is lacking.
+    let nothing = "getppid:retval=1";
+    for (mode, lacking) in [
+        (0, nothing),
+        (INCOMPLETE, nothing),
+        (INCOMPLETE, NO_LINK_BY_DESCRIPTOR),
+    ] {
+        for nanoseconds in [0, 500_000_000] {
+            let target = Target::new(form);
+            let entry = RawEntry::new(FILE | mode, "f", "first");
+            let entry = entry.with(|entry| entry.atime = (MARK, nanoseconds));
+            let first = Stream::new().entry(&entry).end();
+            receive(&target, &[lacking], &first).assert_confirmed(first.checksum());
+            assert_eq!(mode_of(&target, "f"), mode);
+            let second = Stream::new().file("f", "the second").end();
+            let answer = receive(&target, &[NO_LINK_BY_DESCRIPTOR], &second);
+            answer.assert_refused(EEXIST.unsigned_abs());
+            let stat = fs::symlink_metadata(target.incoming().join("f")).expect("it is there");
+            assert_eq!(stat.len(), 5);
+        }
+    }
+}
+
+fn what_the_user_puts_in_the_place_of_an_incomplete_file_stays(form: Form) {
+    for is_cut in [true, false] {
+        let target = Target::new(form);
+        let (receiver, rest) = half_a_file(&target, NO_LINK_BY_DESCRIPTOR);
+        let file = target.incoming().join("d/f");
+        fs::remove_file(&file).expect("it is there");
+        fs::write(&file, b"the user's own").expect("the folder is ours");
+        if is_cut {
+            receiver.finish(&Stream::new()).assert_refused(LEGAL_EOF);
+        } else {
+            receiver.finish(&rest).assert_refused(ENOENT.unsigned_abs());
+        }
+        assert!(fs::read(&file).is_ok_and(|content| content == b"the user's own"));
+    }
 }
 
 fn without_anything_new_everything_lands(form: Form) {

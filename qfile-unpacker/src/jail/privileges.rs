@@ -3,7 +3,7 @@
 use std::io;
 
 use caps::{CapSet, Capability, CapsHashSet};
-use nix::unistd::{self, Uid};
+use nix::unistd::{self, Gid, Uid};
 use rustix::process::DumpableBehavior;
 use rustix::thread;
 
@@ -44,7 +44,8 @@ pub(super) fn become_the_user(identity: &Identity) -> Result<(), Error> {
     let Identity { uid, gid, .. } = *identity;
     // In a user namespace that could not be given its map there is no number for any user; the
     // process is the user already.
-    if unistd::geteuid().is_root() {
+    let was_root = unistd::geteuid().is_root();
+    if was_root {
         unistd::setresgid(gid, gid, gid)
             .map_err(|errno| Error::Identity("setresgid", errno.into()))?;
         unistd::setresuid(uid, uid, uid)
@@ -65,10 +66,10 @@ pub(super) fn become_the_user(identity: &Identity) -> Result<(), Error> {
     }
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(|errno| Error::Jail("become undumpable", errno.into()))?;
-    check_that_nothing_remains(uid)
+    check_that_nothing_remains(identity, was_root)
 }
 
-fn check_that_nothing_remains(uid: Uid) -> Result<(), Error> {
+fn check_that_nothing_remains(identity: &Identity, was_root: bool) -> Result<(), Error> {
     for set in [
         CapSet::Effective,
         CapSet::Permitted,
@@ -85,8 +86,12 @@ fn check_that_nothing_remains(uid: Uid) -> Result<(), Error> {
     if caps::raise(None, CapSet::Permitted, Capability::CAP_SYS_ADMIN).is_ok() {
         return Err(Error::PrivilegesRemain("a capability"));
     }
+    let root = Gid::from_raw(0);
+    if was_root && identity.gid != root && unistd::setresgid(root, root, root).is_ok() {
+        return Err(Error::PrivilegesRemain("root's gid"));
+    }
     let root = Uid::from_raw(0);
-    if !uid.is_root() && unistd::setresuid(root, root, root).is_ok() {
+    if !identity.uid.is_root() && unistd::setresuid(root, root, root).is_ok() {
         return Err(Error::PrivilegesRemain("root's uid"));
     }
     match thread::no_new_privs() {

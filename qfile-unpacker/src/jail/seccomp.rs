@@ -39,7 +39,6 @@ const CALLS: &[c_long] = &[
     libc::SYS_syncfs,
     // Placing where there is no O_TMPFILE.
     libc::SYS_unlinkat,
-    libc::SYS_fchmodat,
     libc::SYS_flock,
     // Memory; mmap is below.
     libc::SYS_brk,

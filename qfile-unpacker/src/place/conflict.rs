@@ -1,7 +1,7 @@
 //! Names for what lands beside something of the same name: `name (2).ext`, `name (3).ext`, …
 
 /// How many names are tried before it is given up.
-pub(super) const LAST_NUMBER: u32 = 9999;
+pub(super) const LAST_NUMBER: u32 = 999;
 
 /// The path with `number` put into its last component: before the extension of a file, at the end
 /// of a folder's name and of one that only begins with a dot.

@@ -1,4 +1,7 @@
 //! A file that is there, compared with what arrives (`--on-conflict skip-identical`).
+//!
+//! All of it is compared before anything is answered: the place of the first difference would tell
+//! the sender the content, byte for byte.
 
 use std::os::fd::OwnedFd;
 
@@ -16,6 +19,7 @@ const PIECE: usize = 64 * 1024;
 pub struct ExistingFile {
     file: OwnedFd,
     at: u64,
+    differs: bool,
     buffer: Vec<u8>,
 }
 
@@ -39,6 +43,7 @@ impl ExistingFile {
         Ok(Self {
             file,
             at: 0,
+            differs: false,
             buffer: vec![0; PIECE],
         })
     }
@@ -46,7 +51,7 @@ impl ExistingFile {
     /// Compares the next piece of content.
     ///
     /// # Errors
-    /// [`Refusal::AlreadyExists`] at the first difference.
+    /// Those of reading.
     pub fn compare(&mut self, mut content: &[u8]) -> Result<(), Refusal> {
         while !content.is_empty() {
             let wanted = content.len().min(PIECE);
@@ -54,12 +59,25 @@ impl ExistingFile {
                 Err(Errno::INTR) => continue,
                 result => result.map_err(super::refusal)?,
             };
-            if count == 0 || self.buffer[..count] != content[..count] {
-                return Err(Refusal::AlreadyExists);
+            if count == 0 {
+                self.differs = true;
+                return Ok(());
             }
+            self.differs |= self.buffer[..count] != content[..count];
             self.at += count as u64;
             content = &content[count..];
         }
         Ok(())
+    }
+
+    /// What came of it, when all content has been compared.
+    ///
+    /// # Errors
+    /// [`Refusal::AlreadyExists`] if there was a difference.
+    pub fn judge(&self) -> Result<(), Refusal> {
+        match self.differs {
+            true => Err(Refusal::AlreadyExists),
+            false => Ok(()),
+        }
     }
 }

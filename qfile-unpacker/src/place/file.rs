@@ -3,19 +3,20 @@
 //! It is created without a name (`O_TMPFILE`) and linked in at the end, by its descriptor: that takes
 //! no `/proc`, a descriptor of which would be a way out of the jail. Linking by descriptor is for
 //! the one who opened it (Linux 6.10). On older kernels, and on file systems without nameless files,
-//! the file is there under its name from the start, with mode 0000, locked, and removed again if the
-//! transfer of it fails.
+//! the file is there under its name from the start, closed to readers, locked and
+//! marked (see `leftover`), and removed again if the transfer of it fails.
 
 use std::os::fd::{AsFd, OwnedFd};
 
 use qfile_proto::{Entry, Refusal};
 use rustix::fs::{
-    fchmod, flock, fstat, futimens, linkat, openat, unlinkat, AtFlags, FlockOperation, Mode, OFlags,
+    fchmod, flock, fstat, futimens, linkat, openat, statat, unlinkat, AtFlags, FlockOperation,
+    Mode, OFlags,
 };
 use rustix::io::Errno;
 
 use super::holes::Writer;
-use super::{refusal, times, Spot};
+use super::{leftover, refusal, times, Spot};
 
 /// A file that is being received.
 #[derive(Debug)]
@@ -107,11 +108,18 @@ impl<'a> NewFile<'a> {
             _ => Ok(()),
         }
     }
+
+    fn has_its_name(&self) -> Result<bool, Errno> {
+        let ours = fstat(&self.file)?;
+        let there = statat(self.spot.dir(), self.spot.path(), AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok((ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino))
+    }
 }
 
 impl Drop for NewFile<'_> {
     fn drop(&mut self) {
-        if self.is_exposed {
+        // What the user has put in its place meanwhile stays.
+        if self.is_exposed && self.has_its_name().unwrap_or(false) {
             let _ = unlinkat(self.spot.dir(), self.spot.path(), AtFlags::empty());
         }
     }
@@ -119,14 +127,11 @@ impl Drop for NewFile<'_> {
 
 fn create_exposed(spot: &Spot<'_>) -> Result<OwnedFd, Errno> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
-    let file = spot
-        .root
-        .open(spot.dir(), spot.path(), flags, Mode::empty())?;
-    // Another transfer that takes the file for a leftover has the lock, or has removed it.
-    let is_taken = flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK);
-    if is_taken || fstat(&file)?.st_nlink == 0 {
-        return Err(Errno::EXIST);
-    }
+    let (dir, path) = (spot.dir(), spot.path());
+    let file = spot.root.open(dir, path, flags, leftover::INCOMPLETE)?;
+    // Not marked before it is locked: another transfer would take it for a leftover.
+    let _unmarked_stays =
+        flock(&file, FlockOperation::NonBlockingLockExclusive).and_then(|()| leftover::mark(&file));
     Ok(file)
 }
 

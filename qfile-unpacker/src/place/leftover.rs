@@ -1,40 +1,74 @@
 //! What a transfer leaves behind that is killed where files cannot be created without a name: one
-//! regular file of mode 0000.
+//! incomplete file under its name.
 //!
-//! Another transfer may be filling such a file at this moment. It holds a lock as long as it does,
-//! so a leftover is a file of mode 0000 that nobody has locked.
+//! It is told from a file of the user's, and from one that a transfer has confirmed, by a mark that
+//! no complete file bears: its mode, and a time of access that writing leaves alone. Another transfer
+//! may be filling such a file at this moment; it holds a lock as long as it does. The mode lets the
+//! owner open the file for its lock: to change the mode first could come after the end of that
+//! transfer. Where the file system does not keep the mark, a leftover stays.
 
+use std::os::fd::AsFd;
+
+use qfile_proto::Timestamp;
 use rustix::fs::{
-    chmodat, flock, fstat, unlinkat, AtFlags, FileType, FlockOperation, Mode, OFlags, Stat,
+    flock, fstat, futimens, unlinkat, AtFlags, FileType, FlockOperation, Mode, OFlags, Stat,
+    Timespec, Timestamps, UTIME_OMIT,
 };
 use rustix::io::Result;
 
 use super::Spot;
 
-/// What the owner has to be allowed for opening the file in order to try its lock.
-const OPENABLE: Mode = Mode::WUSR;
+/// The mode of an incomplete file: nobody reads it.
+pub(super) const INCOMPLETE: Mode = Mode::WUSR;
 
-/// Removes what is at `spot`, as `stat` describes it, if it is a leftover. True if it was.
-pub(super) fn remove(spot: &Spot<'_>, stat: &Stat) -> bool {
-    // `chmodat` follows links, so it is used only where the kernel follows none.
-    let may_look = !spot.root.has_nameless_files && spot.root.may_use_paths;
-    let looks_left = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
-        && Mode::from_raw_mode(stat.st_mode).is_empty();
-    may_look && looks_left && try_to_remove(spot, stat).unwrap_or(false)
+/// The second in which an incomplete file was accessed: "qfil", in 2030.
+const MARK: u32 = 0x7166_696C;
+
+/// Marks the file as incomplete.
+pub(super) fn mark(file: impl AsFd) -> Result<()> {
+    let times = Timestamps {
+        last_access: Timespec {
+            tv_sec: MARK.into(),
+            tv_nsec: 0,
+        },
+        last_modification: Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_OMIT,
+        },
+    };
+    futimens(file, &times)
+}
+
+/// The time of access that a complete file gets: not the mark, whatever its header says.
+pub(super) fn unmarked(atime: Timestamp) -> Timestamp {
+    let seconds = match atime.seconds {
+        MARK => MARK + 1,
+        other => other,
+    };
+    Timestamp { seconds, ..atime }
+}
+
+/// Removes what is at `spot`, as `seen` describes it, if it is a leftover. True if it was.
+pub(super) fn remove(spot: &Spot<'_>, seen: &Stat) -> bool {
+    !spot.root.has_nameless_files && is_marked(seen) && try_to_remove(spot, seen).unwrap_or(false)
+}
+
+fn is_marked(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+        && Mode::from_raw_mode(stat.st_mode) == INCOMPLETE
+        && (stat.st_atime, stat.st_atime_nsec) == (MARK.into(), 0)
+        && stat.st_nlink == 1
 }
 
 fn try_to_remove(spot: &Spot<'_>, seen: &Stat) -> Result<bool> {
     let (dir, path) = (spot.dir(), spot.path());
-    // A transfer that is filling the file gives it its mode at the end, so this one is not put back:
-    // that could come after the end.
-    chmodat(dir, path, OPENABLE, AtFlags::empty())?;
-    let file = spot
-        .root
-        .open(dir, path, OFlags::WRONLY | OFlags::NONBLOCK, Mode::empty())?;
+    let flags = OFlags::WRONLY | OFlags::NONBLOCK;
+    let file = spot.root.open(dir, path, flags, Mode::empty())?;
     flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+    // Before the lock was had, it may have been completed, or replaced.
     let now = fstat(&file)?;
     let is_same = (now.st_dev, now.st_ino) == (seen.st_dev, seen.st_ino);
-    if !is_same || Mode::from_raw_mode(now.st_mode) != OPENABLE {
+    if !is_same || !is_marked(&now) {
         return Ok(false);
     }
     unlinkat(dir, path, AtFlags::empty())?;

@@ -48,7 +48,7 @@ impl Root {
         }
         if !has_nameless_files {
             notes.push(
-                "no O_TMPFILE that can be linked: an incomplete file is there with mode 0000",
+                "no O_TMPFILE that can be linked: an incomplete file is there with mode 0200",
             );
         }
         Self {
@@ -135,7 +135,7 @@ fn times(entry: &Entry) -> Timestamps {
         tv_nsec: time.nanoseconds.into(),
     };
     Timestamps {
-        last_access: timespec(entry.atime),
+        last_access: timespec(leftover::unmarked(entry.atime)),
         last_modification: timespec(entry.mtime),
     }
 }
