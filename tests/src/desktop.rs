@@ -122,6 +122,15 @@ impl Desktop {
         self.reads(&["text", title])
     }
 
+    /// Waits until the progress bar of the window with this very title is at `percent` or beyond;
+    /// where it is then.
+    #[track_caller]
+    #[must_use]
+    pub fn progress(&self, title: &str, percent: u8) -> f64 {
+        let seen = self.reads(&["progress", title, &percent.to_string()]);
+        seen.trim_end().parse().expect("is a number")
+    }
+
     /// Presses a button of the window with this very title.
     #[track_caller]
     pub fn press(&self, title: &str, button: &str) {

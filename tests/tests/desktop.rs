@@ -15,6 +15,7 @@ use qfile_tests::suite;
 suite! {
     what_is_typed_into_an_editor_comes_back [needs_desktop],
     a_window_holds_a_file_whose_editor_was_not_seen [needs_desktop],
+    a_copy_shows_its_progress_until_it_is_cancelled [needs_desktop],
     a_file_name_is_plain_text_in_an_error [needs_desktop],
 }
 
@@ -64,6 +65,45 @@ fn a_window_holds_a_file_whose_editor_was_not_seen() {
 
     opening.finish().assert_code(0);
     editing.assert_only(b"saved meanwhile");
+}
+
+fn a_copy_shows_its_progress_until_it_is_cancelled() {
+    const TITLE: &str = "qvm-copy";
+    let (desktop, qubes) = (Desktop::new(), Qubes::new());
+    let root = qubes.root();
+    let mut slow = String::new();
+    for gate in ["1", "2", "3"] {
+        let made = Command::new("mkfifo").arg(root.join(gate)).status();
+        assert!(made.unwrap().success());
+        let next = format!("head -c 15000000; read _ < '{}/{gate}'; ", root.display());
+        slow.push_str(&next);
+    }
+    // The receiver gets a quarter of the file, and another one with each gate that opens.
+    let slow = format!("{{ {slow} cat; }} | \"$QFILE_LIBDIR/qfile-unpacker\"");
+    qubes.set_service(TARGET, "qubes.Filecopy", &slow);
+    let open = |gate| fs::write(root.join(gate), "\n").unwrap();
+    fs::write(qubes.home(SOURCE).join("film"), vec![b'x'; 60_000_000]).unwrap();
+    let mut command = qubes.command(SOURCE, "qvm-copy-to-vm");
+    command.args(["--gui", TARGET, "film"]);
+    desktop.prepare(&mut command);
+    let copying = start(command);
+
+    // A sender that is held up has not yet said what it wrote last: the bar may be a step behind.
+    let ranges = [(0, 35.0, "1"), (20, 60.0, "2"), (45, 85.0, "3")];
+    for (from, below, gate) in ranges {
+        let seen = desktop.progress(TITLE, from);
+        assert!(seen < below, "{seen} % before gate {gate} opened");
+        if gate == "3" {
+            desktop.screenshot("progress");
+            desktop.press(TITLE, "Cancel");
+        }
+        open(gate);
+    }
+
+    let copied = copying.finish();
+    copied.assert_code(32);
+    let kept = fs::read_dir(qubes.incoming(SOURCE, TARGET)).unwrap();
+    assert_eq!(kept.count(), 0);
 }
 
 fn a_file_name_is_plain_text_in_an_error() {

@@ -1,6 +1,7 @@
-"""What a screen reader sees of a window: `text` or `press`, the window's title, and for `press` a button.
+"""What a screen reader sees of a window: `text`, `progress` or `press`, the window's title, for `press` a button,
+and for `progress` the percentage to wait for.
 
-Waits until the window shows it, with a bound; prints the labels.
+Waits until the window shows it, with a bound; prints the labels, or the percentage.
 """
 
 import sys
@@ -31,18 +32,23 @@ def windows(title):
                 yield window
 
 
-def look(what, title, *button):
+def look(what, title, *argument):
     for window in windows(title):
         nodes = list(below(window))
         if what == "press":
             for node in nodes:
-                if node.get_role_name() in ("push button", "button") and [node.get_name()] == list(button):
+                if node.get_role_name() in ("push button", "button") and [node.get_name()] == list(argument):
                     return "pressed" if node.do_action(0) else None
         if what == "text":
             labels = [node for node in nodes if node.get_role_name() == "label"]
             texts = [Atspi.Text.get_text(node, 0, -1) for node in labels]
             if any(texts):
                 return "\n".join(texts)
+        if what == "progress":
+            for node in nodes:
+                if node.get_role_name() in ("progress bar", "level bar"):
+                    share = Atspi.Value.get_current_value(node) / (Atspi.Value.get_maximum_value(node) or 1)
+                    return 100 * share if 100 * share >= float(argument[0]) else None
     return None
 
 
