@@ -19,6 +19,9 @@ pub const NAME: &str = "letter.txt";
 /// What it contains before.
 pub const OLD: &[u8] = b"Dear old friend,\n";
 
+/// What the editor of [`Editing::with_an_edit`] makes of it.
+pub const NEW: &[u8] = b"new content\n";
+
 /// The two commands' service.
 pub const SERVICE: &str = "qubes.OpenInVM";
 
@@ -44,6 +47,14 @@ impl Editing {
         Self::with(NAME.as_ref(), OLD)
     }
 
+    /// The same file, and an editor that writes [`NEW`] into it.
+    #[must_use]
+    pub fn with_an_edit() -> Self {
+        let editing = Self::new();
+        editing.editor("echo 'new content' > \"$1\"");
+        editing
+    }
+
     /// A file in a qube of its own.
     #[must_use]
     pub fn with(name: &Path, content: &[u8]) -> Self {
@@ -62,6 +73,15 @@ impl Editing {
         };
         editing.editor("exit 0");
         editing
+    }
+
+    /// Opens the file, which gets [`NEW`] and nothing else, without a word.
+    #[track_caller]
+    pub fn assert_quietly_edited(&self) {
+        let opened = self.open();
+        opened.assert_code(0);
+        assert_eq!(opened.stderr(), "");
+        self.assert_only(NEW);
     }
 
     /// The file's path.

@@ -1,13 +1,13 @@
-//! What happens to the original: nothing but the edit. Its attributes, links, names and place stay,
-//! and an edit that cannot go there is kept beside it.
+//! What happens to the original: nothing but the edit. Its links, names and place stay, and an edit
+//! that cannot go there is kept beside it.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use qfile_tests::editing::{Editing, NAME, OLD, needs_program};
+use qfile_tests::editing::{Editing, NAME, NEW, OLD};
 use qfile_tests::process::{Finished, run};
 use qfile_tests::suite;
 use qfile_tests::user::{
@@ -15,12 +15,6 @@ use qfile_tests::user::{
 };
 
 suite! {
-    its_mode_stays,
-    its_owner_stays [needs_root],
-    an_owner_that_cannot_be_given_back_is_said [needs_root],
-    its_acl_stays [needs_acl],
-    an_acl_of_its_folder_does_not_get_on_it [needs_acl],
-    its_extended_attributes_stay [needs_attributes],
     a_link_stays_a_link,
     a_chain_of_links_stays,
     all_names_of_a_file_with_several_see_the_edit,
@@ -39,41 +33,6 @@ suite! {
     what_is_no_file_is_refused_before_anybody_is_called,
 }
 
-const NEW: &[u8] = b"new content\n";
-
-fn edits() -> Editing {
-    let editing = Editing::new();
-    editing.editor("echo 'new content' > \"$1\"");
-    editing
-}
-
-fn needs_acl() -> Result<(), String> {
-    needs_program("setfacl")?;
-    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let set = Command::new("setfacl")
-        .args(["-m", "u:1:r"])
-        .arg(folder.path())
-        .output();
-    match set.is_ok_and(|output| output.status.success()) {
-        true => Ok(()),
-        false => Err("needs a temporary folder with ACLs".to_owned()),
-    }
-}
-
-fn needs_attributes() -> Result<(), String> {
-    let file = tempfile::NamedTempFile::new().map_err(|error| error.to_string())?;
-    xattr::set(file.path(), "user.test", b"x")
-        .map_err(|_| "needs a temporary folder with extended attributes".to_owned())
-}
-
-#[track_caller]
-fn assert_quietly_edited(editing: &Editing) {
-    let opened = editing.open();
-    opened.assert_code(0);
-    assert_eq!(opened.stderr(), "");
-    editing.assert_only(NEW);
-}
-
 /// The edit is beside the original under this name, and both are named to the user.
 #[track_caller]
 fn assert_kept(editing: &Editing, opened: &Finished, kept: &str) {
@@ -84,95 +43,6 @@ fn assert_kept(editing: &Editing, opened: &Finished, kept: &str) {
     editing.assert_nothing_left_there();
 }
 
-fn its_mode_stays() {
-    for mode in [0o600, 0o640, 0o444, 0o4751, 0o777] {
-        let editing = edits();
-        fs::set_permissions(editing.file(), Permissions::from_mode(mode)).unwrap();
-        assert_quietly_edited(&editing);
-        let now = fs::metadata(editing.file()).unwrap().mode();
-        assert_eq!(now & 0o7777, mode);
-    }
-}
-
-fn its_owner_stays() {
-    let editing = edits();
-    chown(editing.file(), Some(ORDINARY), Some(1)).unwrap();
-    fs::set_permissions(editing.file(), Permissions::from_mode(0o6755)).unwrap();
-    assert_quietly_edited(&editing);
-    let now = fs::metadata(editing.file()).unwrap();
-    assert_eq!((now.uid(), now.gid()), (ORDINARY, 1));
-    assert_eq!(now.mode() & 0o7777, 0o6755);
-}
-
-fn an_owner_that_cannot_be_given_back_is_said() {
-    let editing = edits();
-    editing.service("cat > /dev/null; echo 'new content'");
-    let mut command = editing.command_in_target(&[]);
-    editing.as_ordinary(&mut command);
-    chown(editing.file(), Some(1), Some(1)).unwrap();
-    fs::set_permissions(editing.file(), Permissions::from_mode(0o6755)).unwrap();
-    let opened = run(command);
-    opened.assert_code(0);
-    opened.assert_says("owner (uid 1)");
-    opened.assert_says("group (gid 1)");
-    editing.assert_only(NEW);
-    let now = fs::metadata(editing.file()).unwrap();
-    assert_eq!((now.uid(), now.mode() & 0o7777), (ORDINARY, 0o755));
-}
-
-fn acl_of(path: &Path) -> String {
-    let got = Command::new("getfacl")
-        .args(["--omit-header", "--absolute-names", "--numeric"])
-        .arg(path)
-        .output()
-        .unwrap();
-    String::from_utf8(got.stdout).unwrap()
-}
-
-fn set_acl(path: &Path, entry: &str) {
-    let set = Command::new("setfacl")
-        .args(["-m", entry])
-        .arg(path)
-        .status();
-    assert!(set.unwrap().success());
-}
-
-fn its_acl_stays() {
-    let editing = edits();
-    set_acl(editing.file(), "u:1:rw,u:65534:r,g:2:---,m::rw");
-    let before = acl_of(editing.file());
-    assert!(before.contains("user:1:rw-"), "{before}");
-    assert_quietly_edited(&editing);
-    assert_eq!(acl_of(editing.file()), before);
-}
-
-fn an_acl_of_its_folder_does_not_get_on_it() {
-    let editing = edits();
-    let before = acl_of(editing.file());
-    set_acl(editing.file().parent().unwrap(), "d:u:1:rw");
-    assert_quietly_edited(&editing);
-    assert_eq!(acl_of(editing.file()), before);
-}
-
-fn its_extended_attributes_stay() {
-    let editing = edits();
-    let attributes: [(&str, &[u8]); 3] = [
-        ("user.empty", b""),
-        ("user.origin", b"http://example.org\0\xFF"),
-        ("user.long", &[b'x'; 1000]),
-    ];
-    for (name, value) in attributes {
-        xattr::set(editing.file(), name, value).unwrap();
-    }
-    assert_quietly_edited(&editing);
-    for (name, value) in attributes {
-        assert_eq!(
-            xattr::get(editing.file(), name).unwrap().as_deref(),
-            Some(value)
-        );
-    }
-}
-
 fn open_path(editing: &Editing, path: &Path) -> Finished {
     let mut command = editing.command("qvm-open-in-dvm");
     command.arg(path);
@@ -180,7 +50,7 @@ fn open_path(editing: &Editing, path: &Path) -> Finished {
 }
 
 fn a_link_stays_a_link() {
-    let editing = edits();
+    let editing = Editing::with_an_edit();
     let folder = editing.elsewhere("folder");
     fs::create_dir(&folder).unwrap();
     let link = folder.join("link");
@@ -192,7 +62,7 @@ fn a_link_stays_a_link() {
 }
 
 fn a_chain_of_links_stays() {
-    let editing = edits();
+    let editing = Editing::with_an_edit();
     symlink(NAME, editing.beside("second")).unwrap();
     symlink("second", editing.beside("first")).unwrap();
     open_path(&editing, &editing.beside("first")).assert_code(0);
@@ -400,7 +270,7 @@ fn kept_files_are_numbered() {
 }
 
 fn without_a_status_a_backup_is_kept() {
-    let editing = edits();
+    let editing = Editing::with_an_edit();
     let client = qfile_tests::programs::program("qopen-in-vm");
     for backup in ["letter.txt~", "letter.txt~2"] {
         fs::write(editing.file(), OLD).unwrap();
