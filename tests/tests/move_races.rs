@@ -271,8 +271,9 @@ fn a_mover_that_is_killed_loses_nothing() {
 
 fn a_mover_that_is_interrupted_tells_that_something_is_left() {
     let moving = Moving::new();
-    for name in ["d/1", "d/2", "d/3"] {
-        moving.file(name, "confirmed");
+    // More than can be deleted before the mover has seen the signal.
+    for number in 0..1000 {
+        moving.file(&format!("d/{number}"), "confirmed");
     }
     let stopped = Stopped::after(&moving, "renameat2", 2);
     kill_process(mover_of(stopped.pid), Signal::TERM).unwrap();
