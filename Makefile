@@ -5,10 +5,12 @@ CARGO ?= cargo
 .PHONY: demo test test-desktop test-install build check msrv bench fuzz prove-defences defence-table mutants unicode-table man \
     dist install uninstall deb rpm vendor-tarball reproducible help
 
-# Where things are installed; DESTDIR is a folder before all of them.
+# Where things are installed; DESTDIR is a folder before all of them. ZSHDIR is for the completions of zsh, which Debian
+# keeps in /usr/share/zsh/vendor-completions.
 PREFIX ?= /usr
 SYSCONFDIR ?= /etc
-export DESTDIR PREFIX SYSCONFDIR
+ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
+export DESTDIR PREFIX SYSCONFDIR ZSHDIR
 
 help:
 	@echo "make demo            build, make two local qubes, copy real files between them, prove it"
@@ -85,6 +87,7 @@ unicode-table: toolchain
 
 man: toolchain
 	$(CARGO) run --locked --package manual -- .
+
 dist: toolchain
 	@packaging/build
 
