@@ -9,8 +9,9 @@ pub const MAX_NAME_LEN: usize = 16_382;
 /// Longest target of a symbolic link in bytes.
 pub const MAX_TARGET_LEN: usize = 16_383;
 
-/// The bits of `st_mode` that hold the file type (inode(7)).
-pub const TYPE_MASK: u32 = 0o170_000;
+/// The bits of `st_mode` that hold the file type (inode(7)), and those above it, where nothing is: a
+/// value with one of them set is no type either.
+pub const TYPE_MASK: u32 = !0o7777;
 
 /// The permission bits that cross the wire. Set-uid, set-gid and sticky are never taken from
 /// another qube.
@@ -182,6 +183,9 @@ mod tests {
             0, 0o010_000, 0o020_000, 0o060_000, 0o140_000, 0o160_000, 0o170_000,
         ] {
             assert_eq!(Kind::from_mode(other | 0o644), None, "{other:o}");
+        }
+        for above in (16..32).map(|bit| 1 << bit) {
+            assert_eq!(Kind::from_mode(0o100_644 | above), None, "{above:o}");
         }
     }
 }

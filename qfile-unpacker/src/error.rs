@@ -14,8 +14,10 @@ use crate::jail::Level;
 pub enum Error {
     /// A bad option or value; the text says which.
     Usage(String),
-    /// The descriptors that were inherited cannot be listed, so they cannot be closed.
+    /// The descriptors that were inherited cannot be listed and closed, or looked at.
     Descriptors(io::Error),
+    /// stdin, stdout or stderr is a folder.
+    Folder,
     /// Signal mask or resource limits cannot be set.
     Limits(io::Error),
     /// A caller who is not root named the uid of somebody else.
@@ -45,13 +47,19 @@ pub enum Error {
 }
 
 impl Error {
-    /// The message with what the owner of this qube may see besides: the path.
+    /// The message with what only the owner of this qube may see: whose path it is and why.
     #[must_use]
     pub fn for_the_owner(&self) -> String {
         match self {
-            Self::Incoming(_, path, _) => {
+            Self::Incoming(what, path, error) => {
                 let path = qfile_proto::display::own(path.as_os_str().as_encoded_bytes());
-                format!("{self} (\"{path}\")")
+                format!("cannot {what}: {error} (\"{path}\")")
+            }
+            Self::NoPasswordEntry(uid) => format!("{self}: uid {uid}"),
+            Self::PasswordDatabase(error) => format!("{self}: {error}"),
+            Self::Isolation(_, _, notes) => {
+                let lines: Vec<&str> = notes.iter().map(String::as_str).collect();
+                format!("{self}: {}", lines.join("; "))
             }
             _ => self.to_string(),
         }
@@ -62,29 +70,31 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Usage(what) => write!(f, "{what}; see qfile-unpacker(8)"),
-            Self::Descriptors(e) => write!(f, "cannot list the open descriptors: {e}"),
+            Self::Descriptors(e) => write!(f, "cannot see to the open descriptors: {e}"),
+            Self::Folder => f.write_str("stdin, stdout or stderr is a folder"),
             Self::Limits(e) => write!(f, "cannot reset signals and limits: {e}"),
             Self::ForeignUid => f.write_str("only root may receive for another user"),
             Self::WrongSetId => {
                 f.write_str("installed set-uid or set-gid to a user that is not root")
             }
-            Self::NoPasswordEntry(uid) => write!(f, "no password entry for uid {uid}"),
-            Self::PasswordDatabase(e) => write!(f, "cannot read the password database: {e}"),
+            Self::NoPasswordEntry(_) => f.write_str("the user has no password entry"),
+            Self::PasswordDatabase(_) => f.write_str("cannot read the password database"),
             Self::RemoteDomain => f.write_str("QREXEC_REMOTE_DOMAIN is not the name of a qube"),
             Self::Identity(what, e) => write!(f, "cannot become the user: {what}: {e}"),
-            Self::Incoming(what, _, e) => write!(f, "cannot {what}: {e}"),
+            Self::Incoming(what, _, _) => {
+                write!(f, "cannot {what}; the receiving qube's log says why")
+            }
             Self::Jail(what, e) => write!(f, "cannot isolate the receiver: {what}: {e}"),
             Self::PrivilegesRemain(what) => {
                 write!(f, "cannot isolate the receiver: {what} can be had back")
             }
             Self::SelfTest(what) => write!(f, "the isolation does not hold: {what}"),
-            Self::Isolation(got, required, notes) => {
+            Self::Isolation(got, required, _) => {
                 let got = got.map_or("none", Level::name);
                 write!(
                     f,
                     "isolation {required} is required, but only {got} can be had"
-                )?;
-                notes.iter().try_for_each(|note| write!(f, "; {note}"))
+                )
             }
             Self::Verdict(e) => write!(f, "cannot send the verdict: {e}"),
         }

@@ -24,6 +24,7 @@ pub mod space;
 pub mod usage;
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
 use qfile_proto::display;
@@ -64,6 +65,7 @@ fn receive_and_reply(
     let wants_home = options.dir.is_none();
     let home = environment.untrusted_home.take();
     let identity = Identity::look_up(options.uid, wants_home, home)?; // 3
+    process::close_all_but_the_standard_ones().map_err(Error::Descriptors)?; // those of databases
     identity.take_up_for_files()?; // 4
     say.connect_to_the_owner();
     for fault in &faults {
@@ -75,17 +77,18 @@ fn receive_and_reply(
         read_files: options.on_conflict == args::OnConflict::SkipIdentical,
         wait: options.wait_for_space > 0,
     };
+    let into = display::own(incoming.path.as_os_str().as_bytes());
     let jailed = jail::enter(incoming, &identity, wishes)?; // 5 to 10
     say.isolation(&jailed);
     let outcome = receive::receive(reply::Stdin, jailed, &options, say); // 11
-    finish(&outcome, say)
+    finish(&outcome, &into, say)
 }
 
-fn finish(outcome: &Outcome, say: &Say) -> Result<ExitCode, Error> {
+fn finish(outcome: &Outcome, into: &str, say: &Say) -> Result<ExitCode, Error> {
     if let Some(refusal) = outcome.refusal {
         let name = display::own(&outcome.untrusted_last_name);
         say.to_the_owner(&format!(
-            "a copy to this qube stopped at \"{name}\": {refusal}"
+            "a copy into \"{into}\" stopped at \"{name}\": {refusal}"
         ));
         reply::stop_reading();
     }

@@ -3,16 +3,18 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 
 use nix::sys::signal::{SigSet, Signal};
-use rustix::fs::Mode;
+use rustix::fs::{fcntl_getfl, fcntl_setfl, fstat, FileType, Mode, OFlags};
 use rustix::process::{Resource, Rlimit};
+use rustix::stdio;
 
 use crate::Error;
 
-/// Step 1: closes every descriptor above 2, lets every signal in but one, and leaves no core file.
+/// Step 1: closes every descriptor above 2, sees to those that stay, lets every signal in but one,
+/// and leaves no core file.
 ///
 /// That one is `SIGXFSZ`, which would end the program at a file that grows beyond the limit on its
 /// size; blocked, the write fails with `EFBIG` and the sender is told. Where the limit may be raised,
@@ -23,9 +25,12 @@ use crate::Error;
 /// nobody but the caller loses by it.
 ///
 /// # Errors
-/// [`Error::Descriptors`], [`Error::Limits`].
+/// [`Error::Descriptors`], [`Error::Folder`], [`Error::Limits`].
 pub fn shut_out_the_caller() -> Result<(), Error> {
-    close_inherited().map_err(Error::Descriptors)?;
+    close_all_but_the_standard_ones().map_err(Error::Descriptors)?;
+    for stream in [stdio::stdin(), stdio::stdout(), stdio::stderr()] {
+        judge_standard(stream)?;
+    }
     SigSet::from(Signal::SIGXFSZ)
         .thread_set_mask()
         .map_err(|errno| Error::Limits(errno.into()))?;
@@ -46,7 +51,26 @@ pub fn shut_out_the_caller() -> Result<(), Error> {
     Ok(())
 }
 
-fn close_inherited() -> io::Result<()> {
+/// A folder there would be a way out of the jail. One that does not block is made to: whoever reads
+/// and writes here waits.
+fn judge_standard(stream: BorrowedFd<'_>) -> Result<(), Error> {
+    let failed = |errno: rustix::io::Errno| Error::Descriptors(errno.into());
+    let flags = fcntl_getfl(stream).map_err(failed)?;
+    if flags.contains(OFlags::NONBLOCK) {
+        fcntl_setfl(stream, flags - OFlags::NONBLOCK).map_err(failed)?;
+    }
+    let stat = fstat(stream).map_err(failed)?;
+    if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+        return Err(Error::Folder);
+    }
+    Ok(())
+}
+
+/// Closes every descriptor above 2.
+///
+/// # Errors
+/// Those of listing them.
+pub(crate) fn close_all_but_the_standard_ones() -> io::Result<()> {
     let listed: Vec<RawFd> = std::fs::read_dir("/proc/self/fd")?
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .filter(|number| *number > 2)

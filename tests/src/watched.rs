@@ -3,10 +3,12 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::ioctl_fionread;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, kill_process};
@@ -30,8 +32,20 @@ pub struct Watched {
 impl Watched {
     /// Starts `receiver` on two pipes.
     #[must_use]
-    pub fn start(mut receiver: Command) -> Self {
+    pub fn start(receiver: Command) -> Self {
         let (its_stdin, stream) = pipe_with(PipeFlags::CLOEXEC).expect("a pipe");
+        Self::start_on(its_stdin, stream, receiver)
+    }
+
+    /// Starts `receiver` on two pipes, of which its stdin does not block (`O_NONBLOCK`).
+    #[must_use]
+    pub fn start_without_blocking(receiver: Command) -> Self {
+        let (its_stdin, stream) = pipe_with(PipeFlags::CLOEXEC).expect("a pipe");
+        fcntl_setfl(&its_stdin, OFlags::NONBLOCK).expect("a pipe can be set so");
+        Self::start_on(its_stdin, stream, receiver)
+    }
+
+    fn start_on(its_stdin: OwnedFd, stream: OwnedFd, mut receiver: Command) -> Self {
         let (verdict, its_stdout) = pipe_with(PipeFlags::CLOEXEC).expect("a pipe");
         receiver.stdin(Stdio::from(its_stdin));
         receiver.stdout(Stdio::from(its_stdout));

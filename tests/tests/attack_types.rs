@@ -48,6 +48,10 @@ fn unknown_types_are_refused(form: Form) {
     {
         assert_type_refused(form, kind | 0o644);
     }
+    // The field is wider than any `st_mode`.
+    for above in [1 << 16, 1 << 31] {
+        assert_type_refused(form, FILE | 0o644 | above);
+    }
 }
 
 fn set_id_and_sticky_bits_are_dropped(form: Form) {
