@@ -1,12 +1,19 @@
-"""Nautilus's menu entries: copy or move to another qube, open in a disposable or another qube.
+"""Menu entries of Nautilus and Caja: copy or move to another qube, open in a disposable or another qube.
 
-Only shows entries and starts a program: all else, dialogs too, is the business of qvm-actions.sh.
+Only shows entries and starts a program: all else, dialogs too, is the business of qvm-actions.sh. Caja has the extension
+interface of Nautilus under a name of its own; which of the two this is, the name of the installed file says:
+qfile_nautilus.py or qfile_caja.py.
 """
 
+import importlib
 import os
 import subprocess
 
-from gi.repository import Nautilus, GObject
+from gi.repository import GObject
+
+FOLDER, FILE = os.path.split(__file__)
+MANAGER = FILE.removeprefix("qfile_").removesuffix(".py")
+INTERFACE = importlib.import_module("gi.repository." + MANAGER.capitalize())
 
 PROGRAM = "/usr/lib/qubes/qvm-actions.sh"
 
@@ -24,10 +31,10 @@ OF_FILES = ("opendvm", "viewdvm", "openvm")
 
 def has_entries_of_the_core_agent():
     """Its entries call the same programs, so they are qfile's too, and one set of them is enough."""
-    return os.path.exists(os.path.join(os.path.dirname(__file__), "qvm_copy_nautilus.py"))
+    return os.path.exists(os.path.join(FOLDER, "qvm_copy_" + MANAGER + ".py"))
 
 
-class QfileMenu(GObject.GObject, Nautilus.MenuProvider):
+class QfileMenu(GObject.GObject, INTERFACE.MenuProvider):
     """The entries for what is selected."""
 
     def get_file_items(self, *args):
@@ -50,7 +57,7 @@ class QfileMenu(GObject.GObject, Nautilus.MenuProvider):
 
     def entry(self, action, label, paths):
         """One entry; what it starts outlives the file manager."""
-        item = Nautilus.MenuItem(name="QfileMenu::" + action, label=label)
+        item = INTERFACE.MenuItem(name="QfileMenu::" + action, label=label)
         command = [PROGRAM, action, *paths]
         item.connect("activate", lambda _item: subprocess.Popen(command, start_new_session=True))
         return item
