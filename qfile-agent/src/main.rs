@@ -1,9 +1,9 @@
 //! Sends files and folders to another qube as a qfile stream.
 //!
 //! The data runs one way: `args` says what is asked for, the crate `qfile-walk` finds it, `source`
-//! reads a file's content, `send` puts the stream together, `output` writes it to stdout and stops
-//! as soon as `verdict` hears from the receiver on stdin; `progress` shows how far it has come,
-//! `manifest` keeps what was sent for `qvm-move`, and `report` says how it ended.
+//! reads a file's content, `send` puts the stream together, and the crate `qfile-sender` writes it to
+//! stdout and stops as soon as it hears from the receiver on stdin; `progress` shows how far it has
+//! come, `manifest` keeps what was sent for `qvm-move`, and `report` says how it ended.
 //!
 //! No signal is handled. An interrupted sender leaves nothing behind, the receiver sees the stream
 //! end early, and a status of 128 + N is what shells and `qvm-copy` take an interrupted program to
@@ -11,24 +11,22 @@
 
 mod args;
 mod manifest;
-mod output;
 mod progress;
 mod report;
 mod send;
 mod source;
-mod verdict;
 
 use std::process::ExitCode;
 
+use qfile_sender::verdict::{self, Receiver};
+use qfile_sender::{Failure as Sending, Output};
 use qfile_walk::Arguments;
 
 use crate::args::{Args, Parsed};
 use crate::manifest::Manifest;
-use crate::output::Output;
 use crate::progress::Progress;
 use crate::report::{Failure, Report};
 use crate::send::{LeftOut, Sender};
-use crate::verdict::Receiver;
 
 fn main() -> ExitCode {
     let args = match args::parse() {
@@ -56,9 +54,9 @@ fn copy(args: &Args, progress: &mut Progress) -> Result<LeftOut, Failure> {
             manifest.map_or(Ok(()), Manifest::deliver)?;
             Ok(stream.left_out)
         }
-        Err(Failure::Interrupted) => {
+        Err(Failure::Sending(Sending::Interrupted)) => {
             let verdict = receiver.verdict(Some(verdict::REST_TIME))?;
-            Err(verdict::refusal(verdict))
+            Err(verdict::refusal(verdict).into())
         }
         Err(other) => Err(other),
     }

@@ -3,15 +3,14 @@
 //! The first words of the messages that stand for a verdict are those of the C tool, because people
 //! search for them.
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io;
 use std::os::fd::RawFd;
-use std::time::Duration;
 
 use qfile_proto::Verdict;
-use qfile_proto::display::{foreign, own};
+use qfile_proto::display::own;
 use qfile_proto::verdict::LEGAL_EOF;
+use qfile_sender::Failure as Sending;
 use qfile_walk::{ArgumentError, WalkError};
 use qvm_common::dialog::Dialogs;
 use qvm_common::inherited;
@@ -22,7 +21,6 @@ use rustix::io::Errno;
 use rustix::stdio::{dup2_stdin, dup2_stdout};
 
 use crate::send::LeftOut;
-use crate::verdict::Stop;
 
 /// Why a copy failed.
 #[derive(Debug)]
@@ -41,28 +39,8 @@ pub(crate) enum Failure {
     Manifest(io::Error),
     /// The copy is confirmed, but its manifest cannot be handed over.
     Undelivered(io::Error),
-    /// stdout cannot be written to.
-    Write(io::Error),
-    /// The receiver answered, or stopped reading, before the end: its verdict says why.
-    Interrupted,
-    /// The user pressed Cancel.
-    Cancelled,
-    /// stdin cannot be read.
-    Read(io::Error),
-    /// The receiver ended without a verdict.
-    NoAnswer,
-    /// The receiver ended, or fell silent, inside its verdict.
-    CutAnswer,
-    /// The receiver did not answer for this long.
-    Late(Duration),
-    /// What came is no verdict but this text.
-    Text(Vec<u8>),
-    /// The receiver confirmed what was not yet sent.
-    EarlySuccess,
-    /// The receiver confirmed something else than was sent.
-    Damaged,
-    /// The receiver refused.
-    Refused(Verdict),
+    /// Something went wrong between this qube and the target qube.
+    Sending(Sending),
 }
 
 /// The end of a copy, as its user is told.
@@ -78,20 +56,13 @@ pub(crate) struct Report {
 impl Failure {
     /// What an error of the stream stands for.
     pub(crate) fn from_stream(error: io::Error) -> Self {
-        match error.downcast::<Stop>() {
-            Ok(Stop::Answered) => Self::Interrupted,
-            Ok(Stop::Cancelled) => Self::Cancelled,
-            Err(error) => match error.kind() {
-                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Self::Interrupted,
-                _ => Self::Write(error),
-            },
-        }
+        Self::Sending(Sending::from_stream(error))
     }
 
     fn outcome(&self) -> Outcome {
         match self {
             Self::Argument(_) => Outcome::Usage,
-            Self::Cancelled => Outcome::Cancelled,
+            Self::Sending(Sending::Cancelled) => Outcome::Cancelled,
             _ => Outcome::Failed,
         }
     }
@@ -112,26 +83,7 @@ impl Failure {
             Self::Undelivered(error) => {
                 format!("everything arrived, but it cannot be said what: {error}")
             }
-            Self::Write(error) => format!("cannot write to the target qube: {error}"),
-            Self::Interrupted | Self::NoAnswer => {
-                "the receiver in the target qube ended without an answer".to_owned()
-            }
-            Self::Cancelled => "cancelled".to_owned(),
-            Self::Read(error) => format!("cannot read the target qube's answer: {error}"),
-            Self::CutAnswer => "the receiver's answer was cut off".to_owned(),
-            Self::Late(time) => format!(
-                "the target qube did not answer for {} seconds",
-                time.as_secs()
-            ),
-            Self::Text(untrusted) => format!(
-                "the target qube answered with text where a verdict belongs: \"{}\"",
-                foreign(untrusted.trim_ascii())
-            ),
-            Self::EarlySuccess => {
-                "the receiver confirmed the copy before it was complete".to_owned()
-            }
-            Self::Damaged => "File copy: the checksum of what arrived is wrong".to_owned(),
-            Self::Refused(verdict) => refusal(verdict),
+            Self::Sending(failure) => failure.to_string(),
         }
     }
 
@@ -148,82 +100,34 @@ impl Failure {
                 "make room in /var/tmp, or set TMPDIR to a folder on a disk with room, and try again"
             }
             Self::Undelivered(_) => "delete here what was copied, when you have made sure of it",
-            Self::Write(_) | Self::Read(_) => {
-                "check that the target qube is running, and copy again; \
-                 whoever started qfile-agent by hand: use qvm-copy"
-            }
-            Self::Interrupted | Self::NoAnswer | Self::CutAnswer => {
-                "look into the target qube: is its disk full, and is its qubes.Filecopy service whole? \
-                 What arrived before is in its QubesIncoming folder"
-            }
-            Self::Late(_) => {
-                "it may still be writing to disk; look into its QubesIncoming folder before copying again"
-            }
-            Self::Text(_) => {
-                "a start-up file of the target qube's user (such as ~/.profile) prints it; \
-                 let it print only in interactive shells"
-            }
-            Self::Cancelled => "what arrived before is in the target qube's QubesIncoming folder",
-            Self::EarlySuccess | Self::Damaged => {
-                "do not rely on what arrived; remove it from the target qube's QubesIncoming folder and copy again"
-            }
-            Self::Refused(verdict) => refusal_advice(verdict),
+            Self::Sending(failure) => sending_advice(failure),
         }
     }
 }
 
-/// The message for a receiver's refusal: the table of the wire format.
-fn refusal(verdict: &Verdict) -> String {
-    let name = verdict.untrusted_last_name.as_deref().map(foreign);
-    let last_file = |open: &str, close: &str| {
-        name.as_ref().map_or(String::new(), |name| {
-            format!("; Last file: {open}{name}{close}")
-        })
-    };
-    let errno = verdict.errno();
-    let mut message = match (errno.map(Errno::from_raw_os_error), &name) {
-        (Some(Errno::EXIST), Some(name)) => {
-            format!("A file named \"{name}\" already exists in QubesIncoming dir")
+fn sending_advice(failure: &Sending) -> &'static str {
+    match failure {
+        Sending::Write(_) | Sending::Read(_) => {
+            "check that the target qube is running, and copy again; \
+                 whoever started qfile-agent by hand: use qvm-copy"
         }
-        (Some(Errno::EXIST), None) => {
-            "A file of that name already exists in QubesIncoming dir".to_owned()
+        Sending::Interrupted | Sending::NoAnswer | Sending::CutAnswer => {
+            "look into the target qube: is its disk full, and is its qubes.Filecopy service whole? \
+                 What arrived before is in its QubesIncoming folder"
         }
-        (Some(Errno::INVAL), _) => {
-            format!(
-                "File copy: Corrupted data from packer{}",
-                last_file("\"", "\"")
-            )
+        Sending::Late(_) => {
+            "it may still be writing to disk; look into its QubesIncoming folder before copying again"
         }
-        (Some(Errno::ILSEQ), Some(name)) => format!(
-            "Forbidden character in file or link target. Name might look somewhat like \"{name}\""
-        ),
-        (Some(Errno::ILSEQ), None) => "Forbidden character in file or link target".to_owned(),
-        (Some(Errno::NOLINK), Some(name)) => {
-            format!("Cannot verify that link at \"{name}\" would not be broken by copy")
+        Sending::Text(_) => {
+            "a start-up file of the target qube's user (such as ~/.profile) prints it; \
+                 let it print only in interactive shells"
         }
-        (Some(Errno::NOLINK), None) => {
-            "Cannot verify that link would not be broken by copy".to_owned()
+        Sending::Cancelled => "what arrived before is in the target qube's QubesIncoming folder",
+        Sending::EarlySuccess | Sending::Damaged => {
+            "do not rely on what arrived; remove it from the target qube's QubesIncoming folder and copy again"
         }
-        (None, _) if verdict.error_code == LEGAL_EOF => {
-            return format!("File copy: the stream ended early{}", last_file("", ""));
-        }
-        (Some(_), _) => format!(
-            "File copy: \"{}{}\"",
-            errno.map_or(String::new(), strerror),
-            last_file("", "")
-        ),
-        (None, _) => {
-            return format!(
-                "File copy: \"Unknown error {}{}\"",
-                verdict.error_code,
-                last_file("", "")
-            );
-        }
-    };
-    if let Some(errno) = errno {
-        let _infallible = write!(message, " (error type: {})", strerror(errno));
+        Sending::Refused(verdict) => refusal_advice(verdict),
     }
-    message
 }
 
 fn refusal_advice(verdict: &Verdict) -> &'static str {
@@ -252,13 +156,6 @@ fn refusal_advice(verdict: &Verdict) -> &'static str {
         Some(Errno::INVAL) => "check that both qubes are up to date, and copy again",
         _ => "look into the target qube; what arrived before is in its QubesIncoming folder",
     }
-}
-
-/// The system's words for an error number.
-fn strerror(errno: i32) -> String {
-    let text = io::Error::from_raw_os_error(errno).to_string();
-    text.rsplit_once(" (os error")
-        .map_or(text.clone(), |(words, _)| words.to_owned())
 }
 
 impl Report {
@@ -336,6 +233,12 @@ fn hang_up() {
         Mode::empty(),
     ) {
         let _both_or_as_they_are = dup2_stdin(&nothing).and_then(|()| dup2_stdout(&nothing));
+    }
+}
+
+impl From<Sending> for Failure {
+    fn from(failure: Sending) -> Self {
+        Self::Sending(failure)
     }
 }
 

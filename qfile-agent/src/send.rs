@@ -5,10 +5,10 @@ use std::fmt;
 use qfile_proto::display::own;
 use qfile_proto::header::MAX_TARGET_LEN;
 use qfile_proto::{Encoder, Entry, Kind, Timestamp};
+use qfile_sender::{BUFFER_LEN, Output};
 use qfile_walk::{Found, FoundFile, FoundSymlink, Special, Stat, Walk, WalkError, What};
 
 use crate::manifest::{Manifest, settled};
-use crate::output::{BUFFER_LEN, Output};
 use crate::progress::Progress;
 use crate::report::Failure;
 use crate::source::{Piece, Source};

@@ -7,12 +7,11 @@ use std::env;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 
+use qfile_sender::Stop;
 use qvm_common::inherited;
 use qvm_common::say::say;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, write};
-
-use crate::verdict::Stop;
 
 /// Where the counts go.
 #[derive(Debug)]

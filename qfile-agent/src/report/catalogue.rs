@@ -10,7 +10,7 @@ use qfile_proto::Verdict;
 use qfile_proto::verdict::LEGAL_EOF;
 use qfile_walk::{ArgumentError, Reason, WalkError};
 
-use super::{Failure, Report};
+use super::{Failure, Report, Sending};
 use crate::send::LeftOut;
 
 const HEAD: &str = "\
@@ -87,20 +87,25 @@ fn files() -> Vec<Failure> {
 }
 
 fn connection() -> Vec<Failure> {
-    vec![
-        Failure::Write(errno(libc::EIO)),
-        Failure::Read(errno(libc::EIO)),
-        Failure::Interrupted,
-        Failure::NoAnswer,
-        Failure::CutAnswer,
-        Failure::Late(Duration::from_secs(600)),
-        Failure::Text(b"Welcome to\x1b[1m this qube!\n".into()),
-        Failure::EarlySuccess,
-        Failure::Damaged,
-        Failure::Cancelled,
+    let mut failures: Vec<Failure> = [
+        Sending::Write(errno(libc::EIO)),
+        Sending::Read(errno(libc::EIO)),
+        Sending::Interrupted,
+        Sending::NoAnswer,
+        Sending::CutAnswer,
+        Sending::Late(Duration::from_secs(600)),
+        Sending::Text(b"Welcome to\x1b[1m this qube!\n".into()),
+        Sending::EarlySuccess,
+        Sending::Damaged,
+        Sending::Cancelled,
+    ]
+    .map(Failure::Sending)
+    .into();
+    failures.extend([
         Failure::Manifest(errno(libc::ENOSPC)),
         Failure::Undelivered(errno(libc::ENOSPC)),
-    ]
+    ]);
+    failures
 }
 
 fn refusals() -> Vec<Failure> {
@@ -122,11 +127,11 @@ fn refusals() -> Vec<Failure> {
         .chain([(-libc::EILSEQ).cast_unsigned(), LEGAL_EOF, 123_456_789])
         .flat_map(|error_code| {
             [Some(b"docs/\x1b[31mplan.txt".to_vec()), None].map(|name| {
-                Failure::Refused(Verdict {
+                Failure::Sending(Sending::Refused(Verdict {
                     error_code,
                     crc32: 0,
                     untrusted_last_name: name,
-                })
+                }))
             })
         })
         .collect()
@@ -150,17 +155,19 @@ fn heading(failure: &Failure) -> String {
         Failure::TargetTooLong(_) => "The target of a link does not fit the format",
         Failure::Manifest(_) => "The list of what was sent cannot be written",
         Failure::Undelivered(_) => "The list of what was sent cannot be handed to qvm-move",
-        Failure::Write(_) => "stdout cannot be written to",
-        Failure::Interrupted => "The receiver stopped reading, and no verdict could be read",
-        Failure::Cancelled => "The user pressed Cancel",
-        Failure::Read(_) => "stdin cannot be read",
-        Failure::NoAnswer => "The receiver ended without a verdict",
-        Failure::CutAnswer => "The verdict was cut",
-        Failure::Late(_) => "No verdict within `--verdict-timeout`",
-        Failure::Text(_) => "Text where the verdict belongs",
-        Failure::EarlySuccess => "A confirmation before the end",
-        Failure::Damaged => "A confirmation with another checksum",
-        Failure::Refused(verdict) => {
+        Failure::Sending(Sending::Write(_)) => "stdout cannot be written to",
+        Failure::Sending(Sending::Interrupted) => {
+            "The receiver stopped reading, and no verdict could be read"
+        }
+        Failure::Sending(Sending::Cancelled) => "The user pressed Cancel",
+        Failure::Sending(Sending::Read(_)) => "stdin cannot be read",
+        Failure::Sending(Sending::NoAnswer) => "The receiver ended without a verdict",
+        Failure::Sending(Sending::CutAnswer) => "The verdict was cut",
+        Failure::Sending(Sending::Late(_)) => "No verdict within `--verdict-timeout`",
+        Failure::Sending(Sending::Text(_)) => "Text where the verdict belongs",
+        Failure::Sending(Sending::EarlySuccess) => "A confirmation before the end",
+        Failure::Sending(Sending::Damaged) => "A confirmation with another checksum",
+        Failure::Sending(Sending::Refused(verdict)) => {
             let named = match verdict.untrusted_last_name {
                 Some(_) => "with a name",
                 None => "without a name",

@@ -14,7 +14,7 @@ use rustix::stdio::stdout;
 use crate::verdict::Receiver;
 
 /// Bytes that are gathered before they are written.
-pub(crate) const BUFFER_LEN: usize = 256 * 1024;
+pub const BUFFER_LEN: usize = 256 * 1024;
 
 /// A piece this long is written from where it stands instead of being gathered.
 const DIRECT_LEN: usize = 32 * 1024;
@@ -27,7 +27,7 @@ const HERE: u64 = u64::MAX;
 
 /// The stream on its way to the receiver.
 #[derive(Debug)]
-pub(crate) struct Output<'r> {
+pub struct Output<'r> {
     receiver: &'r Receiver,
     buffer: Vec<u8>,
     /// The descriptor knows how to write without waiting.
@@ -36,7 +36,7 @@ pub(crate) struct Output<'r> {
 
 impl<'r> Output<'r> {
     /// Writes to stdout for as long as `receiver` is silent.
-    pub(crate) fn new(receiver: &'r Receiver) -> Self {
+    pub fn new(receiver: &'r Receiver) -> Self {
         // It may be a socket, or the pipe of a user who has too many: then it stays as it is.
         let _as_it_is = fcntl_setpipe_size(stdout(), PIPE_LEN);
         Self {

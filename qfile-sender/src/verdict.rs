@@ -14,11 +14,11 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, read};
 use rustix::stdio::{stdin, stdout};
 
-use crate::report::Failure;
+use crate::Failure;
 
 /// How long a verdict may take once its beginning is there, or once the receiver has stopped
 /// reading.
-pub(crate) const REST_TIME: Duration = Duration::from_secs(10);
+pub const REST_TIME: Duration = Duration::from_secs(10);
 
 /// How long its optional name may take: a receiver sends it at once or not at all, and what it
 /// leaves running may hold the connection open.
@@ -29,51 +29,84 @@ const TEXT_TIME: Duration = Duration::from_millis(300);
 
 /// The receiver as the sender hears it.
 #[derive(Debug)]
-pub(crate) struct Receiver {
+pub struct Receiver {
+    /// False where stdin is something else than the receiver's answer.
+    is_heard: bool,
     /// Where a progress window reads; when it stops, the user has pressed Cancel.
     cancel_button: Option<OwnedFd>,
 }
 
 /// Why sending stops before the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stop {
+pub enum Stop {
     /// The receiver has answered, or is gone.
     Answered,
     /// The user has pressed Cancel.
     Cancelled,
 }
 
-/// What there is to do after waiting.
+/// What waiting was ended by.
+#[derive(Clone, Copy, Debug)]
 enum Event {
     Answer,
-    Room,
+    Cancel,
+    Ready,
     Nothing,
 }
 
 impl Receiver {
-    pub(crate) fn new(cancel_button: Option<OwnedFd>) -> Self {
-        Self { cancel_button }
+    /// The receiver that answers on stdin. When nobody reads from `cancel_button` any more, the user
+    /// has cancelled.
+    #[must_use]
+    pub fn new(cancel_button: Option<OwnedFd>) -> Self {
+        Self {
+            is_heard: true,
+            cancel_button,
+        }
+    }
+
+    /// A receiver whose answer goes elsewhere: stdin is not looked at.
+    #[must_use]
+    pub fn unheard() -> Self {
+        Self {
+            is_heard: false,
+            cancel_button: None,
+        }
     }
 
     /// Looks for a verdict, without waiting.
-    pub(crate) fn look(&self) -> io::Result<()> {
-        match self.wait(false, Some(Duration::ZERO))? {
-            Event::Answer => Err(Stop::Answered.into()),
-            Event::Room | Event::Nothing => Ok(()),
-        }
+    ///
+    /// # Errors
+    /// [`Stop`], if there is a reason to stop; those of poll(2).
+    pub fn look(&self) -> io::Result<()> {
+        self.wait_with(None, Some(Duration::ZERO))
     }
 
     /// Waits until stdout takes more bytes; a verdict that comes first is the error.
-    pub(crate) fn wait_for_room(&self) -> io::Result<()> {
-        match self.wait(true, None)? {
-            Event::Answer => Err(Stop::Answered.into()),
-            Event::Room | Event::Nothing => Ok(()),
-        }
+    ///
+    /// # Errors
+    /// As [`look`](Self::look).
+    pub fn wait_for_room(&self) -> io::Result<()> {
+        let output = stdout();
+        self.wait_with(Some(PollFd::from_borrowed_fd(output, PollFlags::OUT)), None)
+    }
+
+    /// Waits until `input` has something to read, or its end; a verdict that comes first is the
+    /// error. It may return for no reason.
+    ///
+    /// # Errors
+    /// As [`look`](Self::look).
+    pub fn wait_for_input(&self, input: impl AsFd) -> io::Result<()> {
+        let input = PollFd::from_borrowed_fd(input.as_fd(), PollFlags::IN);
+        self.wait_with(Some(input), None)
     }
 
     /// Waits for the whole verdict: for its first byte as long as `patience` says (`None`: without
     /// limit), for the rest no more than [`REST_TIME`].
-    pub(crate) fn verdict(&self, patience: Option<Duration>) -> Result<Verdict, Failure> {
+    ///
+    /// # Errors
+    /// Why there is no verdict.
+    pub fn verdict(&self, patience: Option<Duration>) -> Result<Verdict, Failure> {
         let begin = Instant::now();
         let mut first_byte = None;
         let mut parser = VerdictParser::default();
@@ -87,9 +120,10 @@ impl Receiver {
                 Some(came) => Some(came + REST_TIME),
             };
             let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-            match self.wait(false, left).map_err(Failure::from_stream)? {
+            match self.wait(None, left).map_err(Failure::from_stream)? {
                 Event::Answer => {}
-                Event::Room | Event::Nothing => {
+                Event::Cancel => return Err(Failure::Cancelled),
+                Event::Ready | Event::Nothing => {
                     late = deadline.is_some_and(|at| at <= Instant::now());
                     if late {
                         break;
@@ -120,40 +154,43 @@ impl Receiver {
         })
     }
 
-    /// Waits for a verdict, or, if asked to, for room in stdout. The verdict comes first.
-    fn wait(&self, for_room: bool, timeout: Option<Duration>) -> io::Result<Event> {
-        let (input, output) = (stdin(), stdout());
-        let mut fds = Vec::with_capacity(3);
-        fds.push(PollFd::from_borrowed_fd(input, PollFlags::IN));
-        if for_room {
-            fds.push(PollFd::from_borrowed_fd(output, PollFlags::OUT));
+    fn wait_with(&self, other: Option<PollFd<'_>>, timeout: Option<Duration>) -> io::Result<()> {
+        match self.wait(other, timeout)? {
+            Event::Answer => Err(Stop::Answered.into()),
+            Event::Cancel => Err(Stop::Cancelled.into()),
+            Event::Ready | Event::Nothing => Ok(()),
         }
-        if let Some(button) = &self.cancel_button {
-            // Nothing is asked for: that nobody reads any more is told unasked.
-            fds.push(PollFd::from_borrowed_fd(button.as_fd(), PollFlags::empty()));
-        }
+    }
+
+    /// Waits for a verdict, or for what is asked for. Where several have come, the first in order of
+    /// importance is said.
+    fn wait(&self, other: Option<PollFd<'_>>, timeout: Option<Duration>) -> io::Result<Event> {
+        let input = stdin();
+        let answer = PollFd::from_borrowed_fd(input, PollFlags::IN);
+        // Nothing is asked for: that nobody reads any more is told unasked.
+        let button = |fd| PollFd::from_borrowed_fd(fd, PollFlags::empty());
+        let cancelled = self.cancel_button.as_ref().map(AsFd::as_fd).map(button);
+        let watched = [
+            self.is_heard.then_some((Event::Answer, answer)),
+            cancelled.map(|fd| (Event::Cancel, fd)),
+            other.map(|fd| (Event::Ready, fd)),
+        ];
+        let (events, mut fds): (Vec<_>, Vec<_>) = watched.into_iter().flatten().unzip();
         let timeout = timeout.and_then(|time| Timespec::try_from(time).ok());
         match poll(&mut fds, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(errno.into()),
         }
-        let happened = |index: usize| fds.get(index).is_some_and(|fd| !fd.revents().is_empty());
-        let (room, cancelled) = if for_room {
-            (happened(1), happened(2))
-        } else {
-            (false, happened(1))
-        };
-        match (happened(0), cancelled, room) {
-            (true, _, _) => Ok(Event::Answer),
-            (_, true, _) => Err(Stop::Cancelled.into()),
-            (_, _, true) => Ok(Event::Room),
-            _ => Ok(Event::Nothing),
-        }
+        let first = fds.iter().position(|fd| !fd.revents().is_empty());
+        Ok(first.map_or(Event::Nothing, |first| events[first]))
     }
 }
 
 /// Judges the verdict on a stream that was sent to its end.
-pub(crate) fn confirm(verdict: Verdict, checksum: u32) -> Result<(), Failure> {
+///
+/// # Errors
+/// What it says, if that is not a confirmation of this stream.
+pub fn confirm(verdict: Verdict, checksum: u32) -> Result<(), Failure> {
     match verdict.error_code {
         0 if verdict.crc32 == u64::from(checksum) => Ok(()),
         0 => Err(Failure::Damaged),
@@ -162,7 +199,8 @@ pub(crate) fn confirm(verdict: Verdict, checksum: u32) -> Result<(), Failure> {
 }
 
 /// The failure that a verdict stands for which came before the end of the stream.
-pub(crate) fn refusal(verdict: Verdict) -> Failure {
+#[must_use]
+pub fn refusal(verdict: Verdict) -> Failure {
     match verdict.error_code {
         0 => Failure::EarlySuccess,
         _ => Failure::Refused(verdict),
