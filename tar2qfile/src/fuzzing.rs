@@ -1,0 +1,115 @@
+//! What the fuzz target does with the bytes that the fuzzer makes up.
+//!
+//! It lives here so that a unit test runs it over the committed corpus with the stable toolchain;
+//! the target under `fuzz/` is one line.
+
+use std::collections::HashSet;
+use std::io::Cursor;
+
+use qfile_proto::{Charset, Decoder, Encoder, Kind, SafeName};
+
+use crate::Members;
+use crate::block::BLOCK_LEN;
+use crate::convert::{Converted, Stopped, convert};
+use crate::input::{Flowing, Input, Seekable};
+use crate::selection::Selection;
+
+/// Converts an archive, as it is and with the checksums of its headers made right, which is nothing
+/// that a fuzzer finds by itself. The first byte says what is wanted of it.
+///
+/// # Panics
+/// When something that must hold does not.
+pub fn archive(untrusted: &[u8]) {
+    let Some((flags, untrusted)) = untrusted.split_first() else {
+        return;
+    };
+    let prefixes: &[&[u8]] = match flags % 4 {
+        0 | 1 => &[],
+        2 => &[b"a"],
+        _ => &[b"a", b"d/"],
+    };
+    let selection = Selection::new(prefixes.iter().map(|prefix| prefix.to_vec()));
+    one(untrusted, &selection);
+    one(&with_checksums(untrusted), &selection);
+}
+
+/// Whether it is read from a pipe or sought in must make no difference.
+fn one(untrusted: &[u8], selection: &Selection) {
+    let (stream, result) = converted(Flowing::new(untrusted), selection);
+    let (same_stream, same_result) = converted(Seekable::new(Cursor::new(untrusted)), selection);
+    assert_eq!(stream, same_stream);
+    assert_eq!(said(&result), said(&same_result));
+    if result.is_ok() {
+        judge(&stream);
+    }
+}
+
+fn converted(input: impl Input, selection: &Selection) -> (Vec<u8>, Result<Converted, Stopped>) {
+    let mut encoder = Encoder::new(Vec::new());
+    let mut selection = selection.clone();
+    let mut members = Members::new(input);
+    let result = convert(&mut members, &mut selection, Charset::Safe, &mut encoder);
+    encoder.end().expect("a Vec takes everything");
+    (encoder.get_ref().clone(), result)
+}
+
+fn said(result: &Result<Converted, Stopped>) -> String {
+    match result {
+        Ok(converted) => format!("{converted:?}"),
+        Err(Stopped::Archive(fault)) => fault.to_string(),
+        Err(Stopped::Stream(error)) => panic!("a Vec takes everything: {error}"),
+    }
+}
+
+/// What a receiver would make of the stream.
+fn judge(stream: &[u8]) {
+    let mut decoder = Decoder::with_capacity(4096, stream);
+    let mut name = Vec::new();
+    let mut folders = HashSet::new();
+    while let Some(entry) = decoder.next_entry(&mut name).expect("a stream of ours") {
+        let name = SafeName::parse(&name, Charset::Safe).expect("a name that was judged");
+        if let (Some(parent), _) = name.split_last() {
+            assert!(
+                folders.contains(parent.as_bytes()),
+                "a folder was not announced"
+            );
+        }
+        match entry.kind {
+            Kind::File => {}
+            Kind::Directory => assert!(folders.insert(name.as_bytes().to_vec()), "announced twice"),
+            Kind::Symlink => panic!("a link"),
+        }
+        decoder
+            .content(&entry, |_| Ok(()))
+            .expect("as long as promised");
+    }
+}
+
+/// `bytes` with the right checksum in every block that looks like a header.
+fn with_checksums(bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for block in bytes.chunks_exact_mut(BLOCK_LEN) {
+        if block[257..].starts_with(b"ustar") {
+            block[148..156].fill(b' ');
+            let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
+            block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        }
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    #[test]
+    fn archive_corpus() {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/archive");
+        let mut count = 0;
+        for file in std::fs::read_dir(&corpus).unwrap() {
+            super::archive(&std::fs::read(file.unwrap().path()).unwrap());
+            count += 1;
+        }
+        assert!(count > 0, "no corpus in {}", corpus.display());
+    }
+}

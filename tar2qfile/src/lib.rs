@@ -1,0 +1,38 @@
+//! Archives as qfile streams.
+//!
+//! The data runs one way: [`input`] is where an archive comes from and how members are left out,
+//! [`block`] understands its headers, [`extension`] what goes before them, [`members`] puts both
+//! together; [`selection`] says which members are wanted, [`folders`] which folders have to be
+//! announced, [`convert`] writes the stream, and [`send`] brings it to a receiver and hears what it
+//! says. [`fault`] is what can be wrong with an archive, [`report`] how a program ended.
+//!
+//! [`args`] is the command line of `tar2qfile`. [`restore`] and [`backup`] are the two services; what
+//! they have in common is [`request`], the lines that they are given, and [`command`], what they run.
+//!
+//! Of the library `tar` this uses the header block alone. Its reader of whole archives keeps an
+//! extended header in memory however long it is, takes the records in it apart at line ends instead
+//! of by their lengths, so that an attribute with a line end in it hides the size that follows, and
+//! takes a file that was cut while it seeks for one that has ended.
+
+pub mod args;
+pub mod backup;
+pub mod block;
+pub mod command;
+pub mod convert;
+pub mod extension;
+pub mod fault;
+pub mod folders;
+pub mod fuzzing;
+pub mod input;
+pub mod members;
+pub mod report;
+pub mod request;
+pub mod restore;
+pub mod selection;
+pub mod send;
+#[cfg(test)]
+mod testing;
+
+pub use fault::Fault;
+pub use members::{Member, Members};
+pub use report::Failure;

@@ -1,0 +1,330 @@
+//! Blocks → members: what a header and all that goes before it say together, and the content.
+//!
+//! An archive may be several, one after the other, each with its end: that is how backups of Qubes OS
+//! are written. So blocks of zeros, which end an archive, are passed over, but not without limit;
+//! without one at the very end the archive was cut.
+
+use std::io;
+
+use qfile_proto::Timestamp;
+
+use crate::Fault;
+use crate::block::{self, BLOCK_LEN, Block, Kind, Type};
+use crate::extension::{self, Records, Time};
+use crate::input::Input;
+
+/// After this many blocks of zeros nothing follows: 1 MiB, the longest record of tar that is heard
+/// of. What comes later is the rest of a disk or of a tape.
+const MAX_ZERO_BLOCKS: usize = 2048;
+
+/// How many extensions one member can have before it: each kind of them, and some more.
+const MAX_EXTENSIONS: usize = 8;
+
+/// A member of an archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its name as it stands there. Nothing of it has been judged.
+    pub untrusted_name: Vec<u8>,
+    /// What it is.
+    pub kind: Kind,
+    /// Its mode.
+    pub mode: u32,
+    /// Bytes of content, 0..=`i64::MAX`.
+    pub len: u64,
+    /// Time of last modification.
+    pub mtime: Timestamp,
+    /// Time of last access; that of last modification where none is stored.
+    pub atime: Timestamp,
+    /// One of its times is not the stored one but the nearest that a stream can carry.
+    pub is_clamped: bool,
+}
+
+/// The members of an archive, one after the other.
+#[derive(Debug)]
+pub struct Members<I> {
+    input: I,
+    /// Position of the next block.
+    at: u64,
+    /// What the current member has not given out yet, without and with what pads it to blocks.
+    left: u64,
+    padded_left: u64,
+    /// How much of the input's buffer was given out and is not consumed.
+    given: usize,
+    current: Vec<u8>,
+    zero_blocks: usize,
+    global: Records,
+}
+
+/// What goes before a member.
+#[derive(Debug, Default)]
+struct Extensions {
+    count: usize,
+    long_name: Option<Vec<u8>>,
+    records: Option<Records>,
+}
+
+impl<I: Input> Members<I> {
+    /// Reads `input` from its first byte on.
+    pub fn new(input: I) -> Self {
+        Self {
+            input,
+            at: 0,
+            left: 0,
+            padded_left: 0,
+            given: 0,
+            current: Vec::new(),
+            zero_blocks: 0,
+            global: Records::default(),
+        }
+    }
+
+    /// The next member. Content of the current one that was not asked for is left out.
+    ///
+    /// # Errors
+    /// What is wrong with the archive.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "an iterator of results goes on after one"
+    )]
+    pub fn next(&mut self) -> Option<Result<Member, Fault>> {
+        self.try_next().transpose()
+    }
+
+    fn try_next(&mut self) -> Result<Option<Member>, Fault> {
+        self.leave_rest()?;
+        let mut extensions = Extensions::default();
+        let mut bytes = [0; BLOCK_LEN];
+        loop {
+            let at = self.at;
+            if !self.read_block(&mut bytes)? {
+                let is_whole = self.zero_blocks > 0 && extensions.count == 0;
+                return if is_whole {
+                    Ok(None)
+                } else {
+                    Err(Fault::Cut(None))
+                };
+            }
+            if bytes == [0; BLOCK_LEN] {
+                if extensions.count > 0 {
+                    return Err(Fault::Extension(at));
+                }
+                self.zero_blocks += 1;
+                if self.zero_blocks == MAX_ZERO_BLOCKS {
+                    return Ok(None);
+                }
+                continue;
+            }
+            self.zero_blocks = 0;
+            let block = Block::parse(&bytes).ok_or_else(|| no_header(at, &bytes))?;
+            if let Type::Member(kind) = block.kind() {
+                return self.member(kind, block, extensions, at).map(Some);
+            }
+            extensions.count += 1;
+            if extensions.count > MAX_EXTENSIONS {
+                return Err(Fault::Extension(at));
+            }
+            self.extension(block, &mut extensions, at)?;
+        }
+    }
+
+    /// The next piece of the current member's content; nothing after the last.
+    ///
+    /// # Errors
+    /// [`Fault::Cut`], [`Fault::Read`].
+    pub fn content(&mut self) -> Result<Option<&[u8]>, Fault> {
+        self.take_given();
+        if self.left == 0 {
+            return Ok(None);
+        }
+        let available = loop {
+            match self.input.fill_buf() {
+                Ok(bytes) => break bytes.len(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Fault::Read(error)),
+            }
+        };
+        if available == 0 {
+            return Err(Fault::Cut(Some(self.current.clone())));
+        }
+        let len = usize::try_from(self.left).map_or(available, |left| left.min(available));
+        self.given = len;
+        self.left -= len as u64;
+        self.padded_left -= len as u64;
+        // It is in the buffer already.
+        let bytes = self.input.fill_buf().map_err(Fault::Read)?;
+        Ok(bytes.get(..len))
+    }
+
+    /// What the archive is read from.
+    pub fn into_input(self) -> I {
+        self.input
+    }
+
+    fn member(
+        &mut self,
+        kind: Kind,
+        block: Block<'_>,
+        extensions: Extensions,
+        at: u64,
+    ) -> Result<Member, Fault> {
+        let damaged = || Fault::Header(at);
+        let map_goes_on = kind == Kind::Sparse && block.map_goes_on();
+        let is_named_twice = |records: &Records| records.name.is_some();
+        if extensions.long_name.is_some() && extensions.records.as_ref().is_some_and(is_named_twice)
+        {
+            return Err(Fault::Extension(at));
+        }
+        let records = extensions.records.unwrap_or_default().or(&self.global);
+        let untrusted_name = extensions
+            .long_name
+            .or(records.name)
+            .unwrap_or_else(|| block.name().into_owned());
+        let len = match records.len {
+            Some(len) => len,
+            None => block.content_len().ok_or_else(damaged)?,
+        };
+        let mtime = match records.mtime {
+            Some(time) => time,
+            None => (block.mtime().ok_or_else(damaged)?, 0),
+        };
+        let atime = records.atime.or(block.atime().map(|seconds| (seconds, 0)));
+        let (mtime, mtime_clamped) = clamped(mtime);
+        let (atime, atime_clamped) = atime.map_or((mtime, false), clamped);
+        let mode = block.mode().ok_or_else(damaged)?;
+        let kind = match kind {
+            Kind::File if records.is_sparse => Kind::Sparse,
+            Kind::HardLink | Kind::Symlink | Kind::Empty if len > 0 => {
+                return Err(Fault::Content(untrusted_name));
+            }
+            kind => kind,
+        };
+        self.current.clone_from(&untrusted_name);
+        if map_goes_on {
+            self.leave_map()?;
+        }
+        self.begin(len);
+        Ok(Member {
+            untrusted_name,
+            kind,
+            mode,
+            len,
+            mtime,
+            atime,
+            is_clamped: mtime_clamped || atime_clamped,
+        })
+    }
+
+    fn extension(
+        &mut self,
+        block: Block<'_>,
+        extensions: &mut Extensions,
+        at: u64,
+    ) -> Result<(), Fault> {
+        let fault = || Fault::Extension(at);
+        self.begin(block.content_len().ok_or_else(fault)?);
+        self.current.clear();
+        match block.kind() {
+            Type::LongName => {
+                let mut name = self.whole_content(at)?;
+                let end = name.iter().position(|byte| *byte == 0);
+                name.truncate(end.unwrap_or(name.len()));
+                let earlier = extensions.long_name.replace(name);
+                earlier.map_or(Ok(()), |_| Err(fault()))?;
+            }
+            Type::Records => {
+                let records = Records::parse(&self.whole_content(at)?).ok_or_else(fault)?;
+                let earlier = extensions.records.replace(records);
+                earlier.map_or(Ok(()), |_| Err(fault()))?;
+            }
+            Type::GlobalRecords => {
+                let records = Records::parse(&self.whole_content(at)?).ok_or_else(fault)?;
+                self.global = records.or(&self.global);
+            }
+            Type::Ignored | Type::Member(_) => {}
+        }
+        self.leave_rest()
+    }
+
+    /// All of an extension's content.
+    fn whole_content(&mut self, at: u64) -> Result<Vec<u8>, Fault> {
+        if self.left > extension::MAX_LEN {
+            return Err(Fault::Extension(at));
+        }
+        let mut content = Vec::new();
+        while let Some(bytes) = self.content()? {
+            content.extend_from_slice(bytes);
+        }
+        Ok(content)
+    }
+
+    /// Leaves out the blocks in which the map of a sparse file goes on.
+    fn leave_map(&mut self) -> Result<(), Fault> {
+        let mut bytes = [0; BLOCK_LEN];
+        while self.read_block(&mut bytes)? {
+            if !block::map_goes_on_after(&bytes) {
+                return Ok(());
+            }
+        }
+        Err(Fault::Cut(Some(self.current.clone())))
+    }
+
+    fn begin(&mut self, len: u64) {
+        self.left = len;
+        // No more than 2^63 + 511.
+        self.padded_left = len.next_multiple_of(BLOCK_LEN as u64);
+        self.at = self.at.saturating_add(self.padded_left);
+    }
+
+    fn leave_rest(&mut self) -> Result<(), Fault> {
+        self.take_given();
+        self.left = 0;
+        let rest = std::mem::take(&mut self.padded_left);
+        self.input
+            .skip(rest)
+            .map_err(|error| Fault::reading(error, Some(&self.current)))
+    }
+
+    fn take_given(&mut self) {
+        self.input.consume(std::mem::take(&mut self.given));
+    }
+
+    /// Reads a block; false where the archive has ended before it.
+    fn read_block(&mut self, bytes: &mut [u8; BLOCK_LEN]) -> Result<bool, Fault> {
+        let mut filled = 0;
+        while filled < BLOCK_LEN {
+            match self.input.read(&mut bytes[filled..]) {
+                Ok(0) if filled == 0 => return Ok(false),
+                Ok(0) => return Err(Fault::Cut(None)),
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Fault::Read(error)),
+            }
+        }
+        self.at = self.at.saturating_add(BLOCK_LEN as u64);
+        Ok(true)
+    }
+}
+
+fn clamped((seconds, nanoseconds): Time) -> (Timestamp, bool) {
+    Timestamp::clamped(seconds, nanoseconds)
+}
+
+/// What is wrong where a header belongs.
+fn no_header(at: u64, bytes: &[u8; BLOCK_LEN]) -> Fault {
+    if at > 0 {
+        return Fault::Header(at);
+    }
+    let magics: [(&[u8], _); 6] = [
+        (b"\x1f\x8b", "gzip"),
+        (b"BZh", "bzip2"),
+        (b"\xfd7zXZ\0", "xz"),
+        (b"\x28\xb5\x2f\xfd", "zstd"),
+        (b"\x04\x22\x4d\x18", "lz4"),
+        (b"LZIP", "lzip"),
+    ];
+    let known = magics.iter().find(|(magic, _)| bytes.starts_with(magic));
+    Fault::NotAnArchive(known.map(|(_, program)| *program))
+}
+
+#[cfg(test)]
+mod tests;

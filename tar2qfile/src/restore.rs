@@ -1,0 +1,44 @@
+//! The service qubes.Restore: a line that says where the archive is, a line that says what is wanted
+//! of it; then the stream.
+
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+
+use qfile_proto::Charset;
+
+use crate::Failure;
+use crate::command::Writer;
+use crate::request::{self, Wanted};
+use crate::selection::Selection;
+use crate::send::{Order, Sent, send};
+
+/// Serves one call, on stdin and stdout.
+///
+/// # Errors
+/// Why there is nothing to restore, or not all of it.
+pub fn serve() -> Result<Sent, Failure> {
+    let place = request::line()?;
+    let prefixes = request::line()?;
+    let order = |archive| Order {
+        archive,
+        selection: Selection::new(prefixes.split(|byte| *byte == b' ').map(<[u8]>::to_vec)),
+        charset: Charset::Safe,
+        is_answered: true,
+    };
+    match request::wanted(&place)? {
+        Wanted::Path(path) => {
+            let shown = || path.as_os_str().as_bytes().to_vec();
+            let archive = File::open(&path).map_err(|error| Failure::Open(shown(), error))?;
+            match archive.metadata() {
+                Ok(metadata) if metadata.is_dir() => Err(Failure::WrongKind(shown())),
+                _ => send(order(archive), |_| Ok(())),
+            }
+        }
+        Wanted::Command(words) => {
+            let (mut writer, archive) = Writer::start(words)?;
+            let sent = send(order(archive), |receiver| writer.wait(receiver));
+            writer.end();
+            sent
+        }
+    }
+}
