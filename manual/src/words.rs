@@ -210,6 +210,10 @@ pub const QFILE_UNPACKER: Words = Words {
             "HOME",
             "Counts only if the program is not set-uid and not run by root; else the password database says where the home is",
         ),
+        (
+            "UPDATES_MAX_BYTES, UPDATES_MAX_FILES",
+            "Limits in place of those of --profile dom0; they count only if the program is not set-uid",
+        ),
     ],
     files: &[
         (

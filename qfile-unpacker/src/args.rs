@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use qfile_proto::display;
 
 use crate::jail::Level;
+use crate::profile::{self, UpdateLimits};
 use crate::Error;
 
 /// What to do with a file whose name is already there.
@@ -64,6 +65,8 @@ pub struct Options {
     pub max_bytes: Option<u64>,
     /// Most files, folders and links in the whole stream.
     pub max_files: Option<u64>,
+    /// Most bytes of content in percent of what is free at the beginning.
+    pub max_fill: Option<u64>,
     /// Write zeros instead of leaving holes.
     pub no_sparse: bool,
     /// Receive files that are longer than the free space.
@@ -73,12 +76,14 @@ pub struct Options {
 }
 
 /// Parses the arguments after the program's name; what they do not say stays as in `options`.
+/// `limits` are for the profile.
 ///
 /// # Errors
 /// [`Error::Usage`].
 pub fn parse(
     arguments: impl Iterator<Item = OsString>,
     mut options: Options,
+    limits: &UpdateLimits,
 ) -> Result<Options, Error> {
     let mut arguments = Arguments::new(arguments);
     let mut positional = Vec::new();
@@ -88,7 +93,9 @@ pub fn parse(
                 positional.extend(arguments.rest.by_ref());
                 break;
             }
-            long if long.starts_with(b"--") => long_option(long, &mut arguments, &mut options)?,
+            long if long.starts_with(b"--") => {
+                long_option(long, &mut arguments, &mut options, limits)?;
+            }
             short if short.len() > 1 && short[0] == b'-' => {
                 short_options(&short[1..], &mut arguments, &mut options)?;
             }
@@ -169,6 +176,7 @@ fn long_option(
     option: &[u8],
     arguments: &mut Arguments,
     options: &mut Options,
+    limits: &UpdateLimits,
 ) -> Result<(), Error> {
     let mut parts = option.splitn(2, |byte| *byte == b'=');
     let (name, attached) = (parts.next().unwrap_or_default(), parts.next());
@@ -196,6 +204,14 @@ fn long_option(
         b"--wait-for-space" => options.wait_for_space = parse_margin(value()?.as_bytes())?,
         b"--max-bytes" => options.max_bytes = Some(parse_number(value()?.as_bytes())?),
         b"--max-files" => options.max_files = Some(parse_number(value()?.as_bytes())?),
+        b"--max-fill" => match parse_number(value()?.as_bytes())? {
+            percent @ 0..=100 => options.max_fill = Some(percent),
+            _ => return Err(usage("more than all of the free space", name)),
+        },
+        b"--profile" => match value()?.as_bytes() {
+            b"dom0" => profile::dom0(options, limits)?,
+            other => return Err(usage("no such profile", other)),
+        },
         b"--on-conflict" => {
             let way = value()?;
             options.on_conflict = OnConflict::parse(way.as_bytes())
@@ -265,7 +281,8 @@ mod tests {
     use super::*;
 
     fn parsed(arguments: &[&str]) -> Result<Options, String> {
-        parse(arguments.iter().map(OsString::from), Options::default())
+        let arguments = arguments.iter().map(OsString::from);
+        parse(arguments, Options::default(), &UpdateLimits::default())
             .map_err(|error| error.to_string())
     }
 
@@ -334,8 +351,10 @@ mod tests {
             wait_for_space: 7,
             ..Options::default()
         };
-        let parsed =
-            |arguments: &[&str]| parse(arguments.iter().map(OsString::from), set.clone()).unwrap();
+        let parsed = |arguments: &[&str]| {
+            let arguments = arguments.iter().map(OsString::from);
+            parse(arguments, set.clone(), &UpdateLimits::default()).unwrap()
+        };
         assert_eq!(parsed(&[]), set);
         let options = parsed(&["--on-conflict=fail", "--max-bytes=8", "-w0"]);
         assert_eq!(options.on_conflict, OnConflict::Fail);
@@ -351,6 +370,7 @@ mod tests {
             "--max-bytes=5",
             "--max-files",
             "6",
+            "--max-fill=50",
             "--only-regular-files",
             "--canonical-symlinks",
             "--no-sparse",
@@ -361,6 +381,7 @@ mod tests {
             on_conflict: OnConflict::Rename,
             max_bytes: Some(5),
             max_files: Some(6),
+            max_fill: Some(50),
             only_regular_files: true,
             canonical_symlinks: true,
             no_sparse: true,
@@ -378,6 +399,16 @@ mod tests {
     }
 
     #[test]
+    fn options_after_the_profile_change_it() {
+        let profile = parsed(&["--profile", "dom0"]).unwrap();
+        let limits = |options: &Options| (options.max_bytes, options.max_files, options.max_fill);
+        assert!(profile.canonical_symlinks);
+        assert_eq!(limits(&profile), (Some(4 << 30), Some(4096), Some(90)));
+        let changed = parsed(&["--max-files=1", "--profile=dom0", "--max-bytes=7"]).unwrap();
+        assert_eq!(limits(&changed), (Some(7), Some(4096), Some(90)));
+    }
+
+    #[test]
     fn what_is_not_understood_is_refused_in_one_line() {
         for arguments in [
             &["--verb"][..],
@@ -388,6 +419,9 @@ mod tests {
             &["--max-bytes", "+1"],
             &["--max-bytes="],
             &["--on-conflict=overwrite"],
+            &["--profile"],
+            &["--profile=dom1"],
+            &["--max-fill=101"],
             &["--require-isolation=some"],
             &["x"],
             &["-1"],

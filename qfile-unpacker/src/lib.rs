@@ -2,7 +2,7 @@
 //! the incoming folder of one user.
 //!
 //! [`run`] is the whole story, in the order of `docs/security.md`:
-//! [`process`] (1, 2), [`settings`] (3), [`identity`] (3, 4), [`incoming`] (4), [`jail`] (5 to 10),
+//! [`process`] (1, 2), [`settings`] and [`profile`] (3), [`identity`] (3, 4), [`incoming`] (4), [`jail`] (5 to 10),
 //! [`receive`] (11) with [`folders`], [`place`] and [`space`], and [`reply`]. [`usage`] is what the
 //! command line takes, for people. It is a library besides being a program so that tests and
 //! [`fuzzing`] can feed streams to [`receive`] without a jail.
@@ -16,6 +16,7 @@ pub mod incoming;
 pub mod jail;
 pub mod place;
 pub mod process;
+pub mod profile;
 pub mod receive;
 pub mod reply;
 pub mod say;
@@ -60,7 +61,7 @@ fn receive_and_reply(
     process::shut_out_the_caller()?; // 1
     let mut environment = process::take_environment(); // 2
     let (settings, faults) = settings::read(); // 3
-    let options = args::parse(arguments, settings)?;
+    let options = args::parse(arguments, settings, &environment.limits)?;
     say.set_verbose(options.verbose);
     let wants_home = options.dir.is_none();
     let home = environment.untrusted_home.take();

@@ -8,9 +8,10 @@ use std::os::unix::ffi::OsStrExt;
 
 use nix::sys::signal::{SigSet, Signal};
 use rustix::fs::{fcntl_getfl, fcntl_setfl, fstat, FileType, Mode, OFlags};
-use rustix::process::{Resource, Rlimit};
+use rustix::process::{getegid, geteuid, getgid, getuid, Resource, Rlimit};
 use rustix::stdio;
 
+use crate::profile::UpdateLimits;
 use crate::Error;
 
 /// Step 1: closes every descriptor above 2, sees to those that stay, lets every signal in but one,
@@ -89,16 +90,23 @@ pub struct Environment {
     pub untrusted_remote_domain: Option<OsString>,
     /// `HOME`.
     pub untrusted_home: Option<OsString>,
+    /// Limits for the profile of dom0; none where the program has other rights than its caller.
+    pub limits: UpdateLimits,
 }
 
 /// Step 2: reads the permitted variables, then clears the environment, before the C library looks
 /// at any of it for the password database.
 #[must_use]
 pub fn take_environment() -> Environment {
-    let taken = Environment {
+    let mut taken = Environment {
         untrusted_remote_domain: std::env::var_os("QREXEC_REMOTE_DOMAIN"),
         untrusted_home: std::env::var_os("HOME"),
+        limits: UpdateLimits::default(),
     };
+    if getuid() == geteuid() && getgid() == getegid() {
+        taken.limits.untrusted_bytes = std::env::var_os("UPDATES_MAX_BYTES");
+        taken.limits.untrusted_files = std::env::var_os("UPDATES_MAX_FILES");
+    }
     for (name, _) in std::env::vars_os() {
         // A name like `=x` cannot be removed (trying to is a panic), nor can anything ask for it.
         if !name.is_empty() && !name.as_bytes().contains(&b'=') {

@@ -39,6 +39,7 @@ pub fn receive(input: impl Read, jailed: Jailed, options: &Options, say: &Say) -
             Charset::Safe
         },
         space: Space::new(options),
+        max_bytes: options.max_bytes,
         entries: 0,
         bytes: 0,
         options,
@@ -62,6 +63,7 @@ struct Receiver<'a, R> {
     folders: Folders,
     charset: Charset,
     space: Space,
+    max_bytes: Option<u64>,
     entries: u64,
     bytes: u64,
     options: &'a Options,
@@ -70,6 +72,7 @@ struct Receiver<'a, R> {
 
 impl<R: Read> Receiver<'_, R> {
     fn everything(&mut self, untrusted_name: &mut Vec<u8>) -> Result<(), Refusal> {
+        self.max_bytes = self.space.limit(self.root.dir())?;
         while let Some(entry) = self.decoder.next_entry(untrusted_name)? {
             self.entry(&entry, untrusted_name)
                 .map_err(|refusal| self.root.explain(refusal))?;
@@ -113,7 +116,7 @@ impl<R: Read> Receiver<'_, R> {
             .filter(|sum| i64::try_from(*sum).is_ok());
         self.bytes = sum.ok_or(Refusal::LimitReached)?;
         let over = |count: u64, limit: Option<u64>| limit.is_some_and(|limit| count > limit);
-        if over(self.entries, self.options.max_files) || over(self.bytes, self.options.max_bytes) {
+        if over(self.entries, self.options.max_files) || over(self.bytes, self.max_bytes) {
             return Err(Refusal::LimitReached);
         }
         Ok(())

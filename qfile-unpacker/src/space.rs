@@ -17,6 +17,8 @@ const MAX_PAUSES: u32 = 600;
 pub struct Space {
     check: bool,
     margin: u64,
+    max_bytes: Option<u64>,
+    max_fill: Option<u64>,
 }
 
 impl Space {
@@ -26,7 +28,22 @@ impl Space {
         Self {
             check: !options.no_space_check,
             margin: options.wait_for_space,
+            max_bytes: options.max_bytes,
+            max_fill: options.max_fill,
         }
+    }
+
+    /// Most bytes of content in the whole stream: what the options say, or the share of what is free
+    /// in `dir` now that they say, if that is less.
+    ///
+    /// # Errors
+    /// Those of fstatvfs(3).
+    pub fn limit(&self, dir: impl AsFd) -> Result<Option<u64>, Refusal> {
+        let Some(percent) = self.max_fill else {
+            return Ok(self.max_bytes);
+        };
+        let share = (free(dir)? / 100).saturating_mul(percent);
+        Ok(Some(self.max_bytes.map_or(share, |most| most.min(share))))
     }
 
     /// True if even small files have to wait for room.

@@ -41,7 +41,7 @@ pub struct Flag {
 }
 
 /// The options.
-pub const FLAGS: [Flag; 15] = [
+pub const FLAGS: [Flag; 17] = [
     Flag {
         short: Some('v'),
         ..flag(
@@ -94,6 +94,20 @@ pub const FLAGS: [Flag; 15] = [
         ..flag(
             "max-files",
             "Refuse more than N files, folders and links [default: no limit]",
+        )
+    },
+    Flag {
+        value: Some("PERCENT"),
+        ..flag(
+            "max-fill",
+            "Refuse more than this share of what is free at the beginning",
+        )
+    },
+    Flag {
+        value: Some("dom0"),
+        ..flag(
+            "profile",
+            "As dom0: canonical symlinks, 4 GiB, 4096 files, 90 % of the free space",
         )
     },
     flag("no-sparse", "Write zeros out instead of leaving holes"),
@@ -186,12 +200,14 @@ mod tests {
     use std::ffi::OsString;
 
     use super::*;
+    use crate::profile::UpdateLimits;
     use crate::{args, Error};
 
     fn is_unknown(option: &str) -> bool {
         let parsed = args::parse(
             [OsString::from(option)].into_iter(),
             args::Options::default(),
+            &UpdateLimits::default(),
         );
         matches!(parsed, Err(Error::Usage(why)) if why.starts_with("unknown option"))
     }
