@@ -3,6 +3,7 @@
 //! The library `tar` takes the fields apart; what is added is what it does not look at.
 
 use std::borrow::Cow;
+use std::io;
 
 use tar::{EntryType, Header};
 
@@ -94,26 +95,24 @@ impl<'a> Block<'a> {
     #[must_use]
     pub fn content_len(self) -> Option<u64> {
         // In binary the library looks at the last 8 of 12 bytes only.
-        let [first, high @ .., _, _, _, _, _, _, _, _] = self.0.as_old().size;
+        let field = &self.0.as_old().size;
+        let [first, high @ .., _, _, _, _, _, _, _, _] = *field;
         if first & 0x80 != 0 && (first != 0x80 || high != [0; 3]) {
             return None;
         }
-        self.0
-            .entry_size()
-            .ok()
-            .filter(|len| i64::try_from(*len).is_ok())
+        number(field, Header::entry_size, self.0).filter(|len| i64::try_from(*len).is_ok())
     }
 
     /// The permission bits, and whatever else there is.
     #[must_use]
     pub fn mode(self) -> Option<u32> {
-        self.0.mode().ok()
+        number(&self.0.as_old().mode, Header::mode, self.0)
     }
 
     /// The time of last modification, in seconds.
     #[must_use]
     pub fn mtime(self) -> Option<i64> {
-        self.0.mtime().ok().map(signed)
+        number(&self.0.as_old().mtime, Header::mtime, self.0).map(signed)
     }
 
     /// The time of last access, in seconds, where GNU tar was told to store it.
@@ -128,6 +127,20 @@ impl<'a> Block<'a> {
     #[must_use]
     pub fn map_goes_on(self) -> bool {
         self.0.as_gnu().is_some_and(tar::GnuHeader::is_extended)
+    }
+}
+
+/// What `read` makes of the field of a header; 0 where the field is empty, as in the headers of
+/// volumes that GNU tar writes.
+fn number<N: From<u8>>(
+    field: &[u8],
+    read: impl Fn(&Header) -> io::Result<N>,
+    header: &Header,
+) -> Option<N> {
+    let is_empty = field.iter().all(|byte| *byte == 0);
+    match is_empty {
+        true => Some(0.into()),
+        false => read(header).ok(),
     }
 }
 

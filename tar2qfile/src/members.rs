@@ -294,7 +294,8 @@ impl<I: Input> Members<I> {
         while filled < BLOCK_LEN {
             match self.input.read(&mut bytes[filled..]) {
                 Ok(0) if filled == 0 => return Ok(false),
-                Ok(0) => return Err(Fault::Cut(None)),
+                // What is compressed may be shorter than a block.
+                Ok(0) => return Err(packed(self.at, bytes).unwrap_or(Fault::Cut(None))),
                 Ok(count) => filled += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(Fault::Read(error)),
@@ -311,9 +312,15 @@ fn clamped((seconds, nanoseconds): Time) -> (Timestamp, bool) {
 
 /// What is wrong where a header belongs.
 fn no_header(at: u64, bytes: &[u8; BLOCK_LEN]) -> Fault {
-    if at > 0 {
-        return Fault::Header(at);
-    }
+    let damaged = match at {
+        0 => Fault::NotAnArchive(None),
+        _ => Fault::Header(at),
+    };
+    packed(at, bytes).unwrap_or(damaged)
+}
+
+/// Names the program that unpacks the archive if its first block says that there is one.
+fn packed(at: u64, bytes: &[u8; BLOCK_LEN]) -> Option<Fault> {
     let magics: [(&[u8], _); 6] = [
         (b"\x1f\x8b", "gzip"),
         (b"BZh", "bzip2"),
@@ -323,7 +330,9 @@ fn no_header(at: u64, bytes: &[u8; BLOCK_LEN]) -> Fault {
         (b"LZIP", "lzip"),
     ];
     let known = magics.iter().find(|(magic, _)| bytes.starts_with(magic));
-    Fault::NotAnArchive(known.map(|(_, program)| *program))
+    known
+        .filter(|_| at == 0)
+        .map(|(_, program)| Fault::NotAnArchive(Some(program)))
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@
 //!
 //! - [`cannot_run`]: the list of tests of a topic, and what a test needs of the machine
 //! - [`programs`]: where the built programs are
+//! - [`tarball`]: tar archives block by block, and made by real programs
+//! - [`backups`]: a qube that keeps backups, and another that makes and restores them
 //! - [`desktop`]: a real desktop without a screen
 //! - [`editing`]: a file, an editor of the test's own, and the qubes between them
 //! - [`process`]: starting them, waiting with a bound, what is left of them
@@ -33,6 +35,7 @@
 )]
 
 pub mod attack;
+pub mod backups;
 pub mod cannot_run;
 pub mod desktop;
 pub mod editing;
@@ -48,6 +51,7 @@ pub mod qubes;
 pub mod receiver;
 pub mod sentinel;
 pub mod stream;
+pub mod tarball;
 pub mod terminal;
 pub mod tree;
 pub mod user;

@@ -253,6 +253,11 @@ fn a_member_that_is_sought_over_is_not_beyond_the_end() {
 
 #[test]
 fn what_is_no_archive_is_said_to_be_none() {
+    let short = Archive(b"\x1f\x8b\x08".to_vec());
+    assert!(matches!(
+        fault_of(&short),
+        Fault::NotAnArchive(Some("gzip"))
+    ));
     for (bytes, program) in [
         (&b"\x1f\x8b\x08"[..], Some("gzip")),
         (b"\xfd7zXZ\0", Some("xz")),
@@ -282,6 +287,19 @@ fn a_damaged_header_is_never_passed_over() {
             "{byte}: {fault:?}"
         );
     }
+}
+
+#[test]
+fn a_field_that_is_empty_is_0() {
+    let volume = Archive::new()
+        .header(b'V', b"label", b"")
+        .header(b'M', b"rest", b"00000000001")
+        .patch(100, &[0; 8])
+        .patch(136, &[0; 12])
+        .content(b"x");
+    let member = only(volume);
+    assert_eq!((member.kind, member.len), (Kind::Continued, 1));
+    assert_eq!((member.mode, member.mtime), (0, at(0, 0)));
 }
 
 #[test]

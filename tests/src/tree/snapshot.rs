@@ -118,6 +118,15 @@ impl Snapshot {
         assert_same(&self.as_copied(), &arrived.as_copied());
     }
 
+    /// Fails the test unless `landed` is what an archive of this brings to a strict receiver: every
+    /// file with its content, permission bits and time of modification, the folders above them, and
+    /// nothing else. Some formats know times in whole seconds only.
+    #[track_caller]
+    pub fn assert_restored(&self, landed: &Self, whole_seconds: bool) {
+        let expected = self.files_and_above().as_restored(whole_seconds);
+        assert_same(&expected, &landed.as_restored(whole_seconds));
+    }
+
     /// Fails the test unless `later` is the same to the last bit of what can be seen.
     #[track_caller]
     pub fn assert_unchanged(&self, later: &Self) {
@@ -144,6 +153,46 @@ impl Snapshot {
             }
         }
         copied
+    }
+
+    /// The files, and the folders that have one below them, as a receiver makes folders.
+    fn files_and_above(&self) -> Self {
+        let mut entries = Vec::new();
+        // The folders above, until the first file in them has come.
+        let mut above: Vec<Option<(usize, Vec<u8>, Record)>> = Vec::new();
+        for (depth, name, record) in self.entries.iter().cloned() {
+            above.truncate(depth);
+            match record.kind {
+                Kind::File => {
+                    entries.extend(above.iter_mut().filter_map(Option::take));
+                    entries.push((depth, name, record));
+                }
+                Kind::Folder => above.push(Some((
+                    depth,
+                    name,
+                    Record {
+                        mode: 0o700,
+                        ..record
+                    },
+                ))),
+                Kind::Link | Kind::Special => {}
+            }
+        }
+        Self { entries }
+    }
+
+    fn as_restored(&self, whole_seconds: bool) -> Self {
+        let mut restored = self.as_copied();
+        for (_, _, record) in &mut restored.entries {
+            record.atime = (0, 0);
+            if whole_seconds {
+                record.mtime.1 = 0;
+            }
+            if record.kind == Kind::Folder {
+                record.mtime = (0, 0);
+            }
+        }
+        restored
     }
 
     fn by_path(&self) -> BTreeMap<Vec<u8>, &Record> {
