@@ -10,6 +10,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::process::{Finished, run};
+use crate::programs::program;
 use crate::qubes::{Qubes, TARGET};
 use crate::user::{as_ordinary, give_to_ordinary};
 
@@ -148,8 +149,14 @@ impl Editing {
 
     /// A program to be run in the qube that has the file.
     #[must_use]
-    pub fn command(&self, program: &str) -> Command {
-        let mut command = self.qubes.command(&self.source, program);
+    pub fn command(&self, name: &str) -> Command {
+        self.command_at(&program(name))
+    }
+
+    /// Any program, by its path, to be run in that qube.
+    #[must_use]
+    pub fn command_at(&self, path: &Path) -> Command {
+        let mut command = self.qubes.command_at(&self.source, path);
         self.prepare(&mut command);
         command
     }

@@ -26,6 +26,7 @@
 //! - [`own_root`]: a root folder that only one test sees, with an `/etc` and an `/rw` to write to
 //! - [`user`]: running programs as an ordinary user, installed set-uid, in mounts of their own
 //! - [`watched`]: a receiver that is fed by hand and watched at work
+//! - [`windows`]: a desktop that records its windows in place of showing them
 //!
 //! Nothing here uses the encoder or decoder under test. Where a test cannot go on, the harness
 //! panics: that is how the test fails.
@@ -56,3 +57,4 @@ pub mod terminal;
 pub mod tree;
 pub mod user;
 pub mod watched;
+pub mod windows;

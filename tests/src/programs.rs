@@ -25,11 +25,17 @@ pub fn program(name: &str) -> PathBuf {
     path
 }
 
-/// The project's service files.
+/// A file of the project, by its path in the repository.
 #[must_use]
-pub fn rpc_folder() -> PathBuf {
+pub fn source(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .expect("this crate stands in the workspace")
-        .join("rpc")
+        .join(path)
+}
+
+/// The project's service files.
+#[must_use]
+pub fn rpc_folder() -> PathBuf {
+    source("rpc")
 }

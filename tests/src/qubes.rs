@@ -84,7 +84,13 @@ impl Qubes {
     /// The built program `name`, to be run in `qube`.
     #[must_use]
     pub fn command(&self, qube: &str, name: &str) -> Command {
-        let mut command = Command::new(program(name));
+        self.command_at(qube, &program(name))
+    }
+
+    /// Any program, by its path, to be run in `qube`.
+    #[must_use]
+    pub fn command_at(&self, qube: &str, path: &Path) -> Command {
+        let mut command = Command::new(path);
         command
             .current_dir(self.home(qube))
             .env("HOME", self.home(qube))

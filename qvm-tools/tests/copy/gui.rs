@@ -32,7 +32,7 @@ fn cancel_stops_the_copy() {
     let bench = Bench::new();
     bench.file("a", "12");
     let mut command = bench.command_on_desktop("qvm-copy");
-    command.args(["--gui", "a"]).env("CANCEL", "1");
+    command.args(["--gui", "a"]).env("CANCEL", "/");
     command
         .env("COUNTS", "endless")
         .env("LINE", "32 cancelled\\n");
@@ -72,7 +72,7 @@ fn cancel_on_kde_stops_the_copy() {
     let bench = Bench::new();
     bench.file("a", "12");
     let mut command = bench.command_on_kde("qvm-copy");
-    command.args(["--gui", "a"]).env("CANCEL", "1");
+    command.args(["--gui", "a"]).env("CANCEL", "/");
     command
         .env("COUNTS", "endless")
         .env("LINE", "32 cancelled\\n");

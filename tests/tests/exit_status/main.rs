@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use libtest_mimic::Trial;
 use qfile_tests::cannot_run;
 use qfile_tests::process::run;
+use qfile_tests::programs::source;
 use qfile_tests::qubes::{Qubes, SOURCE};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
@@ -120,9 +121,8 @@ fn rows() -> impl Iterator<Item = (&'static str, &'static str, Provoke)> {
 }
 
 fn the_pages_have_the_same_rows() {
-    let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut tabulated = BTreeSet::new();
-    for page in fs::read_dir(top.join("docs/man")).unwrap() {
+    for page in fs::read_dir(source("docs/man")).unwrap() {
         let page = page.unwrap().path();
         let program = page.file_stem().unwrap().to_str().unwrap().to_owned();
         let text = fs::read_to_string(&page).unwrap();
