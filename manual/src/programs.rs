@@ -6,6 +6,7 @@ use clap::{Arg, ArgAction, Command, CommandFactory as _};
 use qfile_unpacker::usage;
 use qvm_tools::args::Form;
 use qvm_tools::{open, tree_check};
+use tar2qfile::args::{Backup, Restore, Tar2qfile};
 
 use crate::words::{self, Words};
 
@@ -46,6 +47,9 @@ pub fn all() -> Vec<Program> {
         (qopen_in_vm::Args::command(), 8, words::QOPEN_IN_VM),
         (vm_file_editor::Args::command(), 8, words::VM_FILE_EDITOR),
         (tree_check::definition(), 8, words::QUBES_FS_TREE_CHECK),
+        (Tar2qfile::command(), 8, words::TAR2QFILE),
+        (Restore::command(), 8, words::QUBES_RESTORE),
+        (Backup::command(), 8, words::QUBES_BACKUP),
     ]
     .map(|(command, section, words)| Program {
         command,

@@ -316,6 +316,74 @@ pub const QUBES_FS_TREE_CHECK: Words = Words {
     see_also: &["qvm-copy(1)", "qfile-agent(8)"],
 };
 
+/// tar2qfile
+pub const TAR2QFILE: Words = Words {
+    more: &[
+        "Each folder is announced once, before the first file in it, with that file's mode and times. A leading ./ of a name \
+         is dropped.",
+        "Nothing is guessed: an archive that is cut or damaged, a file that is stored without its holes, a name that no receiver \
+         takes end the program with an error, and the receiver confirms nothing. Compressed archives are not read.",
+        "With - for ARCHIVE, stdin is the archive and there is no verdict to be heard: the receiver's own status counts.",
+    ],
+    environment: &[],
+    files: &[(
+        "/etc/qubes-rpc/qubes.Restore",
+        "The service that does the same for another qube",
+    )],
+    examples: &[
+        (
+            "qrexec-client-vm vault qubes.Filecopy /usr/lib/qubes/tar2qfile photos.tar",
+            "Send the files of an archive to the qube vault, without unpacking it here:",
+        ),
+        (
+            "qrexec-client-vm vault qubes.Filecopy /usr/lib/qubes/tar2qfile photos.tar 2024/ 2025/",
+            "Send some of them:",
+        ),
+    ],
+    see_also: &["qubes-restore(8)", "qfile-agent(8)", "qfile-unpacker(8)", "tar(1)"],
+};
+
+/// qubes-restore
+pub const QUBES_RESTORE: Words = Words {
+    more: &[
+        "A line that is the path of something that is there is taken for that path, with blanks and all; else it is a \
+         command. A command that fails, even at its very end, fails the restore.",
+    ],
+    environment: &[],
+    files: &[(
+        "/etc/qubes-rpc/qubes.Restore",
+        "The service that starts the program",
+    )],
+    examples: &[],
+    see_also: &["tar2qfile(8)", "qubes-backup(8)", "qfile-unpacker(8)"],
+};
+
+/// qubes-backup
+pub const QUBES_BACKUP: Words = Words {
+    more: &[
+        "The end of stdin does not say whether the backup is whole: a caller that was interrupted leaves it too. So all of \
+         it is followed as it passes, and it counts as whole only if it ends as a tar archive does, or as several, one \
+         after the other. A command gets killed before it reads the end of a backup that is not whole.",
+    ],
+    environment: &[],
+    files: &[
+        (
+            "FOLDER/qubes-backup-YYYY-MM-DDTHHMMSS",
+            "A whole backup, with the local time of its beginning; -2, -3 and so on are added where that is there already",
+        ),
+        (
+            "FOLDER/qubes-backup-YYYY-MM-DDTHHMMSS.incomplete",
+            "One that is arriving, or that was interrupted",
+        ),
+        (
+            "/etc/qubes-rpc/qubes.Backup",
+            "The service that starts the program",
+        ),
+    ],
+    examples: &[],
+    see_also: &["qubes-restore(8)", "tar(1)"],
+};
+
 const COPYING: &str = "\
 Nothing is overwritten in the other qube: a name that is there already ends the copy. What had arrived \
 complete stays there.";
