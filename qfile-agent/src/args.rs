@@ -60,27 +60,26 @@ Exit status:
 pub(crate) enum Parsed {
     /// A copy.
     Args(Args),
-    /// Nothing more: help or the version was printed, or the mistake was.
+    /// Nothing more: help, the version or the mistake was told.
     Exit(ExitCode),
 }
 
 /// Reads the command line.
 ///
-/// Help and version go to stdout although that is the stream's place: whoever asks for them is not
-/// sending anything, and expects them there.
+/// Help and version go to stderr too: stdout is the stream's, whoever is joined to it.
 pub(crate) fn parse() -> Parsed {
     match Args::try_parse() {
         Ok(args) => Parsed::Args(args),
-        Err(error) if error.use_stderr() => {
+        Err(error) => {
             // It repeats what was typed, and file names may have been typed for the user.
-            for line in error.render().to_string().lines() {
+            for line in error.render().to_string().trim_end().lines() {
                 say(own(line.as_bytes()));
             }
-            Parsed::Exit(ExitCode::from(Outcome::Usage.status()))
-        }
-        Err(help) => {
-            let _nobody_reads = help.print();
-            Parsed::Exit(ExitCode::SUCCESS)
+            let outcome = match error.use_stderr() {
+                true => Outcome::Usage,
+                false => Outcome::Complete,
+            };
+            Parsed::Exit(ExitCode::from(outcome.status()))
         }
     }
 }

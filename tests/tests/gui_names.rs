@@ -29,6 +29,7 @@ suite! {
     a_path_that_looks_like_an_address_is_a_file,
     a_file_that_cannot_be_opened_does_not_keep_the_others_closed,
     an_action_that_there_is_not_does_nothing,
+    the_actions_are_told_to_who_asks,
 }
 
 /// What file managers start to copy or move, up to the files.
@@ -292,6 +293,17 @@ fn an_action_that_there_is_not_does_nothing() {
         finished.assert_code(2);
         finished.assert_says("usage: qvm-actions.sh");
         editing.assert_only(OLD);
+    }
+}
+
+fn the_actions_are_told_to_who_asks() {
+    for option in ["--help", "-h"] {
+        let mut command = Command::new(source("gui/qvm-actions.sh"));
+        command.arg(option);
+        let finished = run(command);
+        finished.assert_code(0);
+        let usage = b"usage: qvm-actions.sh copy|move|openvm|opendvm|viewdvm FILE...\n";
+        assert_eq!(finished.stdout, usage);
     }
 }
 
