@@ -340,7 +340,12 @@ pub const TAR2QFILE: Words = Words {
             "Send some of them:",
         ),
     ],
-    see_also: &["qubes-restore(8)", "qfile-agent(8)", "qfile-unpacker(8)", "tar(1)"],
+    see_also: &[
+        "qubes-restore(8)",
+        "qfile-agent(8)",
+        "qfile-unpacker(8)",
+        "tar(1)",
+    ],
 };
 
 /// qubes-restore

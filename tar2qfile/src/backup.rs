@@ -8,6 +8,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
+use std::path::Path;
 
 use rustix::stdio::stdin;
 
@@ -25,7 +26,7 @@ use stored::Stored;
 /// # Errors
 /// Why there is no new backup.
 pub fn serve() -> Result<(), Failure> {
-    match request::wanted(&request::line()?)? {
+    match request::wanted(&request::line()?, Path::is_dir)? {
         Wanted::Path(folder) => {
             let mut stored = Stored::begin(&folder)?;
             match receive(&mut stored.file) {
@@ -60,10 +61,7 @@ fn follow(followed: Followed<'_, impl Read, impl Write>) -> Result<(), Failure> 
     while let Some(member) = members.next() {
         member.map_err(failure)?;
     }
-    // Zeros behind the end, more than an archive has: they are part of what was sent.
-    io::copy(&mut members.into_input(), &mut io::sink())
-        .map(drop)
-        .map_err(|error| failure(Fault::Read(error)))
+    Ok(())
 }
 
 /// What is read of it has been written.

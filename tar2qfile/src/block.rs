@@ -64,10 +64,7 @@ impl<'a> Block<'a> {
     #[must_use]
     pub fn kind(self) -> Type {
         let letter = self.0.as_old().linkflag[0];
-        // Before 1988 a folder was a file whose name ends in a slash, and many writers keep to that.
-        let ends_in_slash = || self.name().ends_with(b"/");
         match EntryType::new(letter) {
-            EntryType::Regular if ends_in_slash() => Type::Member(Kind::Empty),
             EntryType::Regular | EntryType::Continuous => Type::Member(Kind::File),
             EntryType::Link => Type::Member(Kind::HardLink),
             EntryType::Symlink => Type::Member(Kind::Symlink),

@@ -5,14 +5,20 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use qfile_sender::Failure as Sending;
 use qfile_sender::Receiver;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
-use crate::Failure;
+use crate::{Failure, Fault};
+
+/// How long a command that has written all may take to end.
+const PATIENCE: Timespec = Timespec {
+    tv_sec: 1,
+    tv_nsec: 0,
+};
 
 /// The words of a command, at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,12 +104,7 @@ impl Writer {
         let failed = |error| Failure::Run(self.words.program.clone(), error);
         loop {
             match self.child.try_wait().map_err(failed)? {
-                // It was writing zeros behind the archive, which nobody wanted any more.
-                Some(status)
-                    if status.success() || status.signal() == Some(Signal::PIPE.as_raw()) =>
-                {
-                    return Ok(());
-                }
+                Some(status) if status.success() => return Ok(()),
                 Some(status) => {
                     return Err(Failure::Command(self.words.program.clone(), status));
                 }
@@ -111,6 +112,24 @@ impl Writer {
                     .wait_for_input(self.ending.as_fd())
                     .map_err(Sending::from_stream)?,
             }
+        }
+    }
+
+    /// What `failure` was really: an archive that ends early, or is none, is what a command leaves
+    /// that failed.
+    #[must_use]
+    pub fn blame(&mut self, failure: Failure) -> Failure {
+        let Failure::Archive(Fault::Cut(_) | Fault::NotAnArchive(None)) = failure else {
+            return failure;
+        };
+        // It has closed its end of the pipe, and is about to end if it was not a part of it only.
+        let mut ending = [PollFd::new(&self.ending, PollFlags::IN)];
+        let _ends_or_not = poll(&mut ending, Some(&PATIENCE));
+        match self.child.try_wait() {
+            Ok(Some(status)) if !status.success() => {
+                Failure::Command(self.words.program.clone(), status)
+            }
+            _ => failure,
         }
     }
 

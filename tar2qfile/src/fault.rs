@@ -19,6 +19,9 @@ pub enum Fault {
     Header(u64),
     /// What goes before a member, at this position, is too long or makes no sense.
     Extension(u64),
+    /// There are more zeros before this position than any archive has between its members or behind
+    /// them.
+    Zeros(u64),
     /// It ends early: in this member, if one had begun.
     Cut(Option<Vec<u8>>),
     /// This member, which is no file, has content: some readers would take that for headers.
@@ -43,6 +46,9 @@ impl Fault {
             Self::NotAnArchive(None) => "check that it is the file that was meant",
             Self::Header(_) | Self::Extension(_) | Self::Cut(_) | Self::Content(_) => {
                 "what came before is not the whole archive; use another copy of it"
+            }
+            Self::Zeros(_) => {
+                "cut them off, or give a command that reads the archive and no more, such as head -c"
             }
             Self::Sparse(_) => "make the archive without --sparse",
             Self::Continued(_) => "join the volumes",
@@ -72,6 +78,10 @@ impl fmt::Display for Fault {
             Self::Extension(at) => {
                 write!(f, "the archive is damaged: no extended header at byte {at}")
             }
+            Self::Zeros(at) => write!(
+                f,
+                "nothing but zeros before byte {at}; whether more of the archive follows is not known"
+            ),
             Self::Cut(None) => write!(f, "the archive ends early"),
             Self::Cut(Some(name)) => write!(f, "the archive ends early, in \"{}\"", foreign(name)),
             Self::Content(name) => write!(

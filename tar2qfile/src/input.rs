@@ -3,9 +3,12 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::Path;
 
 use qfile_sender::{BUFFER_LEN, Receiver};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 /// An archive, read from its beginning to its end.
 pub trait Input: BufRead {
@@ -43,6 +46,16 @@ pub fn is_seekable(file: &File) -> io::Result<bool> {
     Ok(kind.is_file() || kind.is_block_device())
 }
 
+/// Opens an archive. A FIFO that nobody writes to is waited for when it is read, together with the
+/// receiver, and not here.
+///
+/// # Errors
+/// Those of open(2).
+pub fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    File::options().read(true).custom_flags(flags).open(path)
+}
+
 impl<R: Read + Seek> Seekable<R> {
     /// Reads `file` from where it stands.
     pub fn new(file: R) -> Self {
@@ -63,8 +76,15 @@ impl<R: Read + Seek> Input for Seekable<R> {
         let Some(before_last) = count.checked_sub(1) else {
             return Ok(());
         };
-        let before_last = i64::try_from(before_last).map_err(io::Error::other)?;
-        self.0.seek_relative(before_last)?;
+        // EINVAL, EOVERFLOW: no file is so long.
+        let beyond = |_| io::Error::from(io::ErrorKind::UnexpectedEof);
+        let before_last = i64::try_from(before_last).map_err(|_| beyond(()))?;
+        self.0
+            .seek_relative(before_last)
+            .map_err(|error| match Errno::from_io_error(&error) {
+                Some(Errno::INVAL | Errno::OVERFLOW) => beyond(()),
+                _ => error,
+            })?;
         self.0.read_exact(&mut [0])
     }
 }
@@ -90,8 +110,13 @@ impl<R: Read> Input for Flowing<R> {
 
 impl Read for Pipe<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.receiver.wait_for_input(&self.file)?;
-        self.file.read(buffer)
+        loop {
+            self.receiver.wait_for_input(&self.file)?;
+            match self.file.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return result,
+            }
+        }
     }
 }
 

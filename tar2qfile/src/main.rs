@@ -11,7 +11,7 @@ use rustix::stdio::stdin;
 use tar2qfile::args::{Tar2qfile, parse};
 use tar2qfile::selection::Selection;
 use tar2qfile::send::{Order, Sent, send};
-use tar2qfile::{Failure, report};
+use tar2qfile::{Failure, input, report};
 
 const NAME: &str = "tar2qfile";
 
@@ -27,7 +27,7 @@ fn run(args: Tar2qfile) -> Result<Sent, Failure> {
     let opened: io::Result<File> = if is_stdin {
         stdin().as_fd().try_clone_to_owned().map(File::from)
     } else {
-        File::open(&args.archive)
+        input::open(args.archive.as_ref())
     };
     let order = Order {
         archive: opened.map_err(|error| Failure::Open(args.archive.as_bytes().to_vec(), error))?,

@@ -1,8 +1,8 @@
 //! Blocks → members: what a header and all that goes before it say together, and the content.
 //!
 //! An archive may be several, one after the other, each with its end: that is how backups of Qubes OS
-//! are written. So blocks of zeros, which end an archive, are passed over, but not without limit;
-//! without one at the very end the archive was cut.
+//! are written. So blocks of zeros, which end an archive, are passed over; without one at the very end
+//! the archive was cut.
 
 use std::io;
 
@@ -13,9 +13,9 @@ use crate::block::{self, BLOCK_LEN, Block, Kind, Type};
 use crate::extension::{self, Records, Time};
 use crate::input::Input;
 
-/// After this many blocks of zeros nothing follows: 1 MiB, the longest record of tar that is heard
-/// of. What comes later is the rest of a disk or of a tape.
-const MAX_ZERO_BLOCKS: usize = 2048;
+/// So many blocks of zeros are no padding: 64 MiB, and the longest records of tar that are heard of
+/// have 2. They may be the rest of a disk, or without end.
+const MAX_ZERO_BLOCKS: usize = 1 << 17;
 
 /// How many extensions one member can have before it: each kind of them, and some more.
 const MAX_EXTENSIONS: usize = 8;
@@ -63,6 +63,13 @@ struct Extensions {
     records: Option<Records>,
 }
 
+impl Extensions {
+    /// True if a member has to follow. A label or records about all members need none.
+    fn are_about_a_member(&self) -> bool {
+        self.long_name.is_some() || self.records.is_some()
+    }
+}
+
 impl<I: Input> Members<I> {
     /// Reads `input` from its first byte on.
     pub fn new(input: I) -> Self {
@@ -97,7 +104,7 @@ impl<I: Input> Members<I> {
         loop {
             let at = self.at;
             if !self.read_block(&mut bytes)? {
-                let is_whole = self.zero_blocks > 0 && extensions.count == 0;
+                let is_whole = self.zero_blocks > 0 && !extensions.are_about_a_member();
                 return if is_whole {
                     Ok(None)
                 } else {
@@ -105,12 +112,12 @@ impl<I: Input> Members<I> {
                 };
             }
             if bytes == [0; BLOCK_LEN] {
-                if extensions.count > 0 {
+                if extensions.are_about_a_member() {
                     return Err(Fault::Extension(at));
                 }
                 self.zero_blocks += 1;
-                if self.zero_blocks == MAX_ZERO_BLOCKS {
-                    return Ok(None);
+                if self.zero_blocks > MAX_ZERO_BLOCKS {
+                    return Err(Fault::Zeros(at));
                 }
                 continue;
             }
@@ -155,11 +162,6 @@ impl<I: Input> Members<I> {
         Ok(bytes.get(..len))
     }
 
-    /// What the archive is read from.
-    pub fn into_input(self) -> I {
-        self.input
-    }
-
     fn member(
         &mut self,
         kind: Kind,
@@ -192,12 +194,15 @@ impl<I: Input> Members<I> {
         let (atime, atime_clamped) = atime.map_or((mtime, false), clamped);
         let mode = block.mode().ok_or_else(damaged)?;
         let kind = match kind {
+            // Before 1988 a folder was a file whose name ends in a slash, and many writers keep to
+            // that. It is the whole name that counts, not what of it fits a header.
+            Kind::File if untrusted_name.ends_with(b"/") => Kind::Empty,
             Kind::File if records.is_sparse => Kind::Sparse,
-            Kind::HardLink | Kind::Symlink | Kind::Empty if len > 0 => {
-                return Err(Fault::Content(untrusted_name));
-            }
             kind => kind,
         };
+        if len > 0 && matches!(kind, Kind::HardLink | Kind::Symlink | Kind::Empty) {
+            return Err(Fault::Content(untrusted_name));
+        }
         self.current.clone_from(&untrusted_name);
         if map_goes_on {
             self.leave_map()?;

@@ -27,8 +27,8 @@ pub enum Failure {
     NothingAsked,
     /// A quotation mark in it lacks its other one.
     Quotes(Vec<u8>),
-    /// This is a folder where an archive belongs, or a file where a folder does.
-    WrongKind(Vec<u8>),
+    /// This is a folder where an archive belongs.
+    Folder(Vec<u8>),
     /// This is nothing that is there, and no command.
     NotThere(Vec<u8>),
     /// This command cannot be run.
@@ -89,7 +89,7 @@ impl Failure {
                     foreign(line)
                 )
             }
-            Self::WrongKind(path) => format!("\"{}\" is not what belongs here", foreign(path)),
+            Self::Folder(path) => format!("\"{}\" is a folder", foreign(path)),
             Self::NotThere(word) => {
                 format!(
                     "there is no \"{}\", neither as a path nor as a command",
@@ -129,7 +129,7 @@ impl Failure {
                 "this is started by qrexec; the first line is a path or a command"
             }
             Self::Quotes(_) => "quote the words as for a shell",
-            Self::WrongKind(_) => "a backup is stored in a folder, and restored from a file",
+            Self::Folder(_) => "name the archive in it",
             Self::NotThere(_) => {
                 "check the spelling; no shell is run, so ~, * and $ stand for themselves"
             }

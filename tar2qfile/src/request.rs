@@ -17,7 +17,7 @@ const MAX_LEN: usize = 65_536;
 /// What a line asks for.
 #[derive(Debug)]
 pub enum Wanted {
-    /// What is at this path; it is there.
+    /// What is at this path.
     Path(PathBuf),
     /// This command.
     Command(Words),
@@ -45,14 +45,15 @@ pub fn line() -> Result<Vec<u8>, Failure> {
     }
 }
 
-/// What `line` asks for: a path if there is something at it, with blanks and all, else a command.
+/// What `line` asks for: a path, with blanks and all, if `is_place` says that what is there will do,
+/// else a command.
 ///
 /// # Errors
 /// [`Failure::NothingAsked`], [`Failure::Quotes`].
-pub fn wanted(line: &[u8]) -> Result<Wanted, Failure> {
+pub fn wanted(line: &[u8], is_place: impl Fn(&Path) -> bool) -> Result<Wanted, Failure> {
     let line = line.trim_ascii();
     let path = Path::new(OsStr::from_bytes(line));
-    if path.exists() {
+    if is_place(path) {
         return Ok(Wanted::Path(path.to_owned()));
     }
     Words::split(line).map(Wanted::Command)

@@ -1,16 +1,16 @@
 //! The service qubes.Restore: a line that says where the archive is, a line that says what is wanted
 //! of it; then the stream.
 
-use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use qfile_proto::Charset;
 
-use crate::Failure;
 use crate::command::Writer;
 use crate::request::{self, Wanted};
 use crate::selection::Selection;
 use crate::send::{Order, Sent, send};
+use crate::{Failure, input};
 
 /// Serves one call, on stdin and stdout.
 ///
@@ -25,18 +25,19 @@ pub fn serve() -> Result<Sent, Failure> {
         charset: Charset::Safe,
         is_answered: true,
     };
-    match request::wanted(&place)? {
+    match request::wanted(&place, Path::exists)? {
         Wanted::Path(path) => {
             let shown = || path.as_os_str().as_bytes().to_vec();
-            let archive = File::open(&path).map_err(|error| Failure::Open(shown(), error))?;
+            let archive = input::open(&path).map_err(|error| Failure::Open(shown(), error))?;
             match archive.metadata() {
-                Ok(metadata) if metadata.is_dir() => Err(Failure::WrongKind(shown())),
+                Ok(metadata) if metadata.is_dir() => Err(Failure::Folder(shown())),
                 _ => send(order(archive), |_| Ok(())),
             }
         }
         Wanted::Command(words) => {
             let (mut writer, archive) = Writer::start(words)?;
             let sent = send(order(archive), |receiver| writer.wait(receiver));
+            let sent = sent.map_err(|failure| writer.blame(failure));
             writer.end();
             sent
         }

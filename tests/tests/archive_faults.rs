@@ -14,6 +14,8 @@ use qfile_tests::suite;
 use qfile_tests::tarball::{BLOCK, Tarball};
 use qfile_tests::tree::{Kind, TempFolder};
 
+const EREMOTEIO: i32 = 121;
+
 suite! {
     an_archive_that_is_cut_is_never_confirmed,
     a_damaged_header_is_never_passed_over,
@@ -21,7 +23,7 @@ suite! {
     content_where_none_belongs_is_an_error,
     extensions_without_end_are_an_error,
     headers_without_end_are_an_error_in_little_memory,
-    zeros_without_end_are_an_empty_archive,
+    zeros_without_end_are_no_archive,
     a_member_longer_than_anything_is_an_error,
 }
 
@@ -174,13 +176,14 @@ fn headers_without_end_are_an_error_in_little_memory() {
     sent.assert_says("the archive ends early");
 }
 
-fn zeros_without_end_are_an_empty_archive() {
+fn zeros_without_end_are_no_archive() {
     let inbox = Inbox::default();
     let mut sender = Command::new(program("tar2qfile"));
     sender.arg("/dev/zero");
     let (sent, received) = join(sender, inbox.command(&PROFILE), Joint::Sockets);
-    sent.assert_code(0);
-    received.assert_code(0);
+    sent.assert_code(1);
+    sent.assert_says("nothing but zeros");
+    received.assert_code(EREMOTEIO);
     assert!(inbox.landed().is_empty());
 }
 

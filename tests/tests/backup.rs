@@ -2,7 +2,7 @@
 //! such name.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
 use qfile_tests::backups::Backups;
@@ -82,6 +82,13 @@ fn a_command_takes_a_backup_without_a_shell() {
     let command = r#"dd "of=a 'name' $HOME" status=none"#;
     backups.back_up(command, archive.as_bytes()).assert_code(0);
     assert!(fs::read(backups.kept("a 'name' $HOME")).unwrap() == archive.as_bytes());
+    // Only a folder is a place.
+    backups.keep("store", b"#!/bin/sh\nexec cat >by-script\n");
+    fs::set_permissions(backups.kept("store"), Permissions::from_mode(0o755)).unwrap();
+    backups
+        .back_up("./store", archive.as_bytes())
+        .assert_code(0);
+    assert!(fs::read(backups.kept("by-script")).unwrap() == archive.as_bytes());
 }
 
 /// Places in an archive: within a header, behind it, within content, where a member ends, and
@@ -201,10 +208,15 @@ fn a_command_that_fails_or_reads_no_further_is_a_failure() {
 fn where_nothing_can_be_kept_is_said() {
     let backups = Backups::new();
     backups.keep("a file", b"of somebody");
+    backups.keep("a_file", b"of somebody");
     for (place, says) in [
         ("", "is empty"),
         ("nowhere", "there is no \"nowhere\""),
-        ("a file", "\"a file\" is not what belongs here"),
+        (
+            "a file",
+            "there is no \"a\", neither as a path nor as a command",
+        ),
+        ("./a_file", "cannot run \"./a_file\": Permission denied"),
         ("cat 'my", "a quotation mark"),
         ("/proc", "cannot make a backup in \"/proc\""),
         ("\x1b[2J", "there is no"),

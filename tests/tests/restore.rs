@@ -27,6 +27,7 @@ suite! {
     members_that_are_not_wanted_are_read_over_in_a_pipe,
     a_receiver_that_has_had_enough_makes_it_a_success,
     a_receiver_that_has_had_enough_does_not_wait_for_the_archive,
+    an_archive_that_never_comes_holds_up_nobody_who_has_gone,
     dom0_takes_4096_files_and_folders_of_a_backup,
     a_receiver_that_dies_or_refuses_is_a_failure,
     a_command_that_fails_at_its_very_end_confirms_nothing,
@@ -231,6 +232,14 @@ fn a_receiver_that_has_had_enough_does_not_wait_for_the_archive() {
     assert_eq!(backups.restored().paths(), ["first"]);
 }
 
+fn an_archive_that_never_comes_holds_up_nobody_who_has_gone() {
+    let backups = Backups::new();
+    keep_fifo(&backups, "never");
+    let called = backups.restore_into("never", "", &[OsStr::new("/bin/true")]);
+    called.assert_code(1);
+    called.assert_says("ended without an answer");
+}
+
 fn dom0_takes_4096_files_and_folders_of_a_backup() {
     let files = |count| {
         let many = (0..count).fold(Tarball::new(), |archive, number| {
@@ -296,9 +305,14 @@ fn what_cannot_be_restored_is_said() {
     for (place, says) in [
         ("", "is empty"),
         ("nowhere", "there is no \"nowhere\""),
-        ("a folder", "\"a folder\" is not what belongs here"),
+        ("a folder", "\"a folder\" is a folder"),
         ("cat 'my", "a quotation mark"),
-        ("false", "the archive ends early"),
+        ("false", "\"false\" failed (exit status: 1)"),
+        ("true", "the archive ends early"),
+        (
+            "sh -c 'head -c 2000 backup; exit 4'",
+            "\"sh\" failed (exit status: 4)",
+        ),
         ("\x1b[2J", "there is no"),
     ] {
         let called = backups.restore(place, "", &PROFILE);

@@ -32,9 +32,6 @@ impl Stored {
     /// Makes a file in `folder` that nobody else may read.
     pub(super) fn begin(folder: &Path) -> Result<Self, Failure> {
         let shown = || folder.as_os_str().as_bytes().to_vec();
-        if !folder.is_dir() {
-            return Err(Failure::WrongKind(shown()));
-        }
         // No colons: the file systems of memory sticks have none in names.
         let time = Zoned::now()
             .strftime("qubes-backup-%Y-%m-%dT%H%M%S")

@@ -19,7 +19,7 @@ fn every_byte_of_a_backup_is_written() {
         .file("b", b"2")
         .end();
     assert_eq!(followed(&archive.0).0, archive.0);
-    // More zeros than are looked at.
+    // Zeros are part of what was sent.
     archive.0.resize(archive.0.len() + (5 << 20), 0);
     let (written, result) = followed(&archive.0);
     result.unwrap();

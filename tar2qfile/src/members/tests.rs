@@ -104,6 +104,7 @@ fn every_kind_is_known_by_its_letter() {
         (b'7', "a", Kind::File),
         (0, "a/", Kind::Empty),
         (b'0', "a/", Kind::Empty),
+        (b'7', "a/", Kind::Empty),
         (b'1', "a", Kind::HardLink),
         (b'2', "a", Kind::Symlink),
         (b'3', "a", Kind::Empty),
@@ -204,12 +205,44 @@ fn archives_one_after_the_other_are_one() {
 }
 
 #[test]
-fn zeros_without_end_are_the_end() {
+fn zeros_without_end_are_no_end() {
     let archive = Archive::new().file("a", b"1");
     let endless = std::io::Read::chain(&archive.0[..], std::io::repeat(0));
     let (members, fault) = read(Flowing::new(endless));
+    assert!(matches!(fault, Some(Fault::Zeros(_))), "{fault:?}");
+    assert_eq!(members.len(), 1);
+    // As many as padding may have.
+    let padding = std::io::Read::take(std::io::repeat(0), (MAX_ZERO_BLOCKS * BLOCK_LEN) as u64);
+    let (members, fault) = read(Flowing::new(std::io::Read::chain(&archive.0[..], padding)));
     assert!(fault.is_none(), "{fault:?}");
     assert_eq!(members.len(), 1);
+}
+
+#[test]
+fn a_file_is_no_folder_because_its_name_was_cut_behind_a_slash() {
+    let cut = format!("{}/", "d".repeat(99));
+    let whole = format!("{cut}file");
+    let gnu = |name: &str| Archive::new().member(b'L', "", format!("{name}\0").as_bytes());
+    for extended in [
+        gnu(&whole),
+        Archive::new().records(&[("path", whole.as_str())]),
+    ] {
+        let member = only(extended.member(0, &cut, b"x"));
+        assert_eq!(member.kind, Kind::File);
+        assert_eq!(member.untrusted_name, whole.as_bytes());
+    }
+    let folder = only(gnu(&format!("{whole}/")).member(0, &whole[..100], b""));
+    assert_eq!(folder.kind, Kind::Empty);
+}
+
+#[test]
+fn an_archive_may_have_a_label_and_no_member() {
+    for letter in [b'V', b'g'] {
+        let label = Archive::new().member(letter, "label", b"").end();
+        let (members, fault) = read(Flowing::new(&label.0[..]));
+        assert!(fault.is_none(), "{fault:?}");
+        assert!(members.is_empty());
+    }
 }
 
 #[test]
