@@ -35,8 +35,8 @@ fn serve(libdir: &TempFolder, arguments: &[&str]) -> Finished {
     run(service)
 }
 
-fn fifo(libdir: &TempFolder) -> PathBuf {
-    let fifo = libdir.path().join("fifo");
+fn fifo(libdir: &TempFolder, name: &str) -> PathBuf {
+    let fifo = libdir.path().join(name);
     mkfifo(&fifo, Mode::S_IRWXU).unwrap();
     fifo
 }
@@ -75,20 +75,23 @@ fn any_other_argument_is_refused() {
 #[test]
 fn the_bookmark_script_has_nothing_of_the_call_and_does_not_delay_it() {
     let libdir = libdir();
-    let fifo = fifo(&libdir);
+    // One for each direction: a child that another test is just starting may hold our end of one for
+    // a moment, and a test that reads what it wrote itself waits for nothing.
+    let [go_on, done] = ["go-on", "done"].map(|name| fifo(&libdir, name));
     let seen = libdir.path().join("seen");
     // It ends after the call: only then does the test let it go on.
     let bookmark = format!(
-        "read line <'{fifo}'; streams=$(readlink /proc/$$/fd/0 /proc/$$/fd/1 /proc/$$/fd/2)\n\
-         echo \"$streams\" >'{seen}'; echo >'{fifo}'",
-        fifo = fifo.display(),
+        "read line <'{go_on}'; streams=$(readlink /proc/$$/fd/0 /proc/$$/fd/1 /proc/$$/fd/2)\n\
+         echo \"$streams\" >'{seen}'; echo >'{done}'",
+        go_on = go_on.display(),
+        done = done.display(),
         seen = seen.display()
     );
     set_program(libdir.path(), "qvm_bookmark.sh", &bookmark);
     let served = serve(&libdir, &[]);
     served.assert_code(7);
     assert!(!seen.exists());
-    fs::write(&fifo, "go on\n").unwrap();
-    fs::read(&fifo).unwrap();
+    fs::write(&go_on, "go on\n").unwrap();
+    fs::read(&done).unwrap();
     assert_eq!(fs::read_to_string(seen).unwrap(), "/dev/null\n".repeat(3));
 }
