@@ -61,7 +61,7 @@ msrv:
 # First the functions that every byte passes, then the programs as a whole, which decide the status.
 bench: toolchain
 	$(CARGO) build --locked --release --package qfile-agent --package qfile-unpacker \
-	    --package qrexec-loopback --package qfile-bench
+	    --package qrexec-loopback --package tar2qfile --package qfile-bench
 	$(CARGO) bench --locked --package qfile-proto --bench hot -- --quick --noplot
 	$(CARGO) run --locked --quiet --release --package qfile-bench --bin bench
 

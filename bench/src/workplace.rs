@@ -26,10 +26,11 @@ const SHARED_MEMORY: &str = "/dev/shm";
 const ORDINARY: u32 = 65_534;
 
 /// The programs that are measured, and those that measure.
-const PROGRAMS: [&str; 5] = [
+const PROGRAMS: [&str; 6] = [
     "qfile-agent",
     "qfile-unpacker",
     "qrexec-loopback",
+    "tar2qfile",
     "bench",
     "push",
 ];

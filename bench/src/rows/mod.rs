@@ -1,5 +1,6 @@
 //! Each row of the table, topic by topic.
 
+mod archive;
 mod big_file;
 mod disk;
 mod holes;
@@ -27,7 +28,7 @@ pub(crate) struct Topic {
     pub(crate) rows: fn(&Workplace) -> Result<Vec<Row>>,
 }
 
-const TOPICS: [Topic; 8] = [
+const TOPICS: [Topic; 9] = [
     topic("pipes", big_file::over_pipes),
     topic("sockets", big_file::over_sockets),
     topic("small", small_files::against_tar),
@@ -36,6 +37,7 @@ const TOPICS: [Topic; 8] = [
     topic("start-up", start_up::rows),
     topic("disk", disk::rows),
     topic("image", image::rows),
+    topic("archive", archive::rows),
 ];
 
 /// Resident memory that neither end may exceed, in MiB.
