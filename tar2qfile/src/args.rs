@@ -69,20 +69,17 @@ Exit status:
 
 /// Reads a command line; the status to end with where there is nothing to do, or it is wrong.
 ///
+/// Help and version go to stderr too: stdout is the stream's, whoever is joined to it.
+///
 /// # Errors
 /// That status.
 pub fn parse<A: Parser>() -> Result<A, ExitCode> {
     A::try_parse().map_err(|error| {
-        if error.use_stderr() {
-            // It repeats what was typed, and file names may have been typed for the user.
-            for line in error.render().to_string().lines() {
-                say(own(line.as_bytes()));
-            }
-            ExitCode::from(2)
-        } else {
-            let _nobody_reads = error.print();
-            ExitCode::SUCCESS
+        // It repeats what was typed, and file names may have been typed for the user.
+        for line in error.render().to_string().trim_end().lines() {
+            say(own(line.as_bytes()));
         }
+        ExitCode::from(if error.use_stderr() { 2 } else { 0 })
     })
 }
 

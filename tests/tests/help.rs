@@ -16,10 +16,13 @@ suite! {
 }
 
 /// Those that qrexec starts: what they write to stdout goes to another qube.
-const SPEAKERS: [&str; 4] = [
+const SPEAKERS: [&str; 7] = [
     "qfile-agent",
     "qfile-unpacker",
     "qopen-in-vm",
+    "qubes-backup",
+    "qubes-restore",
+    "tar2qfile",
     "vm-file-editor",
 ];
 

@@ -2,6 +2,7 @@
 //! of these tables is missing here.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod archives;
 mod copying;
 mod opening;
 
@@ -17,6 +18,7 @@ use qfile_tests::programs::source;
 use qfile_tests::qubes::{Qubes, SOURCE};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
+use archives::*;
 use copying::*;
 use opening::*;
 
@@ -27,7 +29,7 @@ type Provoke = fn(&str);
 type Ends = &'static [(&'static str, Provoke)];
 
 /// Programs that end in the same ways.
-const ENDS: [(&[&str], Ends); 7] = [
+const ENDS: [(&[&str], Ends); 10] = [
     (
         &["qvm-copy", "qvm-copy-to-vm", "qvm-move", "qvm-move-to-vm"],
         &[
@@ -91,6 +93,30 @@ const ENDS: [(&[&str], Ends); 7] = [
             ("0", all_can_be_copied),
             ("1", a_folder_is_not_allowed),
             ("2", a_name_is_not_safe),
+        ],
+    ),
+    (
+        &["tar2qfile"],
+        &[
+            ("0", an_archive_is_confirmed),
+            ("1", an_archive_is_cut),
+            ("2", an_option_is_unknown),
+        ],
+    ),
+    (
+        &["qubes-restore"],
+        &[
+            ("0", a_backup_is_restored),
+            ("1", there_is_no_backup),
+            ("2", an_option_is_unknown),
+        ],
+    ),
+    (
+        &["qubes-backup"],
+        &[
+            ("0", a_backup_is_whole),
+            ("1", a_backup_is_cut),
+            ("2", an_option_is_unknown),
         ],
     ),
 ];
