@@ -35,8 +35,16 @@ const DISPLAY: Row = (
     "With one of them set, windows can be shown; zenity or kdialog does it",
 );
 const DIALOGS: Row = (
-    "QFILE_DIALOGS=kdialog",
+    "QFILE_DIALOGS=kdialog, XDG_CURRENT_DESKTOP=KDE",
     "Show windows with kdialog where zenity is installed too",
+);
+const LIST_OF_SENT: Row = (
+    "TMPDIR",
+    "Where the list of what was sent waits until it is confirmed, in place of /var/tmp",
+);
+const LOG: Row = (
+    "RUST_LOG",
+    "What is told of single steps on stderr, such as debug; nothing if it is not set",
 );
 
 /// qvm-copy
@@ -91,6 +99,7 @@ pub const QVM_COPY_TO_VM: Words = Words {
 /// qvm-move
 pub const QVM_MOVE: Words = Words {
     more: &[],
+    environment: &[CLIENT, LIST_OF_SENT, DISPLAY, DIALOGS],
     examples: &[
         (
             "qvm-move report.odt pictures/",
@@ -125,22 +134,38 @@ pub const QVM_MOVE_TO_VM: Words = Words {
     ..QVM_MOVE
 };
 
+const IN_DISPOSABLE: Row = (
+    "QREXEC_SERVICE_FULL_NAME",
+    "Set by qrexec in a disposable that was opened for a file or an address; there it asks before it opens another",
+);
+const EDITED: Row = (
+    "FILE.edited-in-disposable",
+    "An edit that came back after the file had been changed here too",
+);
+const INCOMPLETE: Row = (
+    "FILE.incomplete-from-disposable",
+    "What came of an edit before the connection broke",
+);
+const ELSEWHERE: Row = (
+    "/tmp/",
+    "Takes what comes back, under a name such as these, where the folder of the file cannot be written",
+);
+
 /// qvm-open-in-vm
 pub const QVM_OPEN_IN_VM: Words = Words {
     more: &[],
-    environment: &[CLIENT, DISPLAY, DIALOGS],
+    environment: &[CLIENT, IN_DISPOSABLE, DISPLAY, DIALOGS, LOG],
     files: &[
         (
             "FILE~",
             "What a file contained before, kept where its new content is much shorter; numbered when taken",
         ),
+        EDITED,
+        INCOMPLETE,
+        ELSEWHERE,
         (
-            "FILE.edited-in-disposable",
-            "An edit that came back after the file had been changed here too",
-        ),
-        (
-            "FILE.incomplete-from-disposable",
-            "What came of an edit before the connection broke",
+            "/etc/qubes-rpc/qubes.OpenInVM, /etc/qubes-rpc/qubes.OpenURL",
+            "The services that are called in the other qube",
         ),
     ],
     examples: &[
@@ -179,8 +204,15 @@ pub const QVM_OPEN_IN_DVM: Words = Words {
 /// qfile-agent
 pub const QFILE_AGENT: Words = Words {
     more: &[],
-    environment: &[DISPLAY, DIALOGS],
-    files: &[],
+    environment: &[
+        (
+            "TMPDIR",
+            "Where what is meant for --manifest waits until it is confirmed, in place of /var/tmp",
+        ),
+        DISPLAY,
+        DIALOGS,
+    ],
+    files: &[INCOMING, FILECOPY],
     examples: &[(
         "qrexec-client-vm vault qubes.Filecopy /usr/lib/qubes/qfile-agent -- report.odt",
         "Send a file without a look at its name beforehand:",
@@ -247,8 +279,20 @@ const INCOMING_HERE: Row = (
 /// qopen-in-vm
 pub const QOPEN_IN_VM: Words = Words {
     more: &[],
-    environment: &[],
-    files: QVM_OPEN_IN_VM.files,
+    environment: &[LOG],
+    files: &[
+        (
+            "FILE~",
+            "What a file contained before, kept with each edit; numbered when taken",
+        ),
+        EDITED,
+        INCOMPLETE,
+        ELSEWHERE,
+        (
+            "/etc/qubes-rpc/qubes.OpenInVM",
+            "The service that is called in the other qube",
+        ),
+    ],
     examples: &[(
         "qrexec-client-vm @dispvm qubes.OpenInVM /usr/lib/qubes/qopen-in-vm letter.odt",
         "Edit a file in a new disposable:",
@@ -269,9 +313,11 @@ pub const VM_FILE_EDITOR: Words = Words {
             "An absolute path of a program that opens the file in place of qubes-open and xdg-open",
         ),
         (
-            "RUST_LOG",
-            "What is logged on stderr, such as vm_file_editor=debug",
+            "VM_FILE_EDITOR_LOOK_EVERY_MS, VM_FILE_EDITOR_SETTLING_MS, VM_FILE_EDITOR_TOO_QUICK_MS",
+            "In milliseconds: the pause between two looks at who has the file (300), how long it may take until someone has it \
+             when the opener has returned (3000), and in how short a time nobody can have read it (10000)",
         ),
+        LOG,
         DISPLAY,
         DIALOGS,
     ],
