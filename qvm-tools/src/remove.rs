@@ -40,7 +40,7 @@ pub struct Removal {
 ///
 /// # Errors
 /// An [`Ending`] with status 3 that lists what stays, if anything does; with status 32 when it was
-/// interrupted.
+/// interrupted before everything had been tried.
 pub fn remove(removal: Removal) -> Result<(), Ending> {
     match run(removal) {
         Ok((stays, false)) if stays.is_empty() => Ok(()),
@@ -77,7 +77,6 @@ fn run(removal: Removal) -> io::Result<(Stays, bool)> {
                 work.await
             }
         };
-        let stays = done.map_err(io::Error::other)??;
-        Ok((stays, stop.load(Ordering::Relaxed)))
+        done.map_err(io::Error::other)?
     })
 }

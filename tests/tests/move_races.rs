@@ -25,6 +25,7 @@ suite! {
     a_folder_moved_away_while_it_is_emptied_ends_the_work [needs_strace],
     a_mover_that_is_killed_loses_nothing [needs_strace],
     a_mover_that_is_interrupted_tells_that_something_is_left [needs_strace],
+    a_mover_that_is_interrupted_when_nothing_is_left_has_moved_everything [needs_strace],
     what_cannot_be_deleted_gets_its_name_back [needs_strace],
     where_nothing_can_be_renamed_safely_everything_stays [needs_strace],
 }
@@ -94,8 +95,8 @@ impl Stopped {
     /// Starts to move `d`, and waits until the mover has made the call `call` for the `nth` time.
     fn after(moving: &Moving, call: &str, nth: u32) -> Self {
         let log = moving.qubes.root().join("trace");
-        let inject = format!("inject={call}:signal=STOP:when={nth}");
-        let mut command = traced(moving, &log, call, &inject);
+        let inject = format!("{call}:signal=STOP:when={nth}");
+        let mut command = traced(moving, &log, &[&inject]);
         command.stdin(Stdio::null()).stdout(Stdio::null());
         let running = Running::start(command);
         let pid = stopped_process(&log);
@@ -114,14 +115,22 @@ impl Stopped {
     }
 }
 
-/// `qvm-move-to-vm TARGET d` under strace. Of all that it starts, only the mover makes these calls.
-fn traced(moving: &Moving, log: &Path, call: &str, inject: &str) -> Command {
+/// `qvm-move-to-vm TARGET d` under strace with these injections, each the `inject=` of strace. Of all that it starts, only the mover makes these calls.
+fn traced(moving: &Moving, log: &Path, injections: &[&str]) -> Command {
     let plain = moving.command(&["d"]);
+    let calls: Vec<&str> = injections
+        .iter()
+        .filter_map(|injection| injection.split(':').next())
+        .collect();
     let mut command = Command::new("strace");
     command
         .args(["-f", "-o"])
         .arg(log)
-        .args(["-e", &format!("trace={call}"), "-e", inject])
+        .args(["-e", &format!("trace={}", calls.join(","))]);
+    for injection in injections {
+        command.args(["-e", &format!("inject={injection}")]);
+    }
+    command
         .arg(plain.get_program())
         .args(plain.get_args())
         .current_dir(moving.home());
@@ -255,8 +264,8 @@ fn a_folder_moved_away_while_it_is_emptied_ends_the_work() {
 fn a_mover_that_is_killed_loses_nothing() {
     let moving = one_file();
     let log = moving.qubes.root().join("trace");
-    let inject = "inject=unlinkat:signal=KILL:when=1";
-    let moved = moving.run_command(traced(&moving, &log, "unlinkat", inject));
+    let inject = "unlinkat:signal=KILL:when=1";
+    let moved = moving.run_command(traced(&moving, &log, &[inject]));
     assert_eq!(
         moved.finished.code(),
         128 + 9,
@@ -291,6 +300,22 @@ fn a_mover_that_is_interrupted_tells_that_something_is_left() {
     );
 }
 
+/// The signal comes when only the folder is left to be deleted. That takes a while, so that the mover
+/// has seen the signal before it is done: that it has must make no difference.
+fn a_mover_that_is_interrupted_when_nothing_is_left_has_moved_everything() {
+    let moving = one_file();
+    let log = moving.qubes.root().join("trace");
+    let injections = [
+        "renameat2:signal=TERM:when=2",
+        "unlinkat:delay_enter=300000:when=2",
+    ];
+    let moved = moving.run_command(traced(&moving, &log, &injections));
+    let told = fs::read_to_string(log).unwrap();
+    assert!(told.contains("SIGTERM"), "{told}");
+    moved.assert_all_gone();
+    assert_eq!(moving.arrived().paths(), ["d", "d/letter"]);
+}
+
 /// The process of a thread.
 fn mover_of(thread: Pid) -> Pid {
     let status = fs::read_to_string(format!("/proc/{}/status", thread.as_raw_nonzero())).unwrap();
@@ -301,8 +326,8 @@ fn mover_of(thread: Pid) -> Pid {
 fn what_cannot_be_deleted_gets_its_name_back() {
     let moving = one_file();
     let log = moving.qubes.root().join("trace");
-    let inject = "inject=unlinkat:error=EIO";
-    let moved = moving.run_command(traced(&moving, &log, "unlinkat", inject));
+    let inject = "unlinkat:error=EIO";
+    let moved = moving.run_command(traced(&moving, &log, &[inject]));
     moved.assert_stays(
         &moving.home(),
         &["d", "d/letter"],
@@ -313,8 +338,8 @@ fn what_cannot_be_deleted_gets_its_name_back() {
 fn where_nothing_can_be_renamed_safely_everything_stays() {
     let moving = one_file();
     let log = moving.qubes.root().join("trace");
-    let inject = "inject=renameat2:error=EINVAL";
-    let moved = moving.run_command(traced(&moving, &log, "renameat2", inject));
+    let inject = "renameat2:error=EINVAL";
+    let moved = moving.run_command(traced(&moving, &log, &[inject]));
     moved.assert_stays(
         &moving.home(),
         &["d", "d/letter"],

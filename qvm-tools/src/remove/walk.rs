@@ -70,17 +70,22 @@ impl Remover {
         }
     }
 
-    /// Deletes what `manifest` says, and tells what stays of it and of `arguments`.
+    /// Deletes what `manifest` says, and tells what stays of it and of `arguments`, and whether it was
+    /// stopped before it had tried everything.
     ///
     /// # Errors
     /// The manifest cannot be read, or was cut: then nothing was deleted.
-    pub(super) fn remove(mut self, manifest: &File, arguments: &[Vec<u8>]) -> io::Result<Stays> {
+    pub(super) fn remove(
+        mut self,
+        manifest: &File,
+        arguments: &[Vec<u8>],
+    ) -> io::Result<(Stays, bool)> {
         let plan = Plan::of(manifest)?;
         let mut deleter = Deleter::new()?;
         let mut records = records(manifest)?;
         while let Some(record) = records.next()? {
             if self.stop.load(Ordering::Relaxed) {
-                return Ok(self.stays);
+                return Ok((self.stays, true));
             }
             match record.kind {
                 Kind::Base => {
@@ -96,7 +101,7 @@ impl Remover {
                 self.stays.add(Reason::NotSent, path, None);
             }
         }
-        Ok(self.stays)
+        Ok((self.stays, false))
     }
 
     fn enter_base(&mut self, record: &Record<'_>) {
