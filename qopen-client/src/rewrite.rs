@@ -14,6 +14,7 @@ use crate::keep::copy_content;
 use crate::original::Original;
 use crate::replace::{NotReplaced, Replaced, backup_copy};
 use crate::stamp::Stamp;
+use crate::temporary::Temporary;
 
 /// Writes the content of `answer` into the original.
 pub(crate) fn rewrite(original: &Original, answer: &File) -> Result<Replaced, NotReplaced> {
@@ -25,19 +26,28 @@ pub(crate) fn rewrite(original: &Original, answer: &File) -> Result<Replaced, No
     if Stamp::of(&target.metadata()?) != *original.stamp() {
         return Err(NotReplaced::Changed);
     }
-    reserve(&target, answer.metadata()?.len())?;
-    if let Err(error) = write_over(answer, &target) {
-        return Err(match write_over(backup.file(), &target) {
-            Ok(()) => NotReplaced::Failed(error),
-            Err(_) => NotReplaced::Damaged(backup, error),
-        });
-    }
-    // Writing takes set-ID bits and capabilities away.
+    let rewritten = overwrite(&target, answer, backup);
+    // Writing takes set-ID bits and capabilities away, also when it fails.
     let lost = attributes.give_to(&target);
+    if rewritten.is_err() && !lost.is_empty() {
+        tracing::warn!(?lost, "the original lacks something");
+    }
     Ok(Replaced {
-        copy: Some(backup),
+        copy: Some(rewritten?),
         lost,
     })
+}
+
+/// Makes the content of `target` that of `answer`, or again that of `backup`, which is given back.
+fn overwrite(target: &File, answer: &File, backup: Temporary) -> Result<Temporary, NotReplaced> {
+    reserve(target, answer.metadata()?.len())?;
+    match write_over(answer, target) {
+        Ok(()) => Ok(backup),
+        Err(error) => Err(match write_over(backup.file(), target) {
+            Ok(()) => NotReplaced::Failed(error),
+            Err(_) => NotReplaced::Damaged(backup, error),
+        }),
+    }
 }
 
 /// Has room for `len` bytes, so that a full disk is noticed before anything is overwritten.
@@ -55,7 +65,8 @@ fn write_over(from: &File, to: &File) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     use super::*;
 
@@ -65,6 +76,7 @@ mod tests {
         let path = home.path().join("file");
         fs::write(&path, "old").unwrap();
         fs::hard_link(&path, home.path().join("other")).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o6711)).unwrap();
         let original = Original::open(&path).unwrap();
         // It can be measured but not read.
         fs::write(home.path().join("answer"), "edited").unwrap();
@@ -75,6 +87,8 @@ mod tests {
         let result = rewrite(&original, &unreadable);
         assert!(matches!(result, Err(NotReplaced::Failed(_))), "{result:?}");
         assert_eq!(fs::read(&path).unwrap(), b"old");
+        let mode = fs::metadata(&path).unwrap().mode() & 0o7777;
+        assert_eq!(mode, 0o6711);
         assert!(!home.path().join("file~").exists());
     }
 
