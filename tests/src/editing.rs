@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::process::{Finished, run};
 use crate::programs::program;
 use crate::qubes::{Qubes, TARGET};
-use crate::user::{as_ordinary, give_to_ordinary};
+use crate::user::{am_root, as_ordinary, give_to_ordinary};
 
 /// The name of the file, unless a test takes another.
 pub const NAME: &str = "letter.txt";
@@ -185,6 +185,14 @@ impl Editing {
         run(command)
     }
 
+    /// Opens what is at `path`, be it a link to the file or something else, in a disposable.
+    #[must_use]
+    pub fn open_path(&self, path: &Path) -> Finished {
+        let mut command = self.command("qvm-open-in-dvm");
+        command.arg(path);
+        run(command)
+    }
+
     /// Opens the file in [`TARGET`], whose service may be the test's own.
     #[must_use]
     pub fn open_in_target(&self, options: &[&str]) -> Finished {
@@ -207,8 +215,11 @@ impl Editing {
         command
     }
 
-    /// Gives everything to the ordinary user, as whom `command` is then run.
+    /// Root gives everything to the ordinary user, as whom `command` is then run.
     pub fn as_ordinary(&self, command: &mut Command) {
+        if !am_root() {
+            return;
+        }
         for path in [self.qubes.home(&self.source), self.file.clone()] {
             give_to_ordinary(&path);
         }

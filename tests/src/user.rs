@@ -65,6 +65,17 @@ pub fn needs_ordinary_user() -> Result<(), String> {
     }
 }
 
+/// The test runs programs as an ordinary user, be it its own or the one that root takes.
+///
+/// # Errors
+/// Says what is missing.
+pub fn needs_a_user() -> Result<(), String> {
+    match am_root() {
+        true => needs_root(),
+        false => Ok(()),
+    }
+}
+
 /// The test must be allowed to mount: see [`in_private_mounts`].
 ///
 /// # Errors

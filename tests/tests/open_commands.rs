@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::process::Command;
 
 use qfile_tests::editing::{Editing, NAME, OLD, needs_program, wrapped_in};
@@ -14,6 +15,7 @@ suite! {
     where_nobody_can_be_asked_nothing_is_opened [needs_setsid],
     a_named_qube_is_not_asked_about,
     the_editor_there_knows_that_it_is_in_a_disposable,
+    what_is_no_file_is_refused_before_anybody_is_called,
     a_call_denied_by_policy_is_126,
     a_qube_without_the_service_is_said,
     a_missing_client_is_said,
@@ -120,6 +122,27 @@ fn the_editor_there_knows_that_it_is_in_a_disposable() {
     editing.editor("printf %s \"$QREXEC_SERVICE_FULL_NAME\" > \"$1\"");
     editing.open().assert_code(0);
     editing.assert_only(b"qubes.OpenInVM+");
+}
+
+fn what_is_no_file_is_refused_before_anybody_is_called() {
+    let editing = Editing::new();
+    fs::create_dir(editing.beside("folder")).unwrap();
+    symlink("nowhere", editing.beside("dangling")).unwrap();
+    let fifo = Command::new("mkfifo").arg(editing.beside("fifo")).status();
+    assert!(fifo.unwrap().success());
+    for name in ["folder", "dangling", "fifo", "missing", "letter.txt/x", "."] {
+        let mut command = editing.command("qvm-open-in-dvm");
+        command.arg(editing.beside(name));
+        // Were it called, it would fail in another way.
+        command.env("QREXEC_CLIENT_VM", "/bin/false");
+        let opened = run(command);
+        opened.assert_code(1);
+        let said = opened.stderr();
+        assert!(
+            said.contains("not a regular file") || said.contains("cannot open"),
+            "{name}: {said}"
+        );
+    }
 }
 
 fn a_call_denied_by_policy_is_126() {
