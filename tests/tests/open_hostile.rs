@@ -15,6 +15,7 @@ suite! {
     what_comes_back_from_a_file_to_be_looked_at_is_dropped,
     gigabytes_come_back_from_a_file_to_be_looked_at,
     an_answer_before_the_file_was_sent_is_none,
+    an_answer_of_one_who_did_not_take_the_file_is_none,
     a_server_that_never_ends_after_too_much_is_not_waited_for,
     a_server_that_reads_nothing_and_says_nothing_ends_the_call,
     an_answer_cut_at_any_place_leaves_the_original,
@@ -87,16 +88,32 @@ fn gigabytes_come_back_from_a_file_to_be_looked_at() {
 }
 
 fn an_answer_before_the_file_was_sent_is_none() {
+    // No connection holds all of what neither of them reads.
     for service in [
-        "echo surprise; cat > /dev/null",
-        "echo surprise; exec sleep 20",
-        "head -c 256 > /dev/null; echo surprise",
+        "echo surprise; exec sleep 1000",
+        "head -c 256 > /dev/null; echo surprise; exec sleep 1000",
     ] {
         let (editing, opened) = opened_by(service, &[]);
         opened.assert_code(1);
-        opened.assert_says("left as it is");
-        assert!(editing.content() == original(), "the original is changed");
+        opened.assert_says("answered before it had the file");
+        assert_original_and(&editing, &[NAME, INCOMPLETE]);
+        let kept = fs::read(editing.beside(INCOMPLETE)).unwrap();
+        assert_eq!(kept, b"surprise\n");
+
+        let (editing, opened) = opened_by(service, &["--view-only"]);
+        opened.assert_code(1);
+        opened.assert_says("answered before it had the file");
+        assert_original_and(&editing, &[NAME]);
     }
+}
+
+fn an_answer_of_one_who_did_not_take_the_file_is_none() {
+    // It may come before or after it is noticed that nobody reads.
+    let service = "head -c 256 > /dev/null; echo surprise";
+    let (editing, opened) = opened_by(service, &[]);
+    opened.assert_code(1);
+    opened.assert_says("left as it is");
+    assert!(editing.content() == original(), "the original is changed");
 }
 
 fn a_server_that_never_ends_after_too_much_is_not_waited_for() {

@@ -8,9 +8,10 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use qfile_tests::editing::{Editing, NAME, OLD};
+use qfile_tests::editing::{Editing, NAME, NEW, OLD, wrapped_in};
 use qfile_tests::peer::Joint;
-use qfile_tests::process::Running;
+use qfile_tests::process::{Running, run};
+use qfile_tests::receiver::needs_strace;
 use qfile_tests::suite;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -21,6 +22,7 @@ suite! {
     a_client_killed_at_any_moment_leaves_a_whole_original,
     a_client_interrupted_at_any_moment_leaves_a_whole_original_and_no_temporary_file,
     a_client_killed_at_any_moment_leaves_a_file_with_several_names_or_its_backup_whole,
+    a_client_ended_at_any_step_of_the_replacement_leaves_a_whole_original [needs_strace],
     a_server_that_is_interrupted_while_the_file_comes_leaves_nothing,
     a_server_that_is_interrupted_while_the_file_is_edited_leaves_nothing,
     a_server_that_is_interrupted_while_a_window_is_shown_takes_it_away,
@@ -115,19 +117,24 @@ fn signal_at_any_moment(what: &[Signal], two_names: bool, check: fn(&Editing, &[
         .assert_code(0);
     let whole = begin.elapsed();
     for round in 0..ROUNDS {
-        for name in editing.names() {
-            fs::remove_file(editing.beside(&name)).unwrap();
-        }
-        fs::write(editing.file(), OLD).unwrap();
-        if two_names {
-            let _second_round = fs::remove_file(editing.elsewhere("other name"));
-            fs::hard_link(editing.file(), editing.elsewhere("other name")).unwrap();
-        }
+        make_anew(&editing, two_names);
         let mut running = start(editing.command_in_target(&[]));
         thread::sleep(moment(whole, round));
         let this = what[round as usize % what.len()];
         signal(&mut running, this);
         check(&editing, &new, this);
+    }
+}
+
+/// The file as it was before, and nothing of what the last round has left.
+fn make_anew(editing: &Editing, two_names: bool) {
+    for name in editing.names() {
+        fs::remove_file(editing.beside(&name)).unwrap();
+    }
+    fs::write(editing.file(), OLD).unwrap();
+    if two_names {
+        let _second_round = fs::remove_file(editing.elsewhere("other name"));
+        fs::hard_link(editing.file(), editing.elsewhere("other name")).unwrap();
     }
 }
 
@@ -158,19 +165,75 @@ fn a_client_interrupted_at_any_moment_leaves_a_whole_original_and_no_temporary_f
 }
 
 fn a_client_killed_at_any_moment_leaves_a_file_with_several_names_or_its_backup_whole() {
-    signal_at_any_moment(
-        &[Signal::KILL, Signal::TERM],
-        true,
-        |editing, new, signal| {
-            let content = editing.content();
-            assert_eq!(fs::read(editing.elsewhere("other name")).unwrap(), content);
-            let backup = fs::read(editing.beside("letter.txt~")).ok();
-            assert!(
-                is_whole(&content, new) || backup.as_deref() == Some(OLD),
-                "neither the original nor its backup is whole after {signal:?}"
-            );
-        },
+    let what = [Signal::KILL, Signal::TERM, Signal::KILL, Signal::INT];
+    signal_at_any_moment(&what, true, assert_it_or_its_backup_is_whole);
+}
+
+#[track_caller]
+fn assert_it_or_its_backup_is_whole(editing: &Editing, new: &[u8], signal: Signal) {
+    let content = editing.content();
+    assert_eq!(fs::read(editing.elsewhere("other name")).unwrap(), content);
+    let backup = fs::read(editing.beside("letter.txt~")).ok();
+    assert!(
+        is_whole(&content, new) || backup.as_deref() == Some(OLD),
+        "neither the original nor its backup is whole after {signal:?}"
     );
+}
+
+/// The calls by which an edit gets to its place: what is synced, named, exchanged, written over and
+/// removed.
+const STEPS: [&str; 8] = [
+    "fsync",
+    "linkat",
+    "renameat2",
+    "unlinkat",
+    "fallocate",
+    "copy_file_range",
+    "ftruncate",
+    "fchmod",
+];
+
+/// Has the file edited; the client gets the signal when it makes this call for the so many-th time.
+fn signal_at_step(editing: &Editing, step: &str, number: u32, what: Signal) -> i32 {
+    let inject = format!("inject={step}:signal={}:when={number}", what.as_raw());
+    let trace = format!("trace={step}");
+    let wrapper = ["strace", "-o", "/dev/null", "-e", &trace, "-e", &inject];
+    let command = wrapped_in(&wrapper, &editing.command_in_target(&[]));
+    run(command).code()
+}
+
+fn a_client_ended_at_any_step_of_the_replacement_leaves_a_whole_original() {
+    for two_names in [false, true] {
+        let editing = Editing::new();
+        editing.service("cat > /dev/null; echo 'new content'");
+        let mut killed = 0;
+        for step in STEPS {
+            for number in 1.. {
+                let mut is_reached = true;
+                for what in [Signal::KILL, Signal::INT, Signal::TERM] {
+                    make_anew(&editing, two_names);
+                    let code = signal_at_step(&editing, step, number, what);
+                    if two_names {
+                        assert_it_or_its_backup_is_whole(&editing, NEW, what);
+                    } else {
+                        assert!(is_whole(&editing.content(), NEW), "{what:?} at {step}");
+                    }
+                    if what == Signal::KILL {
+                        is_reached = code == 128 + what.as_raw();
+                        killed += u32::from(is_reached);
+                    } else {
+                        // What has begun is brought to its end.
+                        assert_eq!(editing.content(), NEW, "{what:?} at {step}");
+                        assert_eq!(editing.names(), [NAME], "{what:?} at {step}");
+                    }
+                }
+                if !is_reached {
+                    break;
+                }
+            }
+        }
+        assert!(killed >= 4, "{two_names}: {killed} steps");
+    }
 }
 
 /// Starts the server with `bytes` sent to it and the connection open.
