@@ -62,6 +62,12 @@ impl Editing {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let source = format!("source{}-{number}", std::process::id());
+        Self::in_qube(source, name, content)
+    }
+
+    /// A file in a qube of this name, which no other test has.
+    #[must_use]
+    pub fn in_qube(source: String, name: &Path, content: &[u8]) -> Self {
         let qubes = Qubes::new();
         qubes.add(&source);
         qubes.set_policy("* * @anyvm @anyvm allow\n* * @anyvm @dispvm allow\n");
@@ -234,7 +240,8 @@ impl Editing {
         let paths = entries.flatten().map(|entry| entry.path());
         let is_ours = |path: &PathBuf| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name.starts_with(&prefix)
+            name.strip_prefix(&prefix)
+                .is_some_and(|random| random.len() == 6)
         };
         paths.filter(is_ours).collect()
     }
