@@ -59,6 +59,12 @@ fn an_endless_answer_stops_at_the_limit() {
     assert_original_and(&editing, &[NAME, INCOMPLETE]);
     let kept = fs::metadata(editing.beside(INCOMPLETE)).unwrap().len();
     assert!(kept <= 3_000_000, "{kept}");
+
+    let options = ["--view-only", "--max-answer-bytes", "3000000"];
+    let (editing, opened) = opened_by("cat > /dev/null; exec cat /dev/zero", &options);
+    opened.assert_code(1);
+    opened.assert_says("3000000");
+    assert_original_and(&editing, &[NAME]);
 }
 
 fn an_answer_of_exactly_the_limit_is_taken() {
