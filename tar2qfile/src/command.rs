@@ -5,12 +5,13 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use qfile_sender::Failure as Sending;
 use qfile_sender::Receiver;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use crate::{Failure, Fault};
 
@@ -67,6 +68,8 @@ impl Words {
     fn command(&self) -> Command {
         let mut command = Command::new(OsStr::from_bytes(&self.program));
         command.args(self.arguments.iter().map(|word| OsStr::from_bytes(word)));
+        // What it starts is ended with it.
+        command.process_group(0);
         command
     }
 }
@@ -136,7 +139,7 @@ impl Writer {
     /// Ends the command if it still runs; nobody waits for it any more.
     pub fn end(mut self) {
         if matches!(self.child.try_wait(), Ok(None)) {
-            let _has_just_ended = kill_process(Pid::from_child(&self.child), Signal::TERM);
+            let _has_just_ended = kill_process_group(Pid::from_child(&self.child), Signal::TERM);
         }
     }
 }
@@ -180,7 +183,7 @@ impl Reader {
 
     /// Ends the command before the end of its input: it must not take what came for the whole.
     pub fn abandon(mut self, failure: Failure) -> Failure {
-        let _has_ended = self.child.kill();
+        let _has_ended = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
         let _reaped = self.child.wait();
         match failure {
             Failure::Write(error) if error.kind() == io::ErrorKind::BrokenPipe => {

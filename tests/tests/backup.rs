@@ -182,13 +182,18 @@ fn a_full_disk_leaves_nothing() {
 fn a_command_never_sees_the_end_of_a_backup_that_was_cut() {
     let backups = Backups::new();
     let archive = archive();
-    let command = "sh -c 'cat >arriving && mv arriving whole'";
-    for len in cuts() {
-        assert_not_whole(&backups.back_up(command, &archive.as_bytes()[..len]));
-        assert!(!backups.kept("whole").exists(), "{len}");
+    for command in [
+        "sh -c 'cat >arriving && mv arriving whole'",
+        // Nor do the children of the command.
+        "sh -c 'cat | (cat >arriving && mv arriving whole)'",
+    ] {
+        for len in cuts() {
+            assert_not_whole(&backups.back_up(command, &archive.as_bytes()[..len]));
+            assert!(!backups.kept("whole").exists(), "{len}");
+        }
+        backups.back_up(command, archive.as_bytes()).assert_code(0);
+        fs::remove_file(backups.kept("whole")).unwrap();
     }
-    backups.back_up(command, archive.as_bytes()).assert_code(0);
-    assert!(backups.kept("whole").exists());
 }
 
 fn a_command_that_fails_or_reads_no_further_is_a_failure() {
