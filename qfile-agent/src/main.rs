@@ -45,7 +45,7 @@ fn main() -> ExitCode {
 fn copy(args: &Args, progress: &mut Progress) -> Result<LeftOut, Failure> {
     let arguments = Arguments::new(args.paths.iter().cloned())?;
     let mut manifest = args.manifest.map(Manifest::new).transpose()?;
-    let receiver = Receiver::new(progress.cancel_button());
+    let receiver = Receiver::new(progress.window());
     let sender = Sender::new(Output::new(&receiver), progress, manifest.as_mut());
     match sender.send(arguments.walk(args.links())) {
         Ok(stream) => {

@@ -10,4 +10,4 @@ pub mod verdict;
 
 pub use failure::Failure;
 pub use output::{BUFFER_LEN, Output};
-pub use verdict::{Receiver, Stop};
+pub use verdict::{PACE, Receiver, Stop, Window};

@@ -5,7 +5,8 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use qfile_proto::Verdict;
@@ -32,9 +33,24 @@ const TEXT_TIME: Duration = Duration::from_millis(300);
 pub struct Receiver {
     /// False where stdin is something else than the receiver's answer.
     is_heard: bool,
-    /// Where a progress window reads; when it stops, the user has pressed Cancel.
-    cancel_button: Option<OwnedFd>,
+    /// A window that shows how far the copy is.
+    window: Option<Rc<dyn Window>>,
 }
+
+/// A window that shows how far a copy is, and has a button to cancel it.
+pub trait Window: fmt::Debug {
+    /// Where it is told. When nobody reads there any more, the user has pressed Cancel.
+    fn reader(&self) -> BorrowedFd<'_>;
+
+    /// Tells it how much was sent.
+    ///
+    /// # Errors
+    /// [`Stop::Cancelled`], as an error of input and output.
+    fn catch_up(&self) -> io::Result<()>;
+}
+
+/// How often a window is told at most.
+pub const PACE: Duration = Duration::from_millis(100);
 
 /// Why sending stops before the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,13 +71,12 @@ enum Event {
 }
 
 impl Receiver {
-    /// The receiver that answers on stdin. When nobody reads from `cancel_button` any more, the user
-    /// has cancelled.
+    /// The receiver that answers on stdin. Who waits for it keeps `window` up to date.
     #[must_use]
-    pub fn new(cancel_button: Option<OwnedFd>) -> Self {
+    pub fn new(window: Option<Rc<dyn Window>>) -> Self {
         Self {
             is_heard: true,
-            cancel_button,
+            window,
         }
     }
 
@@ -70,7 +85,7 @@ impl Receiver {
     pub fn unheard() -> Self {
         Self {
             is_heard: false,
-            cancel_button: None,
+            window: None,
         }
     }
 
@@ -88,7 +103,14 @@ impl Receiver {
     /// As [`look`](Self::look).
     pub fn wait_for_room(&self) -> io::Result<()> {
         let output = stdout();
-        self.wait_with(Some(PollFd::from_borrowed_fd(output, PollFlags::OUT)), None)
+        let room = || Some(PollFd::from_borrowed_fd(output, PollFlags::OUT));
+        if let Some(window) = &self.window {
+            // A receiver may take its time; what the window shows need not be as old as that.
+            if matches!(self.wait(room(), Some(PACE))?, Event::Nothing) {
+                window.catch_up()?;
+            }
+        }
+        self.wait_with(room(), None)
     }
 
     /// Waits until `input` has something to read, or its end; a verdict that comes first is the
@@ -169,7 +191,7 @@ impl Receiver {
         let answer = PollFd::from_borrowed_fd(input, PollFlags::IN);
         // Nothing is asked for: that nobody reads any more is told unasked.
         let button = |fd| PollFd::from_borrowed_fd(fd, PollFlags::empty());
-        let cancelled = self.cancel_button.as_ref().map(AsFd::as_fd).map(button);
+        let cancelled = self.window.as_ref().map(|window| button(window.reader()));
         let watched = [
             self.is_heard.then_some((Event::Answer, answer)),
             cancelled.map(|fd| (Event::Cancel, fd)),

@@ -3,21 +3,27 @@
 //! The total is held back until the receiver has confirmed the copy: a window may close at 100 %,
 //! and one that closes earlier means Cancel.
 
+use std::cell::Cell;
 use std::env;
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
 
-use qfile_sender::Stop;
+use qfile_sender::{PACE, Stop, Window};
 use qvm_common::inherited;
 use qvm_common::say::say;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, write};
 
-/// Where the counts go.
+/// Where the counts go. Its descriptor breaks when nobody reads them any more.
 #[derive(Debug)]
 pub(crate) struct Gui {
     window: OwnedFd,
     total: Option<u64>,
+    /// Bytes that were sent.
+    sent: Cell<u64>,
+    /// Of which the window has been told so many, then.
+    told: Cell<(u64, Instant)>,
 }
 
 const AT_ONCE: Timespec = Timespec {
@@ -36,7 +42,7 @@ impl Gui {
     pub(crate) fn from_environment(total: Option<u64>) -> Option<Self> {
         let number = env::var("SAVED_FD_1").ok()?.parse().ok()?;
         match inherited::take(number) {
-            Ok(window) => Some(Self { window, total }),
+            Ok(window) => Some(Self::new(window, total)),
             Err(error) => {
                 say(format_args!(
                     "qfile-agent: no progress will be shown: cannot use descriptor {number} \
@@ -47,21 +53,32 @@ impl Gui {
         }
     }
 
-    /// The descriptor that breaks when nobody reads the counts any more.
-    pub(crate) fn reader(&self) -> Option<OwnedFd> {
-        self.window.try_clone().ok()
+    fn new(window: OwnedFd, total: Option<u64>) -> Self {
+        Self {
+            window,
+            total,
+            sent: Cell::new(0),
+            told: Cell::new((0, Instant::now())),
+        }
     }
 
-    /// Writes a count, unless the window is behind with its reading, or the count is the last.
-    pub(crate) fn show(&mut self, sent: u64) -> io::Result<()> {
-        if sent > 0 && self.total.is_some_and(|total| sent >= total) {
-            return Ok(());
+    /// Tells the window that nothing was sent yet.
+    pub(crate) fn begin(&self) -> io::Result<()> {
+        self.write(0, &AT_ONCE)
+    }
+
+    /// So many bytes were sent, of which the window is told when it is time.
+    pub(crate) fn show(&self, sent: u64) -> io::Result<()> {
+        self.sent.set(sent);
+        let (_, when) = self.told.get();
+        match when.elapsed() >= PACE {
+            true => self.catch_up(),
+            false => Ok(()),
         }
-        self.write(sent, &AT_ONCE)
     }
 
     /// Writes the last count.
-    pub(crate) fn finish(&mut self, sent: u64) {
+    pub(crate) fn finish(&self, sent: u64) {
         let _window_is_closed = self.write(sent, &AT_LAST);
     }
 
@@ -85,6 +102,23 @@ impl Gui {
     }
 }
 
+impl Window for Gui {
+    fn reader(&self) -> BorrowedFd<'_> {
+        self.window.as_fd()
+    }
+
+    /// Says nothing when the window knows, or is behind with its reading, or that is everything.
+    fn catch_up(&self) -> io::Result<()> {
+        let sent = self.sent.get();
+        let (told, _) = self.told.get();
+        if sent == told || self.total.is_some_and(|total| sent >= total) {
+            return Ok(());
+        }
+        self.told.set((sent, Instant::now()));
+        self.write(sent, &AT_ONCE)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs::File;
@@ -92,31 +126,53 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn the_total_is_held_back_until_the_copy_is_confirmed() {
+    /// What a window is told.
+    fn told(total: Option<u64>, show: impl FnOnce(&Gui)) -> String {
         let (reader, window) = rustix::pipe::pipe().unwrap();
-        let total = Some(100);
-        let mut gui = Gui { window, total };
-        for sent in [0, 99, 100, 101] {
-            gui.show(sent).unwrap();
-        }
-        gui.finish(100);
+        let gui = Gui::new(window, total);
+        show(&gui);
         drop(gui);
         let mut lines = String::new();
         File::from(reader).read_to_string(&mut lines).unwrap();
+        lines
+    }
+
+    #[test]
+    fn the_total_is_held_back_until_the_copy_is_confirmed() {
+        let lines = told(Some(100), |gui| {
+            gui.begin().unwrap();
+            for sent in [99, 100, 101] {
+                gui.show(sent).unwrap();
+                gui.catch_up().unwrap();
+            }
+            gui.finish(100);
+        });
         assert_eq!(lines, "0\n99\n100\n");
+    }
+
+    #[test]
+    fn a_window_is_told_what_is_new_and_that_once() {
+        let lines = told(None, |gui| {
+            gui.begin().unwrap();
+            gui.catch_up().unwrap();
+            for sent in [1, 2] {
+                gui.show(sent).unwrap();
+            }
+            gui.catch_up().unwrap();
+            gui.catch_up().unwrap();
+        });
+        assert_eq!(lines.lines().last(), Some("2"));
+        assert_eq!(lines.matches('2').count(), 1, "{lines}");
     }
 
     #[test]
     fn a_window_that_does_not_read_is_not_waited_for() {
         let (_reader, window) = rustix::pipe::pipe().unwrap();
-        let mut gui = Gui {
-            window,
-            total: None,
-        };
+        let gui = Gui::new(window, None);
         // More than any pipe holds.
         for sent in 0..200_000 {
             gui.show(sent).unwrap();
+            gui.catch_up().unwrap();
         }
     }
 
@@ -124,11 +180,8 @@ mod tests {
     fn a_window_that_is_gone_means_cancel() {
         let (reader, window) = rustix::pipe::pipe().unwrap();
         drop(reader);
-        let mut gui = Gui {
-            window,
-            total: None,
-        };
-        let error = gui.show(0).unwrap_err().downcast::<Stop>();
+        let gui = Gui::new(window, None);
+        let error = gui.begin().unwrap_err().downcast::<Stop>();
         assert_eq!(error.unwrap(), Stop::Cancelled);
     }
 }

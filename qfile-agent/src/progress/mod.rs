@@ -10,9 +10,9 @@ mod line;
 use std::env;
 use std::fmt;
 use std::io;
-use std::os::fd::OwnedFd;
-use std::time::{Duration, Instant};
+use std::rc::Rc;
 
+use qfile_sender::Window;
 use qvm_common::say::say;
 
 use console::Console;
@@ -24,8 +24,6 @@ pub(crate) struct Progress {
     display: Display,
     /// Bytes that were sent.
     sent: u64,
-    /// When a window was last told.
-    counted: Instant,
 }
 
 #[derive(Debug)]
@@ -33,11 +31,8 @@ enum Display {
     None,
     Console(Console),
     /// `None` when there is nowhere to count to, but dialogs are still wanted.
-    Gui(Option<Gui>),
+    Gui(Option<Rc<Gui>>),
 }
-
-/// How often a window is told at most.
-const PACE: Duration = Duration::from_millis(100);
 
 impl Progress {
     /// What `PROGRESS_TYPE`, `FILECOPY_TOTAL_BYTES` and `SAVED_FD_1` ask for.
@@ -46,14 +41,10 @@ impl Progress {
         let total = number("FILECOPY_TOTAL_BYTES");
         let display = match env::var("PROGRESS_TYPE").as_deref() {
             Ok("console") => Display::Console(Console::new(total)),
-            Ok("gui") => Display::Gui(Gui::from_environment(total)),
+            Ok("gui") => Display::Gui(Gui::from_environment(total).map(Rc::new)),
             _ => Display::None,
         };
-        Self {
-            display,
-            sent: 0,
-            counted: Instant::now(),
-        }
+        Self { display, sent: 0 }
     }
 
     /// True if failures are to be shown in a dialog.
@@ -61,18 +52,18 @@ impl Progress {
         matches!(self.display, Display::Gui(_))
     }
 
-    /// The descriptor that breaks when the user presses Cancel.
-    pub(crate) fn cancel_button(&self) -> Option<OwnedFd> {
+    /// The window that is told how far the copy is, for whoever waits meanwhile.
+    pub(crate) fn window(&self) -> Option<Rc<dyn Window>> {
         match &self.display {
-            Display::Gui(Some(gui)) => gui.reader(),
+            Display::Gui(Some(gui)) => Some(Rc::<Gui>::clone(gui)),
             _ => None,
         }
     }
 
     /// Shows that nothing was sent yet.
-    pub(crate) fn begin(&mut self) -> io::Result<()> {
-        match &mut self.display {
-            Display::Gui(Some(gui)) => gui.show(0),
+    pub(crate) fn begin(&self) -> io::Result<()> {
+        match &self.display {
+            Display::Gui(Some(gui)) => gui.begin(),
             _ => Ok(()),
         }
     }
@@ -87,13 +78,10 @@ impl Progress {
     /// So many bytes more were sent.
     pub(crate) fn advance(&mut self, bytes: u64) -> io::Result<()> {
         self.sent += bytes;
-        match &mut self.display {
+        match &self.display {
             Display::Console(console) => console.show(self.sent),
-            Display::Gui(Some(gui)) if self.counted.elapsed() >= PACE => {
-                self.counted = Instant::now();
-                gui.show(self.sent)?;
-            }
-            Display::Gui(_) | Display::None => {}
+            Display::Gui(Some(gui)) => gui.show(self.sent)?,
+            Display::Gui(None) | Display::None => {}
         }
         Ok(())
     }
@@ -115,8 +103,8 @@ impl Progress {
     }
 
     /// The copy has ended, and was `confirmed` or not.
-    pub(crate) fn finish(&mut self, confirmed: bool) {
-        match &mut self.display {
+    pub(crate) fn finish(&self, confirmed: bool) {
+        match &self.display {
             Display::Console(console) => console.finish(self.sent, confirmed),
             Display::Gui(Some(gui)) if confirmed => gui.finish(self.sent),
             Display::Gui(_) | Display::None => {}

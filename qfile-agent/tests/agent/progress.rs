@@ -1,7 +1,7 @@
 //! What is seen of a copy while it runs: byte counts, a live line, a plain line; and Cancel.
 
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::Command;
@@ -67,6 +67,26 @@ fn a_window_gets_0_first_then_rising_counts_and_the_total_last() {
     assert_eq!(counts.first(), Some(&0));
     assert_eq!(counts.last(), Some(&total));
     assert!(counts.is_sorted_by(|a, b| a < b), "{counts:?}");
+}
+
+#[test]
+fn a_window_knows_all_that_was_sent_while_the_receiver_does_not_read() {
+    const TAKEN: usize = 3 << 20;
+    /// A piece of content may have been written in part, and headers do not count.
+    const UNCOUNTED: usize = 256 * 1024 + 1000;
+    let (_home, mut agent) = sending();
+    let (seen, window) = rustix::pipe::pipe().unwrap();
+    agent
+        .env("PROGRESS_TYPE", "gui")
+        .env("SAVED_FD_1", "2")
+        .stderr(window);
+    let mut receiver = Receiver::over_sockets(agent);
+    receiver.read(TAKEN);
+    let counts = BufReader::new(File::from(seen)).lines();
+    // What is left out is named on the same descriptor here.
+    let mut counts = counts.filter_map(|line| line.unwrap().parse().ok());
+    assert!(counts.any(|count: usize| count >= TAKEN - UNCOUNTED));
+    assert_eq!(receiver.ended().status, Some(1));
 }
 
 #[test]
