@@ -21,6 +21,7 @@ const EDQUOT: i32 = 122;
 suite! {
     a_folder_that_was_backed_up_comes_back [needs_tar],
     prefixes_choose_what_comes_back,
+    a_folder_is_announced_once_in_whatever_order_its_files_come,
     a_command_is_split_like_a_shell_does_and_run_without_one,
     reading_stops_behind_the_last_member_that_is_wanted,
     members_that_are_not_wanted_are_sought_over,
@@ -123,6 +124,24 @@ fn prefixes_choose_what_comes_back() {
             let is_missing = called.stderr().contains("begins with \"missing\"");
             assert_eq!(is_missing, prefixes == "missing");
         }
+    }
+}
+
+/// A second header would give it the mode of a file.
+fn a_folder_is_announced_once_in_whatever_order_its_files_come() {
+    let backups = Backups::new();
+    let archive = Tarball::new()
+        .file("a/first", b"")
+        .file("b/second", b"")
+        .file("a/third", b"")
+        .end();
+    backups.keep("backup", archive.as_bytes());
+    let options = [&PROFILE[..], &["--max-files=5"]].concat();
+    backups.restore("backup", "", &options).assert_code(0);
+    let restored = backups.restored();
+    assert_eq!(restored.len(), 5);
+    for folder in ["a", "b"] {
+        assert_eq!(restored.get(folder).unwrap().mode, 0o700, "{folder}");
     }
 }
 
