@@ -65,6 +65,11 @@ pub fn tell(program: &str, sent: &Sent) {
     if !sent.left_out.is_empty() {
         say(format_args!("{program}: {}", sent.left_out));
     }
+    if sent.had_enough {
+        say(format_args!(
+            "{program}: the receiver took no more: it has reached its limit"
+        ));
+    }
     for prefix in &sent.missing {
         let prefix = foreign(prefix);
         say(format_args!(

@@ -33,6 +33,8 @@ pub struct Sent {
     /// The beginnings of names that were asked for and that no member had. Empty, if the receiver
     /// had enough before the end.
     pub missing: Vec<Vec<u8>>,
+    /// The receiver stopped at its limit.
+    pub had_enough: bool,
 }
 
 /// Sends what is wanted. When the archive was read to its end, `is_whole` says whether that was all
@@ -107,6 +109,7 @@ impl Sent {
         Self {
             left_out: converted.left_out,
             missing: selection.missing().map(<[u8]>::to_vec).collect(),
+            had_enough: false,
         }
     }
 
@@ -114,6 +117,7 @@ impl Sent {
         Self {
             left_out: LeftOut::default(),
             missing: Vec::new(),
+            had_enough: true,
         }
     }
 }

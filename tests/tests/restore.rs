@@ -232,7 +232,8 @@ fn a_receiver_that_has_had_enough_makes_it_a_success() {
         // The receiver's own status: the service's was 0, or it would hide this one.
         called.assert_code(EDQUOT);
         let stderr = called.stderr();
-        assert!(!stderr.contains("qubes-restore"), "{stderr}");
+        assert!(!stderr.contains("Fatal"), "{stderr}");
+        called.assert_says("the receiver took no more: it has reached its limit");
         let landed = backups.restored().paths();
         assert_eq!(landed, ["backup-header", "qubes.xml.000"]);
     }

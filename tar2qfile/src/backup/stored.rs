@@ -22,6 +22,8 @@ const MAX_SAME: u32 = 100;
 pub(super) struct Stored {
     folder: File,
     path: PathBuf,
+    /// When it began, as a name.
+    time: String,
     /// What it is called when it is whole.
     name: String,
     /// What is written.
@@ -45,6 +47,7 @@ impl Stored {
         Ok(Self {
             folder: opened,
             path: folder.to_owned(),
+            time,
             name,
             file,
         })
@@ -55,9 +58,27 @@ impl Stored {
         if let Err(error) = self.file.sync_all() {
             return Err(self.abandon(Failure::Write(error)));
         }
-        rename(&self.folder, &incomplete(&self.name), &self.name)
-            .and_then(|()| self.folder.sync_all())
+        self.name_it()
             .map_err(|error| Failure::Store(self.path.as_os_str().as_bytes().to_vec(), error))
+    }
+
+    /// Gives it the name that it began with, or, where another backup has that by now, the next.
+    fn name_it(&self) -> io::Result<()> {
+        let begun = incomplete(&self.name);
+        let mut names = std::iter::once(self.name.clone()).chain(names_of(&self.time));
+        loop {
+            let name = names.next().ok_or(Errno::EXIST)?;
+            match rename(&self.folder, &begun, &name) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+                Ok(()) => break,
+            }
+        }
+        match self.folder.sync_all() {
+            // This file system cannot sync a folder on its own.
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => Ok(()),
+            result => result,
+        }
     }
 
     /// Keeps what came of a backup that is not whole, and says so; removes what could not be written.
@@ -79,11 +100,7 @@ fn incomplete(name: &str) -> String {
 
 /// A new file for a backup that will be called `time`, or `time-2` and so on where that is taken.
 fn create(folder: &File, time: &str) -> io::Result<(String, File)> {
-    for number in 1..=MAX_SAME {
-        let name = match number {
-            1 => time.to_owned(),
-            _ => format!("{time}-{number}"),
-        };
+    for name in names_of(time) {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         if is_there(folder, &name) {
             continue;
@@ -95,6 +112,14 @@ fn create(folder: &File, time: &str) -> io::Result<(String, File)> {
         }
     }
     Err(Errno::EXIST.into())
+}
+
+/// `time`, then `time-2` and so on.
+fn names_of(time: &str) -> impl Iterator<Item = String> {
+    (1..=MAX_SAME).map(move |number| match number {
+        1 => time.to_owned(),
+        _ => format!("{time}-{number}"),
+    })
 }
 
 fn is_there(folder: &File, name: &str) -> bool {
@@ -130,6 +155,17 @@ mod tests {
         rename(&folder, "t-3.incomplete", "t-3").unwrap();
         assert_eq!(fs::read(dir.path().join("t")).unwrap(), b"a backup");
         assert!(dir.path().join("t-3").exists());
+    }
+
+    #[test]
+    fn a_backup_whose_name_was_taken_meanwhile_gets_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let stored = Stored::begin(dir.path()).unwrap();
+        let (name, time) = (stored.name.clone(), stored.time.clone());
+        fs::write(dir.path().join(&name), "another").unwrap();
+        stored.finish().unwrap();
+        assert_eq!(fs::read(dir.path().join(&name)).unwrap(), b"another");
+        assert_eq!(fs::read(dir.path().join(format!("{time}-2"))).unwrap(), b"");
     }
 
     #[test]
