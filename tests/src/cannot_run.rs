@@ -23,10 +23,16 @@ pub fn trial(name: &str, needs: &'static [Need], body: fn()) -> Trial {
     })
 }
 
-/// Runs the tests of a topic, with the command line that `cargo test` gives.
+/// Runs the tests of a topic, with the command line that `cargo test` gives. Most of them wait for
+/// other processes most of the time, so two are run for each processor.
 #[must_use]
 pub fn run(trials: Vec<Trial>) -> ExitCode {
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = arguments.test_threads.or_else(|| {
+        let processors = std::thread::available_parallelism().ok()?;
+        Some(2 * processors.get())
+    });
+    libtest_mimic::run(&arguments, trials).exit_code()
 }
 
 /// The `main` of a topic: functions without arguments, each with its [`Need`]s in brackets if it
