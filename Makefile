@@ -42,7 +42,7 @@ test: build
 
 test-desktop: build
 	@scripts/check-desktop
-	QFILE_TEST_DESKTOP=1 $(CARGO) test --locked --package qfile-tests --test desktop -- --test-threads=2
+	QFILE_TEST_DESKTOP=1 $(CARGO) test --locked --workspace --test desktop -- --test-threads=2
 
 check: toolchain
 	$(CARGO) fmt --all -- --check
