@@ -7,6 +7,7 @@ use anyhow::Context;
 fn main() -> anyhow::Result<()> {
     let top: PathBuf = std::env::args_os()
         .nth(1)
+        .filter(|argument| !argument.as_encoded_bytes().starts_with(b"-"))
         .context("usage: manual FOLDER, the top of the repository")?
         .into();
     for (path, content) in manual::everything()? {

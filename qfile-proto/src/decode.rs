@@ -1,6 +1,6 @@
 //! The decoder: untrusted bytes → header fields → entries. All of it.
 //!
-//! This file is what an auditor reads, and it stays within 100 lines of code (`make check` counts
+//! This file is what an auditor reads, and it stays within 100 lines of code (a test counts
 //! them). It decides *where* things are in the stream; whether a name may be used is decided in
 //! [`crate::name`] and [`crate::link`]. Nothing is ever skipped: a field that is wrong ends the
 //! stream, because a decoder that reads on past what it did not understand loses its place in it

@@ -14,6 +14,7 @@ use unicode_script::{Script, UnicodeScript};
 fn main() -> anyhow::Result<()> {
     let path: PathBuf = std::env::args_os()
         .nth(1)
+        .filter(|argument| !argument.as_encoded_bytes().starts_with(b"-"))
         .context("usage: unicode-table FILE, the file to write")?
         .into();
     std::fs::write(&path, render(&safe_ranges()))
