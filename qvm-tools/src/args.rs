@@ -137,7 +137,7 @@ impl Form {
             .command()
             .try_get_matches_from(with_name)
             .and_then(|matches| Typed::from_arg_matches(&matches))
-            .map_err(|error| Ending::command_line(&error))?;
+            .map_err(Ending::command_line)?;
         let options = arguments.iter().take_while(|argument| *argument != "--");
         if options.into_iter().any(|argument| argument == "-") {
             return Err(Ending::usage(

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use qfile_proto::display::own;
 use qvm_common::dialog::Dialogs;
 use qvm_common::result_line::Outcome;
@@ -48,7 +49,15 @@ impl Ending {
 
     /// What `clap` has to say: the text of `--help` and `--version`, or what is wrong.
     #[must_use]
-    pub fn command_line(error: &clap::Error) -> Self {
+    pub fn command_line(mut error: clap::Error) -> Self {
+        // What clap suggests takes such a name apart, where options of one letter would end.
+        if error.get(ContextKind::Suggested).is_some() {
+            let tip = "for a file whose name begins with -, write -- or ./ before it";
+            error.insert(
+                ContextKind::Suggested,
+                ContextValue::StyledStrs(vec![tip.into()]),
+            );
+        }
         let text = error.render().to_string();
         if !error.use_stderr() {
             return Self::new(Outcome::Complete, text.trim_end());

@@ -86,7 +86,7 @@ pub fn main() -> ExitCode {
 
 fn check(arguments: &[OsString]) -> Result<(), Ending> {
     let with_name = std::iter::once(OsString::from(NAME)).chain(arguments.iter().cloned());
-    let typed = Typed::try_parse_from(with_name).map_err(|error| command_line(&error))?;
+    let typed = Typed::try_parse_from(with_name).map_err(command_line)?;
     let links = if typed.ignore_symlinks {
         Links::Ignore
     } else {
@@ -114,13 +114,10 @@ fn check(arguments: &[OsString]) -> Result<(), Ending> {
     Ok(())
 }
 
-fn command_line(error: &clap::Error) -> Ending {
+fn command_line(error: clap::Error) -> Ending {
+    let is_wrong = error.use_stderr();
     let ending = Ending::command_line(error);
-    if error.use_stderr() {
-        failed(ending)
-    } else {
-        ending
-    }
+    if is_wrong { failed(ending) } else { ending }
 }
 
 /// Here 2 does not stand for a wrong command line.

@@ -154,7 +154,7 @@ fn parsed<A: CommandFactory + FromArgMatches>(
     A::command()
         .try_get_matches_from(arguments)
         .and_then(|matches| A::from_arg_matches(&matches))
-        .map_err(|error| Ending::command_line(&error))
+        .map_err(Ending::command_line)
 }
 
 impl What {

@@ -234,7 +234,7 @@ fn a_command_line_that_is_wrong_says_what_is_right() {
     bench.file("a", "");
     let table: [(&str, &[&str], i32, &str); 9] = [
         ("qvm-copy", &[], 2, "FILE"),
-        ("qvm-copy", &["-a"], 2, "-- -a"),
+        ("qvm-copy", &["-a"], 2, "write -- or ./ before it"),
         ("qvm-copy", &["."], 2, "name the folder itself"),
         ("qvm-copy", &["a", "./a"], 2, "same name"),
         (
