@@ -17,8 +17,8 @@ use qfile_proto::header::MAX_NAME_LEN;
 use qfile_proto::verdict::{VerdictParser, LEGAL_EOF};
 use qfile_proto::Kind;
 
-use crate::args::OnConflict;
 use crate::jail::Jailed;
+use crate::options::OnConflict;
 use crate::receive::receive;
 use crate::{reply, Options, Outcome, Say};
 

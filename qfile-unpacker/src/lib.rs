@@ -2,10 +2,11 @@
 //! the incoming folder of one user.
 //!
 //! [`run`] is the whole story, in the order of `docs/security.md`:
-//! [`process`] (1, 2), [`settings`] and [`profile`] (3), [`identity`] (3, 4), [`incoming`] (4), [`jail`] (5 to 10),
-//! [`receive`] (11) with [`folders`], [`place`] and [`space`], and [`reply`]. [`usage`] is what the
-//! command line takes, for people. It is a library besides being a program so that tests and
-//! [`fuzzing`] can feed streams to [`receive`] without a jail.
+//! [`process`] (1, 2), [`settings`], [`args`] and [`profile`], which make the [`options`] (3),
+//! [`identity`] (3, 4), [`incoming`] (4), [`jail`] (5 to 10), [`receive`] (11) with [`folders`],
+//! [`place`] and [`space`], and [`reply`]. [`say`] is what people are told on the way, [`error`] why
+//! nothing was received, and [`usage`] what `--help` says. It is a library as well as a program, so
+//! that tests and [`fuzzing`] can feed streams to [`receive`] without a jail.
 
 pub mod args;
 pub mod error;
@@ -14,6 +15,7 @@ pub mod fuzzing;
 pub mod identity;
 pub mod incoming;
 pub mod jail;
+pub mod options;
 pub mod place;
 pub mod process;
 pub mod profile;
@@ -30,9 +32,9 @@ use std::process::ExitCode;
 
 use qfile_proto::display;
 
-pub use args::Options;
 pub use error::Error;
 pub use identity::Identity;
+pub use options::Options;
 pub use process::Environment;
 pub use receive::Outcome;
 pub use say::Say;
@@ -75,7 +77,7 @@ fn receive_and_reply(
     let incoming = incoming::open(options.dir.as_deref(), &identity, &environment)?;
     let wishes = Wishes {
         required: options.require_isolation,
-        read_files: options.on_conflict == args::OnConflict::SkipIdentical,
+        read_files: options.on_conflict == options::OnConflict::SkipIdentical,
         wait: options.wait_for_space > 0,
     };
     let into = display::own(incoming.path.as_os_str().as_bytes());

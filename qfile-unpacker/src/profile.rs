@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
-use crate::args::parse_number;
+use crate::options;
 use crate::{Error, Options};
 
 /// Most bytes of content: 4 GiB.
@@ -44,11 +44,11 @@ pub(crate) fn dom0(options: &mut Options, limits: &UpdateLimits) -> Result<(), E
 }
 
 fn number(name: &str, untrusted: &Option<OsString>, default: u64) -> Result<u64, Error> {
-    let judge = |value: &OsString| parse_number(value.as_bytes());
-    untrusted
-        .as_ref()
-        .map_or(Ok(default), judge)
-        .map_err(|_| Error::Usage(format!("the variable {name} is not a number")))
+    match untrusted {
+        None => Ok(default),
+        Some(value) => options::number(value.as_bytes())
+            .ok_or_else(|| Error::Usage(format!("the variable {name} is not a number"))),
+    }
 }
 
 #[cfg(test)]

@@ -6,9 +6,9 @@ use qfile_proto::{
     display, Charset, Decoder, Entry, Kind, LinkRules, Refusal, SafeName, SafeTarget,
 };
 
-use crate::args::OnConflict;
 use crate::folders::Folders;
 use crate::jail::Jailed;
+use crate::options::OnConflict;
 use crate::place::{ExistingFile, NewFile, Root, Spot};
 use crate::space::Space;
 use crate::{Options, Say};

@@ -10,7 +10,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use crate::args::{parse_margin, parse_number, OnConflict};
+use crate::options::{number, OnConflict, MAX_MARGIN};
 use crate::Options;
 
 /// The files, each of which may be missing. Where both set something, the last one counts.
@@ -85,10 +85,11 @@ fn take_line(line: &[u8], options: &mut Options) -> Result<(), &'static str> {
     let bad_value = "the setting cannot have this value";
     match key {
         b"ON_CONFLICT" => options.on_conflict = OnConflict::parse(value).ok_or(bad_value)?,
-        b"MAX_BYTES" => options.max_bytes = Some(parse_number(value).map_err(|_| bad_value)?),
-        b"MAX_FILES" => options.max_files = Some(parse_number(value).map_err(|_| bad_value)?),
+        b"MAX_BYTES" => options.max_bytes = Some(number(value).ok_or(bad_value)?),
+        b"MAX_FILES" => options.max_files = Some(number(value).ok_or(bad_value)?),
         b"WAIT_FOR_SPACE" => {
-            options.wait_for_space = parse_margin(value).map_err(|_| bad_value)?;
+            let margin = number(value).filter(|bytes| *bytes <= MAX_MARGIN);
+            options.wait_for_space = margin.ok_or(bad_value)?;
         }
         _ => return Err("there is no such setting"),
     }

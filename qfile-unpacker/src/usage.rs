@@ -201,12 +201,12 @@ mod tests {
 
     use super::*;
     use crate::profile::UpdateLimits;
-    use crate::{args, Error};
+    use crate::{args, Error, Options};
 
     fn is_unknown(option: &str) -> bool {
         let parsed = args::parse(
             [OsString::from(option)].into_iter(),
-            args::Options::default(),
+            Options::default(),
             &UpdateLimits::default(),
         );
         matches!(parsed, Err(Error::Usage(why)) if why.starts_with("unknown option"))

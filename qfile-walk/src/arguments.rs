@@ -12,8 +12,6 @@ use qfile_proto::display::own;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 
-use crate::walk::{Links, Walk};
-
 /// The longest piece of a path that is given to the kernel at once; its limit is 4096 with the NUL.
 const MAX_PIECE: usize = 4095;
 
@@ -79,12 +77,6 @@ impl Arguments {
         )
         .map_err(|errno| ArgumentError::Start(errno.into()))?;
         Ok(Self { start, list })
-    }
-
-    /// Walks them all, in their order.
-    #[must_use]
-    pub fn walk(&self, links: Links) -> Walk<'_> {
-        Walk::new(self, links)
     }
 
     /// The paths as they were typed, without trailing slashes.

@@ -6,7 +6,9 @@ use std::io;
 use qfile_proto::display::own;
 use qfile_proto::header::MAX_NAME_LEN;
 
-use crate::level::MAX_NESTED_LINKS;
+/// How many folders that were entered by a followed link may lie inside one another. `..` does not
+/// lead out of such a folder, so the one with the link has to stay open. Linux itself follows 40.
+pub(crate) const MAX_NESTED_LINKS: usize = 40;
 
 /// A walk could not do something with one entry. The walk may go on with the next.
 #[derive(Debug)]

@@ -12,10 +12,6 @@ use rustix::process::{Resource, getrlimit};
 use crate::error::Reason;
 use crate::found::Stat;
 
-/// How many folders that were entered by a followed link may lie inside one another. `..` does not
-/// lead out of such a folder, so the one with the link has to stay open. Linux itself follows 40.
-pub(crate) const MAX_NESTED_LINKS: usize = 40;
-
 /// How many levels are open at most, beside those that followed links hold open.
 const MAX_OPEN: u64 = 64;
 

@@ -7,9 +7,9 @@ use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
 use rustix::io::Errno;
 
 use crate::arguments::Arguments;
-use crate::error::{Reason, WalkError};
+use crate::error::{MAX_NESTED_LINKS, Reason, WalkError};
 use crate::found::{Found, FoundFile, FoundSymlink, Place, Special, Stat, What};
-use crate::level::{Levels, MAX_NESTED_LINKS, O_WALK};
+use crate::level::{Levels, O_WALK};
 
 /// What becomes of symbolic links.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,10 +57,12 @@ enum Next {
     End(Stat),
 }
 
-impl<'a> Walk<'a> {
-    pub(crate) fn new(arguments: &'a Arguments, links: Links) -> Self {
-        Self {
-            arguments,
+impl Arguments {
+    /// Walks them all, in their order.
+    #[must_use]
+    pub fn walk(&self, links: Links) -> Walk<'_> {
+        Walk {
+            arguments: self,
             links,
             next_argument: 0,
             parent: None,
@@ -70,7 +72,9 @@ impl<'a> Walk<'a> {
             leaving: false,
         }
     }
+}
 
+impl Walk<'_> {
     /// The next entry; `None` at the end.
     ///
     /// After an error the walk can go on: it leaves out what the error names. After
