@@ -16,7 +16,6 @@ mod qfile_agent;
 #[expect(dead_code, reason = "only the definition is wanted, not the parsing")]
 #[path = "../../qopen-in-vm/src/args.rs"]
 mod qopen_in_vm;
-#[expect(dead_code, reason = "only the definition is wanted, not the parsing")]
 #[path = "../../vm-file-editor/src/args.rs"]
 mod vm_file_editor;
 

@@ -2,14 +2,10 @@
 
 use std::ffi::OsString;
 use std::os::fd::RawFd;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use qfile_proto::display::own;
 use qfile_walk::Links;
-use qvm_common::result_line::Outcome;
-use qvm_common::say::say;
 
 /// Send files and folders to another qube: the sending end of qubes.Filecopy
 ///
@@ -55,34 +51,6 @@ Exit status:
   2   the command line is wrong
   3   what was sent is confirmed, but something was left out
   32  cancelled";
-
-/// What a command line asks for.
-pub(crate) enum Parsed {
-    /// A copy.
-    Args(Args),
-    /// Nothing more: help, the version or the mistake was told.
-    Exit(ExitCode),
-}
-
-/// Reads the command line.
-///
-/// Help and version go to stderr too: stdout is the stream's, whoever is joined to it.
-pub(crate) fn parse() -> Parsed {
-    match Args::try_parse() {
-        Ok(args) => Parsed::Args(args),
-        Err(error) => {
-            // It repeats what was typed, and file names may have been typed for the user.
-            for line in error.render().to_string().trim_end().lines() {
-                say(own(line.as_bytes()));
-            }
-            let outcome = match error.use_stderr() {
-                true => Outcome::Usage,
-                false => Outcome::Complete,
-            };
-            Parsed::Exit(ExitCode::from(outcome.status()))
-        }
-    }
-}
 
 impl Args {
     pub(crate) fn links(&self) -> Links {

@@ -6,8 +6,8 @@
 //! come, `manifest` keeps what was sent for `qvm-move`, and `report` says how it ended.
 //!
 //! No signal is handled. An interrupted sender leaves nothing behind, the receiver sees the stream
-//! end early, and a status of 128 + N is what shells and `qvm-copy` take an interrupted program to
-//! return; status 32 is for the Cancel button, which is no signal.
+//! end early, and the status 128 + N is what shells and `qvm-copy` expect of an interrupted program;
+//! status 32 is for the Cancel button, which is no signal.
 
 mod args;
 mod manifest;
@@ -21,17 +21,18 @@ use std::process::ExitCode;
 use qfile_sender::verdict::{self, Receiver};
 use qfile_sender::{Failure as Sending, Output};
 use qfile_walk::Arguments;
+use qvm_common::command_line;
 
-use crate::args::{Args, Parsed};
+use crate::args::Args;
 use crate::manifest::Manifest;
 use crate::progress::Progress;
 use crate::report::{Failure, Report};
 use crate::send::{LeftOut, Sender};
 
 fn main() -> ExitCode {
-    let args = match args::parse() {
-        Parsed::Args(args) => args,
-        Parsed::Exit(status) => return status,
+    let args: Args = match command_line::parse() {
+        Ok(args) => args,
+        Err(status) => return status,
     };
     let mut progress = Progress::from_environment();
     let copied = copy(&args, &mut progress);

@@ -23,7 +23,7 @@ use crate::report::Failure;
 /// clock that Linux stamps files with takes 10 ms.
 const TICK: Duration = Duration::from_millis(20);
 
-/// How often a file that is written to all the time is waited for.
+/// How many ticks to wait for a file that is written to all the time.
 const MAX_TICKS: usize = 5;
 
 /// A manifest that waits for the receiver's confirmation.

@@ -18,7 +18,7 @@ pub(crate) struct Source<'b> {
     buffer: &'b mut [u8],
     /// Bytes of content that were handed out.
     position: u64,
-    /// Where the data begins that `position` lies in, or lies in the hole before.
+    /// Where data begins: that in which `position` lies, or that which follows the hole around it.
     data_start: u64,
     /// Where that data ends; a hole or the end of the file follows.
     data_end: u64,

@@ -12,7 +12,7 @@ use qfile_proto::display::foreign;
 use qfile_proto::verdict::LEGAL_EOF;
 use rustix::io::Errno;
 
-use crate::verdict::Stop;
+use crate::stop::Stop;
 
 /// Why a stream was not sent, or is not confirmed.
 #[derive(Debug)]

@@ -6,8 +6,10 @@
 
 mod failure;
 mod output;
+mod stop;
 pub mod verdict;
 
 pub use failure::Failure;
 pub use output::{BUFFER_LEN, Output};
-pub use verdict::{PACE, Receiver, Stop, Window};
+pub use stop::Stop;
+pub use verdict::{PACE, Receiver, Window};

@@ -15,7 +15,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, read};
 use rustix::stdio::{stdin, stdout};
 
-use crate::Failure;
+use crate::failure::Failure;
+use crate::stop::Stop;
 
 /// How long a verdict may take once its beginning is there, or once the receiver has stopped
 /// reading.
@@ -49,17 +50,8 @@ pub trait Window: fmt::Debug {
     fn catch_up(&self) -> io::Result<()>;
 }
 
-/// How often a window is told at most.
+/// The shortest time between two counts that a window is told.
 pub const PACE: Duration = Duration::from_millis(100);
-
-/// Why sending stops before the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stop {
-    /// The receiver has answered, or is gone.
-    Answered,
-    /// The user has pressed Cancel.
-    Cancelled,
-}
 
 /// What waiting was ended by.
 #[derive(Clone, Copy, Debug)]
@@ -189,7 +181,7 @@ impl Receiver {
     fn wait(&self, other: Option<PollFd<'_>>, timeout: Option<Duration>) -> io::Result<Event> {
         let input = stdin();
         let answer = PollFd::from_borrowed_fd(input, PollFlags::IN);
-        // Nothing is asked for: that nobody reads any more is told unasked.
+        // No event is asked for: that nobody reads any more (`POLLERR`) is told unasked.
         let button = |fd| PollFd::from_borrowed_fd(fd, PollFlags::empty());
         let cancelled = self.window.as_ref().map(|window| button(window.reader()));
         let watched = [
@@ -226,22 +218,5 @@ pub fn refusal(verdict: Verdict) -> Failure {
     match verdict.error_code {
         0 => Failure::EarlySuccess,
         _ => Failure::Refused(verdict),
-    }
-}
-
-impl fmt::Display for Stop {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Answered => "the receiver answered before the end",
-            Self::Cancelled => "cancelled",
-        })
-    }
-}
-
-impl std::error::Error for Stop {}
-
-impl From<Stop> for io::Error {
-    fn from(stop: Stop) -> Self {
-        Self::other(stop)
     }
 }

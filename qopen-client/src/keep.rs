@@ -6,7 +6,9 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use crate::attributes::Attributes;
 use crate::folder::Folder;
+use crate::original::Original;
 use crate::temporary::Temporary;
 
 /// Longest name on Linux file systems, in bytes.
@@ -89,6 +91,20 @@ pub(crate) fn keep(temporary: Temporary, kept: Kept, original: &OsStr) -> io::Re
     let name = temporary.leave().unwrap_or_default();
     folder.sync()?;
     Ok(folder.path_of(&name))
+}
+
+/// A copy of the original with all its attributes, under the name of a backup, durable.
+pub(crate) fn backup_copy(original: &Original, attributes: &Attributes) -> io::Result<Temporary> {
+    let mut copy = Temporary::create(original.folder())?;
+    copy_content(original.file(), copy.file())?;
+    let lost = attributes.give_to(copy.file());
+    if !lost.is_empty() {
+        tracing::info!(?lost, "the backup lacks something");
+    }
+    copy.file().sync_all()?;
+    name_it(&mut copy, Kept::Backup, original.name())?;
+    original.folder().sync()?;
+    Ok(copy)
 }
 
 /// A copy in [`ELSEWHERE`].

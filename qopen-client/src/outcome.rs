@@ -8,6 +8,7 @@ use crate::conversation::Conversation;
 use crate::keep::{Kept, keep};
 use crate::original::{Original, shown};
 use crate::replace::{NotReplaced, replace};
+use crate::rewrite::rewrite;
 use crate::temporary::Temporary;
 
 /// An original larger than this is backed up when less than half of it comes back.
@@ -143,7 +144,11 @@ fn put_in_place(original: &Original, mut edited: Temporary, ended: &Ended) -> Ou
     };
     let shrunken = original.size() > SHRUNKEN_ABOVE && edited_size < original.size() / 2;
     let backup = shrunken || *ended == Ended::Unknown;
-    match replace(original, &mut edited, backup) {
+    let replaced = match original.stamp().has_other_names() {
+        true => rewrite(original, edited.file()),
+        false => replace(original, &mut edited, backup),
+    };
+    match replaced {
         Ok(replaced) => {
             let old = replaced.copy.unwrap_or(edited);
             let backup = if backup { path_of_left(old) } else { None };

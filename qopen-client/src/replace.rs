@@ -5,9 +5,8 @@ use std::io;
 use rustix::io::Errno;
 
 use crate::attributes::Attributes;
-use crate::keep::{Kept, copy_content, name_it};
+use crate::keep::{Kept, backup_copy, name_it};
 use crate::original::Original;
-use crate::rewrite::rewrite;
 use crate::stamp::ContentStamp;
 use crate::temporary::Temporary;
 
@@ -39,16 +38,13 @@ impl From<io::Error> for NotReplaced {
     }
 }
 
-/// Gives the original the content of `answer`, a file in the same folder, and all the attributes
-/// that it had. With `backup` the old content has the name of a backup from the first moment on.
+/// Gives the original, a file of one name, the content of `answer`, a file in the same folder, and
+/// all the attributes that it had. With `backup` the old content has the name of a backup from the first moment on.
 pub(crate) fn replace(
     original: &Original,
     answer: &mut Temporary,
     backup: bool,
 ) -> Result<Replaced, NotReplaced> {
-    if original.stamp().has_other_names() {
-        return rewrite(original, answer.file());
-    }
     let attributes = Attributes::of(original.file())?;
     let lost = attributes.give_to(answer.file());
     answer.file().sync_all()?;
@@ -101,20 +97,6 @@ fn rename_over(
     answer.forget_name();
     original.folder().sync()?;
     Ok(Replaced { copy, lost })
-}
-
-/// A copy of the original with all its attributes, under the name of a backup, durable.
-pub(crate) fn backup_copy(original: &Original, attributes: &Attributes) -> io::Result<Temporary> {
-    let mut copy = Temporary::create(original.folder())?;
-    copy_content(original.file(), copy.file())?;
-    let lost = attributes.give_to(copy.file());
-    if !lost.is_empty() {
-        tracing::info!(?lost, "the backup lacks something");
-    }
-    copy.file().sync_all()?;
-    name_it(&mut copy, Kept::Backup, original.name())?;
-    original.folder().sync()?;
-    Ok(copy)
 }
 
 #[cfg(test)]

@@ -10,9 +10,9 @@ use rustix::fs::{FallocateFlags, OFlags, fallocate};
 use rustix::io::Errno;
 
 use crate::attributes::Attributes;
-use crate::keep::copy_content;
+use crate::keep::{backup_copy, copy_content};
 use crate::original::Original;
-use crate::replace::{NotReplaced, Replaced, backup_copy};
+use crate::replace::{NotReplaced, Replaced};
 use crate::stamp::Stamp;
 use crate::temporary::Temporary;
 

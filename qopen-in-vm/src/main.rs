@@ -8,34 +8,24 @@ mod args;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::Parser;
-use qfile_proto::display;
 use qopen_client::{Ended, Original, Outcome, converse, finish};
 use qvm_common::channel::{Sink, Source};
+use qvm_common::command_line;
 use qvm_common::interrupt::{Interrupt, exit_status};
 use qvm_common::say::say;
 
 use crate::args::Args;
 
 fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args: Args = match command_line::parse() {
         Ok(args) => args,
-        Err(error) => return usage(&error),
+        Err(status) => return status,
     };
     qvm_common::log::to_stderr();
     run(&args).unwrap_or_else(|error| {
         say(format_args!("qopen-in-vm: {error:#}"));
         ExitCode::FAILURE
     })
-}
-
-/// Stdout is the protocol's, so help goes to stderr too.
-fn usage(error: &clap::Error) -> ExitCode {
-    for line in error.render().to_string().trim_end().lines() {
-        // It quotes arguments, which may be names of files.
-        say(display::own(line.as_bytes()));
-    }
-    ExitCode::from(if error.use_stderr() { 2 } else { 0 })
 }
 
 fn run(args: &Args) -> Result<ExitCode> {

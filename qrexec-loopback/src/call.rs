@@ -108,7 +108,7 @@ async fn converse(
         "the service has let go of its streams"
     );
     let service = called.status().await?;
-    // Only now PROGRAM feels that nobody reads what it writes.
+    // Only now PROGRAM notices that nobody reads what it writes.
     to_service.abort();
     let _aborted = to_service.await;
     if request.program.is_none() {
@@ -130,7 +130,7 @@ fn forward_stderr(pipe: OwnedFd, only_printable: bool) {
         if only_printable {
             make_printable(text);
         }
-        // If nobody reads it the service shall not feel that.
+        // If nobody reads it the service shall not notice that.
         let _nobody_reads = io::stderr().write_all(text);
     }
 }

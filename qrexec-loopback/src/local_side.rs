@@ -33,7 +33,7 @@ pub(crate) struct Program(Option<Child>);
 impl Program {
     /// Starts PROGRAM, which inherits stderr and every descriptor without close-on-exec.
     ///
-    /// That it cannot be executed is no error: the service has been started already, and feels it
+    /// That it cannot be executed is no error: the service has been started already, and notices it
     /// as end of input.
     ///
     /// # Errors
@@ -83,7 +83,7 @@ impl Program {
 }
 
 impl LocalSide {
-    /// Own stdin and stdout. They leave their numbers, so that closing one is felt.
+    /// Own stdin and stdout. They leave their numbers, so that closing one is noticed.
     ///
     /// # Errors
     /// A limit of this machine is reached.

@@ -25,17 +25,15 @@ mod status;
 use std::env;
 use std::process::ExitCode;
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
-
+use crate::role::Role;
 use crate::status::Failure;
 
 fn main() -> ExitCode {
-    log_to_stderr();
+    qvm_common::log::to_stderr();
     let mut arguments = env::args_os();
     let _own_name = arguments.next();
-    let ended = match role::Role::parse(arguments) {
-        Some(Ok(role)) => role.play(),
+    let ended = match Role::parse(arguments) {
+        Some(Ok(role)) => play(role),
         Some(Err(failure)) => Err(failure),
         None => args::parse().and_then(|request| call::make(&request)),
     };
@@ -50,15 +48,15 @@ fn main() -> ExitCode {
     }
 }
 
-/// Quiet unless `RUST_LOG` asks for more.
-fn log_to_stderr() {
-    let filter = EnvFilter::builder()
-        .with_default_directive(LevelFilter::WARN.into())
-        .from_env_lossy();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .without_time()
-        .with_ansi(false)
-        .init();
+/// Does what the called side was started for; its status.
+fn play(role: Role) -> Result<u8, Failure> {
+    match role {
+        Role::Serve(call) => Err(serve::become_service(&call)),
+        Role::Disposable {
+            source,
+            template,
+            service,
+            control,
+        } => disposable::serve(&source, template.as_ref(), &service, control),
+    }
 }

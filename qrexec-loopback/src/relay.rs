@@ -24,9 +24,8 @@ pub(crate) struct Manner {
 
 /// Passes on what `from` gives until it ends, and then that it has ended.
 ///
-/// That nobody reads any more, as an error of `to` or because the process behind it has ended, is
-/// not felt by the writer before the call ends: what it writes from then on is dropped, as qrexec
-/// does (docs/wire-format.md).
+/// When nobody reads any more (`to` fails, or the process behind it has ended), the writer does not
+/// notice before the call ends: what it writes from then on is dropped, as with qrexec.
 pub(crate) async fn relay(
     mut from: End<Source>,
     to: End<Sink>,

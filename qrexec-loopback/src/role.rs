@@ -9,7 +9,6 @@ use qfile_proto::QubeName;
 
 use crate::args::Service;
 use crate::status::{Failure, USAGE};
-use crate::{disposable, serve};
 
 /// First argument of the called side; no TARGET looks like it.
 const SERVE: &str = "--serve";
@@ -102,22 +101,6 @@ impl Role {
                 .args([service.to_string(), control.to_string()]),
         };
         command
-    }
-
-    /// Does what this program was started for.
-    ///
-    /// # Errors
-    /// The failure, with the status that the called side ends with.
-    pub(crate) fn play(self) -> Result<u8, Failure> {
-        match self {
-            Self::Serve(call) => Err(serve::become_service(&call)),
-            Self::Disposable {
-                source,
-                template,
-                service,
-                control,
-            } => disposable::serve(&source, template.as_ref(), &service, control),
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What passes between the two sides, what each feels of the other, and what ends when.
+//! What passes between the two sides, what each notices of the other, and what ends when.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs::{self, File, OpenOptions};

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::kdialog;
+use crate::plain::{escaped, quiet, visible};
 use crate::programs::find_in_path;
 
 /// The desktop's way to show a dialog.
@@ -77,7 +78,7 @@ impl Dialogs {
     pub fn question(&self, title: &str, text: &str) -> io::Result<bool> {
         let mut dialog = match self {
             Self::Zenity(program) => zenity(program, "--question", title, text),
-            Self::Kdialog(program) => kdialog(program, "--yesno", title, text),
+            Self::Kdialog(program) => kdialog::dialog(program, "--yesno", title, text),
         };
         dialog.status().map(|status| status.success())
     }
@@ -89,8 +90,12 @@ impl Dialogs {
         match (self, kind) {
             (Self::Zenity(program), Notice::Info) => zenity(program, "--info", title, text),
             (Self::Zenity(program), Notice::Error) => zenity(program, "--error", title, text),
-            (Self::Kdialog(program), Notice::Info) => kdialog(program, "--msgbox", title, text),
-            (Self::Kdialog(program), Notice::Error) => kdialog(program, "--error", title, text),
+            (Self::Kdialog(program), Notice::Info) => {
+                kdialog::dialog(program, "--msgbox", title, text)
+            }
+            (Self::Kdialog(program), Notice::Error) => {
+                kdialog::dialog(program, "--error", title, text)
+            }
         }
     }
 
@@ -133,39 +138,6 @@ fn zenity(program: &Path, kind: &str, title: &str, text: &str) -> Command {
     command
 }
 
-pub(crate) fn kdialog(program: &Path, kind: &str, title: &str, text: &str) -> Command {
-    // kdialog reads backslashes as escapes; HTML can say them in another way.
-    let html = escaped(text).replace('\\', "&#92;").replace('\n', "<br/>");
-    let mut command = quiet(program);
-    command
-        .args(["--title", &visible(title)])
-        .args([kind, &format!("<qt>{html}</qt>")]);
-    command
-}
-
-/// A dialog touches neither a protocol on stdout nor the terminal.
-pub(crate) fn quiet(program: &Path) -> Command {
-    let mut command = Command::new(program);
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    command
-}
-
-/// Arguments cannot hold a NUL, and no other control character but a newline is for a window.
-fn visible(text: &str) -> String {
-    let shown = |c: char| if c.is_control() && c != '\n' { '_' } else { c };
-    text.chars().map(shown).collect()
-}
-
-fn escaped(text: &str) -> String {
-    visible(text)
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,7 +168,7 @@ mod tests {
 
     #[test]
     fn kdialog_gets_html_in_which_everything_is_escaped() {
-        let command = kdialog(Path::new("/k"), "--yesno", "title", HOSTILE);
+        let command = kdialog::dialog(Path::new("/k"), "--yesno", "title", HOSTILE);
         assert_eq!(
             arguments(&command),
             [

@@ -1,5 +1,6 @@
-//! The progress bar of `kdialog`, which is driven over D-Bus by `qdbus`: kdialog says on its stdout
-//! where it listens, and then is told how far things are and asked whether the user has cancelled.
+//! `kdialog`: its dialogs, and its progress bar, which is driven over D-Bus by `qdbus`: kdialog says
+//! on its stdout where it listens, and then is told how far things are and asked whether the user has
+//! cancelled.
 //!
 //! Both are started directly, never through a shell, and what kdialog says is believed only if it
 //! looks like what kdialog says.
@@ -7,7 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::dialog::{kdialog, quiet};
+use crate::plain::{escaped, quiet, visible};
 use crate::programs::find_in_path;
 
 /// The names that distributions give to Qt's D-Bus tool, the newest first.
@@ -45,7 +46,7 @@ impl Progress {
     /// understands. It may end then, or stay for as long as the window.
     #[must_use]
     pub fn command(&self) -> Command {
-        let mut command = kdialog(&self.kdialog, "--progressbar", &self.title, &self.text);
+        let mut command = dialog(&self.kdialog, "--progressbar", &self.title, &self.text);
         command.arg("100").stdout(Stdio::piped());
         command
     }
@@ -101,6 +102,17 @@ impl Bar {
         command.args([&self.service, &self.object]).args(method);
         command
     }
+}
+
+/// A dialog of this `kind`, which is an option of kdialog.
+pub(crate) fn dialog(program: &Path, kind: &str, title: &str, text: &str) -> Command {
+    // kdialog reads backslashes as escapes; HTML can say them in another way.
+    let html = escaped(text).replace('\\', "&#92;").replace('\n', "<br/>");
+    let mut command = quiet(program);
+    command
+        .args(["--title", &visible(title)])
+        .args([kind, &format!("<qt>{html}</qt>")]);
+    command
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The line by which `qfile-agent` says what became of a copy: `STATUS MESSAGE\n`.
 //!
 //! It goes over a descriptor that only our own programs hold (`--result-fd N`). The exit status
-//! of `qrexec-client-vm` cannot take its place: the receiving qube chooses it, and it hides the
+//! of `qrexec-client-vm` cannot take its place: the target qube chooses it, and it hides the
 //! agent's. Hence a line that is missing, cut or malformed counts as no line, and no line is a
 //! failure.
 

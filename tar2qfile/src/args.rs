@@ -1,11 +1,8 @@
 //! The command lines.
 
 use std::ffi::OsString;
-use std::process::ExitCode;
 
 use clap::Parser;
-use qfile_proto::display::own;
-use qvm_common::say::say;
 
 /// Turn a tar archive into a qfile stream.
 ///
@@ -66,22 +63,6 @@ Exit status:
   0   the backup is whole, and on disk, or the command has taken it
   1   it failed; there is no new backup
   2   the command line is wrong";
-
-/// Reads a command line; the status to end with where there is nothing to do, or it is wrong.
-///
-/// Help and version go to stderr too: stdout is the stream's, whoever is joined to it.
-///
-/// # Errors
-/// That status.
-pub fn parse<A: Parser>() -> Result<A, ExitCode> {
-    A::try_parse().map_err(|error| {
-        // It repeats what was typed, and file names may have been typed for the user.
-        for line in error.render().to_string().trim_end().lines() {
-            say(own(line.as_bytes()));
-        }
-        ExitCode::from(if error.use_stderr() { 2 } else { 0 })
-    })
-}
 
 #[cfg(test)]
 mod tests {

@@ -1,9 +1,9 @@
 //! The service qubes.Backup: a line that says where to, then the backup.
 //!
-//! The end of stdin does not say whether it was the end of the backup: a caller that was interrupted
-//! leaves it too. But a backup is a tar archive, or several, one after the other, and each says where
-//! it ends. So all of it is followed as it passes, and only where it ends with the end of an archive
-//! it counts as whole. A caller that is interrupted just between two of them cannot be told apart.
+//! The end of stdin does not say whether it was the end of the backup: it looks the same when the
+//! caller was interrupted. But a backup is a tar archive, or several, one after the other, and each
+//! says where it ends. So all of it is followed as it passes, and it counts as whole only if it ends
+//! where an archive ends. A caller that is interrupted just between two archives goes unnoticed.
 
 use std::fs::File;
 use std::io::{self, Read, Write};

@@ -1,6 +1,6 @@
 //! A header block: 512 bytes → its fields.
 //!
-//! The library `tar` takes the fields apart; what is added is what it does not look at.
+//! The library `tar` takes the fields apart; what it does not check is checked here.
 
 use std::borrow::Cow;
 use std::io;

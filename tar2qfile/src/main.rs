@@ -7,8 +7,9 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::process::ExitCode;
 
 use qfile_proto::Charset;
+use qvm_common::command_line;
 use rustix::stdio::stdin;
-use tar2qfile::args::{Tar2qfile, parse};
+use tar2qfile::args::Tar2qfile;
 use tar2qfile::selection::Selection;
 use tar2qfile::send::{Order, Sent, send};
 use tar2qfile::{Failure, input, report};
@@ -16,7 +17,7 @@ use tar2qfile::{Failure, input, report};
 const NAME: &str = "tar2qfile";
 
 fn main() -> ExitCode {
-    match parse() {
+    match command_line::parse() {
         Ok(args) => report::end(NAME, run(args).map(|sent| report::tell(NAME, &sent))),
         Err(status) => status,
     }

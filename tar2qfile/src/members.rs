@@ -13,8 +13,8 @@ use crate::block::{self, BLOCK_LEN, Block, Kind, Type};
 use crate::extension::{self, Records, Time};
 use crate::input::Input;
 
-/// So many blocks of zeros are no padding: 64 MiB, and the longest records of tar that are heard of
-/// have 2. They may be the rest of a disk, or without end.
+/// More blocks of zeros than this are no padding: they are 64 MiB, and the longest records of tar that
+/// are in use have 2 MiB. They may be the rest of a disk, or without end.
 const MAX_ZERO_BLOCKS: usize = 1 << 17;
 
 /// How many extensions one member can have before it: each kind of them, and some more.

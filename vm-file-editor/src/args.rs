@@ -1,10 +1,6 @@
 //! The command line, which takes nothing: the file comes on stdin.
 
-use std::process::ExitCode;
-
 use clap::Parser;
-use qfile_proto::display::own;
-use qvm_common::say::say;
 
 /// Open a file from another qube and send back what the user has made of it
 ///
@@ -21,20 +17,6 @@ Exit status:
       1  no file was opened, or its change could not be sent
       2  the command line is wrong
   128+N  ended by the signal N";
-
-/// Reads the command line.
-///
-/// # Errors
-/// How to end at once: help was asked for, or something that there is not. Stdout is the
-/// protocol's, so help goes to stderr too.
-pub(crate) fn parse() -> Result<Args, ExitCode> {
-    Args::try_parse().map_err(|error| {
-        for line in error.render().to_string().trim_end().lines() {
-            say(own(line.as_bytes()));
-        }
-        ExitCode::from(if error.use_stderr() { 2 } else { 0 })
-    })
-}
 
 #[cfg(test)]
 mod tests {

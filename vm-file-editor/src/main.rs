@@ -22,14 +22,16 @@ mod wait;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use qvm_common::command_line;
 use qvm_common::interrupt::{Interrupt, exit_status};
 use qvm_common::say::say;
 
+use crate::args::Args;
 use crate::settings::Settings;
 
 fn main() -> ExitCode {
-    if let Err(end) = args::parse() {
-        return end;
+    if let Err(status) = command_line::parse::<Args>() {
+        return status;
     }
     qvm_common::log::to_stderr();
     run().unwrap_or_else(|error| {

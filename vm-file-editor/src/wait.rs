@@ -1,9 +1,9 @@
 //! Waiting until the user is done with the file.
 //!
-//! That an opener has ended means little: many only ask another program to open the file. So, from
-//! then on, one looks again and again who is at work on the file. To return too early would take
-//! the file, and in a disposable the window too, away from under the user; hence, where nobody was
-//! seen at work at all, the answer is to ask.
+//! That an opener has ended means little: many only ask another program to open the file. So from
+//! then on it is looked again and again for whoever is at work on the file. To return too early would
+//! take the file, and in a disposable the window too, away from the user; so where nobody was seen at
+//! work at all, the user is asked.
 
 use std::collections::HashSet;
 use std::time::Duration;

@@ -1,9 +1,9 @@
 //! `PROGRESS_TYPE=console`: one live line on a terminal; anywhere else one plain line at the end.
 //!
 //! A terminal is one that can move its cursor: with `TERM=dumb`, or none, it gets the plain line.
-//! There are no colours, whether `NO_COLOR` is set or not. When the terminal becomes narrower, what it
-//! has broken off of the old line stays: going up to clear it would, on a terminal that breaks
-//! nothing, clear what others wrote there.
+//! There are no colours, whether `NO_COLOR` is set or not. Some terminals
+//! that become narrower break the old line in two, and what they have broken off stays: to go up and
+//! clear it would, on a terminal that breaks nothing, clear what others wrote there.
 
 use std::fmt;
 use std::io::stderr;
@@ -17,8 +17,8 @@ use rustix::termios::tcgetwinsize;
 
 use super::line::{Line, tail};
 
-/// How often the line is drawn. By a thread of its own, so that it follows the size of the terminal,
-/// and a rate that is no more does not stand there, while the sender waits for the receiver.
+/// How often the line is drawn. A thread of its own draws it, so that it follows the size of the
+/// terminal, and shows no rate of the past, while the sender waits for the receiver.
 const TICK: Duration = Duration::from_millis(200);
 
 /// Columns of a terminal that does not say.
@@ -78,7 +78,7 @@ impl Console {
         }
     }
 
-    /// Takes the line away while `say` writes.
+    /// Takes the line away while `say` writes something above it.
     pub(crate) fn above(&self, say: impl FnOnce()) {
         match &self.live {
             Some(live) => live.bar.suspend(say),

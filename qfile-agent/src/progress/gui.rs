@@ -22,7 +22,7 @@ pub(crate) struct Gui {
     total: Option<u64>,
     /// Bytes that were sent.
     sent: Cell<u64>,
-    /// Of which the window has been told so many, then.
+    /// How many of them the window was last told of, and when.
     told: Cell<(u64, Instant)>,
 }
 
@@ -107,7 +107,7 @@ impl Window for Gui {
         self.window.as_fd()
     }
 
-    /// Says nothing when the window knows, or is behind with its reading, or that is everything.
+    /// Writes nothing if the window knows the count, is behind with its reading, or it is the total.
     fn catch_up(&self) -> io::Result<()> {
         let sent = self.sent.get();
         let (told, _) = self.told.get();

@@ -1,7 +1,7 @@
 //! The live line of a copy, fitted into the columns that the terminal has at the moment.
 //!
-//! What matters most stands first, so that a narrow terminal loses the least: how far, which file,
-//! how much, how long still, how fast.
+//! What matters most is kept longest when the terminal is narrow: how far, which file, how much, how
+//! much longer, how fast.
 
 use std::time::Duration;
 

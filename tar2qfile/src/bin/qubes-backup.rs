@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
-use tar2qfile::args::{Backup, parse};
+use qvm_common::command_line;
+use tar2qfile::args::Backup;
 use tar2qfile::{backup, report};
 
 fn main() -> ExitCode {
-    match parse() {
+    match command_line::parse() {
         Ok(Backup {}) => report::end("qubes-backup", backup::serve()),
         Err(status) => status,
     }

@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 
-use tar2qfile::args::{Restore, parse};
+use qvm_common::command_line;
+use tar2qfile::args::Restore;
 use tar2qfile::{report, restore};
 
 const NAME: &str = "qubes-restore";
 
 fn main() -> ExitCode {
-    match parse() {
+    match command_line::parse() {
         Ok(Restore {}) => report::end(NAME, restore::serve().map(|sent| report::tell(NAME, &sent))),
         Err(status) => status,
     }
