@@ -23,6 +23,16 @@ pub fn trial(name: &str, needs: &'static [Need], body: fn()) -> Trial {
     })
 }
 
+/// The test needs the program `name`, in `PATH`.
+///
+/// # Errors
+/// Says that it is missing.
+pub fn needs_program(name: &str) -> Result<(), String> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
+    found.then_some(()).ok_or_else(|| format!("needs {name}"))
+}
+
 /// Runs the tests of a topic, with the command line that `cargo test` gives. Most of them wait for
 /// other processes most of the time, so two are run for each processor.
 #[must_use]

@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use crate::editing::needs_program;
+use crate::cannot_run::needs_program;
 use crate::process::run;
 use crate::tree::TempFolder;
 

@@ -268,30 +268,3 @@ impl Editing {
         self.assert_nothing_left_there();
     }
 }
-
-/// `command`, with its environment, as the last arguments of another program.
-#[must_use]
-pub fn wrapped_in(wrapper: &[&str], command: &Command) -> Command {
-    let mut wrapped = Command::new(wrapper[0]);
-    wrapped
-        .args(&wrapper[1..])
-        .arg(command.get_program())
-        .args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => wrapped.env(name, value),
-            None => wrapped.env_remove(name),
-        };
-    }
-    wrapped
-}
-
-/// A program that the test needs, in `PATH`.
-///
-/// # Errors
-/// Says that it is missing.
-pub fn needs_program(name: &str) -> Result<(), String> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
-    found.then_some(()).ok_or_else(|| format!("needs {name}"))
-}

@@ -10,9 +10,10 @@
 //! - [`backups`]: a qube that keeps backups, and another that makes and restores them
 //! - [`desktop`]: a real desktop without a screen
 //! - [`editing`]: a file, an editor of the test's own, and the qubes between them
-//! - [`process`]: starting them, waiting with a bound, what is left of them
+//! - [`process`]: starting programs, waiting with a bound, what is left of them
 //! - [`peer`]: talking to one over pipes or sockets as its (hostile) other side
 //! - [`stream`]: qfile streams and verdicts, byte by byte, right or wrong
+//! - [`code`]: the codes that a verdict carries
 //! - [`moving`]: files that are moved to another qube, and what happens to them meanwhile
 //! - [`inbox`]: an incoming folder with sentinels around it, and the receiver that fills it
 //! - [`hostile`]: a hostile receiver as the service of a qube
@@ -38,6 +39,7 @@
 pub mod attack;
 pub mod backups;
 pub mod cannot_run;
+pub mod code;
 pub mod desktop;
 pub mod editing;
 pub mod hostile;

@@ -1,5 +1,6 @@
-//! Starting programs, waiting for them with a bound, and what is left of them.
+//! Starting programs, also by way of another, waiting for them with a bound, and what is left of them.
 
+use std::ffi::OsStr;
 use std::io::Read;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -51,6 +52,26 @@ impl Finished {
         let stderr = self.stderr();
         assert!(stderr.contains(text), "{text:?} is not in:\n{stderr}");
     }
+}
+
+/// `command`, with its environment and its working folder, as the last arguments of another program.
+#[must_use]
+pub fn wrapped_in<W: AsRef<OsStr>>(wrapper: &[W], command: &Command) -> Command {
+    let mut wrapped = Command::new(&wrapper[0]);
+    wrapped
+        .args(&wrapper[1..])
+        .arg(command.get_program())
+        .args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => wrapped.env(name, value),
+            None => wrapped.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        wrapped.current_dir(folder);
+    }
+    wrapped
 }
 
 /// Runs `command` with nothing on stdin.

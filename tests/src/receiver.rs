@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use crate::process;
+use crate::cannot_run::needs_program;
+use crate::process::{self, wrapped_in};
 use crate::programs::program;
 use crate::tree::TempFolder;
 use crate::user::{self, ORDINARY, am_root, as_ordinary, my_uid};
@@ -141,13 +142,7 @@ fn try_to(name: &str, arguments: &[&str]) -> Result<(), String> {
     if am_root() {
         as_ordinary(&mut command);
     }
-    let found = Command::new("sh")
-        .args(["-c", "command -v \"$0\" >/dev/null", name])
-        .status()
-        .is_ok_and(|status| status.success());
-    if !found {
-        return Err(format!("needs {name}"));
-    }
+    needs_program(name)?;
     let finished = process::run(command);
     match finished.status.success() {
         true => Ok(()),
@@ -162,16 +157,10 @@ fn try_to(name: &str, arguments: &[&str]) -> Result<(), String> {
 /// own user cannot look into, and heeds set-uid bits.
 #[must_use]
 pub fn traced_as_ordinary(command: &Command, options: &[&str]) -> Command {
-    let mut strace = Command::new("strace");
-    strace.args(["-f", "-u", "nobody"]).args(options);
-    strace.arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => strace.env(name, value),
-            None => strace.env_remove(name),
-        };
-    }
-    strace
+    wrapped_in(
+        &[&["strace", "-f", "-u", "nobody"], options].concat(),
+        command,
+    )
 }
 
 /// The test needs `strace`, and leave to use it.

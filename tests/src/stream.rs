@@ -1,9 +1,6 @@
 //! qfile streams and verdicts, byte by byte, right or wrong. Written from the format's
 //! description; it shares nothing with the encoder and decoder under test.
 
-/// `LEGAL_EOF`: the stream ended inside an entry.
-pub const LEGAL_EOF: u32 = 31_415_926;
-
 /// The type bits of a regular file.
 pub const FILE: u32 = 0o100_000;
 /// The type bits of a folder.
@@ -137,7 +134,7 @@ impl Stream {
 /// A verdict as it stands on the wire.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
-    /// 0, an errno, or [`LEGAL_EOF`].
+    /// 0, an errno, or [`LEGAL_EOF`](crate::code::LEGAL_EOF).
     pub code: u32,
     /// The checksum, zero-extended.
     pub crc32: u64,

@@ -11,6 +11,8 @@ use rexpect::process::{PtyProcess, WaitStatus};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{Winsize, tcsetwinsize};
 
+use crate::process::wrapped_in;
+
 /// After this long without a byte from it, a program hangs and the test fails. No test waits for
 /// it when all is well.
 const HANGS_AFTER: Duration = Duration::from_secs(100);
@@ -38,22 +40,14 @@ pub struct Left {
 }
 
 impl Terminal {
-    /// Starts `command` on a terminal of so many columns. Its environment says `TERM=xterm`.
+    /// Starts `command` on a terminal of so many columns, with `TERM=xterm` unless it says another.
     #[must_use]
     pub fn start(command: &Command, columns: u16) -> Self {
         // The size has to be there before the program asks for it.
         let script = format!("stty rows {ROWS} cols {columns} && exec \"$0\" \"$@\"");
-        let mut sized = Command::new("/bin/sh");
-        sized.arg("-c").arg(script).arg(command.get_program());
-        sized.args(command.get_args()).env("TERM", "xterm");
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => sized.env(name, value),
-                None => sized.env_remove(name),
-            };
-        }
-        if let Some(folder) = command.get_current_dir() {
-            sized.current_dir(folder);
+        let mut sized = wrapped_in(&["/bin/sh", "-c", &script], command);
+        if command.get_envs().all(|(name, _)| name != "TERM") {
+            sized.env("TERM", "xterm");
         }
         let process = PtyProcess::new(sized).expect("a program can be started on a terminal");
         Self {

@@ -81,27 +81,23 @@ impl Watched {
     /// Waits until it has read everything sent so far and sleeps: it is waiting for more.
     #[track_caller]
     pub fn settle(&mut self) {
-        for _ in 0..MAX_LOOKS {
-            let unread = ioctl_fionread(&self.stream).expect("a pipe knows its length");
-            if unread == 0 && self.sleeps() {
-                return;
-            }
-            let status = self
-                .running
-                .child
-                .try_wait()
-                .expect("a child can be waited for");
-            assert!(status.is_none(), "the receiver has ended: {status:?}");
-            thread::sleep(PAUSE);
-        }
-        panic!("the receiver does not get to wait for more");
+        let waits = |watched: &Self| {
+            let unread = ioctl_fionread(&watched.stream).expect("a pipe knows its length");
+            unread == 0 && watched.sleeps()
+        };
+        self.look_until(waits, "the receiver does not get to wait for more");
     }
 
     /// Waits until something shows, for a receiver that another program runs and traces.
     #[track_caller]
     pub fn until(&mut self, shows: impl Fn() -> bool) {
+        self.look_until(|_| shows(), "what was waited for does not show");
+    }
+
+    #[track_caller]
+    fn look_until(&mut self, is_so: impl Fn(&Self) -> bool, otherwise: &str) {
         for _ in 0..MAX_LOOKS {
-            if shows() {
+            if is_so(self) {
                 return;
             }
             let status = self
@@ -112,7 +108,7 @@ impl Watched {
             assert!(status.is_none(), "the receiver has ended: {status:?}");
             thread::sleep(PAUSE);
         }
-        panic!("what was waited for does not show");
+        panic!("{otherwise}");
     }
 
     /// What `/proc/PID/FILE` says.

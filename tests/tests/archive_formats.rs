@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use qfile_tests::backups::PROFILE;
-use qfile_tests::editing::needs_program;
+use qfile_tests::cannot_run::needs_program;
 use qfile_tests::inbox::Inbox;
 use qfile_tests::peer::{Joint, join};
 use qfile_tests::process::{Finished, run};

@@ -5,9 +5,10 @@ use std::fs;
 use libc::{EDQUOT, EINVAL, ENAMETOOLONG, ENOSPC, EREMOTEIO};
 use qfile_tests::attack::Target;
 use qfile_tests::attacks;
+use qfile_tests::code::LEGAL_EOF;
 use qfile_tests::peer::{Joint, converse};
 use qfile_tests::receiver::Form;
-use qfile_tests::stream::{FILE, FOLDER, LEGAL_EOF, LINK, RawEntry, Stream, Verdict};
+use qfile_tests::stream::{FILE, FOLDER, LINK, RawEntry, Stream, Verdict};
 
 attacks! {
     a_folder_with_content_is_refused;

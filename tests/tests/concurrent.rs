@@ -7,6 +7,7 @@ use std::thread;
 
 use rustix::fs::{CWD, Mode, OFlags, open, openat, readlinkat};
 
+use qfile_tests::code::EEXIST;
 use qfile_tests::inbox::Inbox;
 use qfile_tests::peer::{Joint, Side};
 use qfile_tests::process::{Finished, Running, run};
@@ -100,7 +101,6 @@ fn two_streams_into_one_folder_take_turns_and_both_land() {
 }
 
 fn of_two_files_of_one_name_exactly_one_lands() {
-    const EEXIST: u32 = 17;
     let inbox = Inbox::default();
     let (mut one, mut other) = (Receiver::new(&inbox), Receiver::new(&inbox));
     let (ones, others) = (big("same", 1), big("same", 2));

@@ -4,17 +4,12 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use qfile_tests::code::{EILSEQ, EINVAL, ENAMETOOLONG, ENOENT, ENOLINK};
 use qfile_tests::inbox::Inbox;
 use qfile_tests::qubes::{Qubes, SOURCE, TARGET};
 use qfile_tests::stream::{LINK, RawEntry, Stream};
 use qfile_tests::suite;
 use qfile_tests::tree::{Kind, Snapshot};
-
-const ENOENT: u32 = 2;
-const EINVAL: u32 = 22;
-const ENAMETOOLONG: u32 = 36;
-const ENOLINK: u32 = 67;
-const EILSEQ: u32 = 84;
 
 suite! {
     a_link_never_leaves_its_top_folder,

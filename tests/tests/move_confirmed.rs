@@ -8,6 +8,7 @@ use std::path::Path;
 use rustix::process::{Resource, getrlimit};
 
 use qfile_tests::moving::Moving;
+use qfile_tests::process::wrapped_in;
 use qfile_tests::qubes::{SOURCE, TARGET};
 use qfile_tests::suite;
 use qfile_tests::tree::{Snapshot, make_deep, set};
@@ -129,19 +130,8 @@ fn a_tree_of_8000_levels_is_moved() {
     let mode = rustix::fs::Mode::from_raw_mode(0o644);
     drop(rustix::fs::openat(&innermost, "f", flags, mode).unwrap());
     drop(innermost);
-    let mut command = std::process::Command::new("sh");
-    let inner = moving.command(&["d"]);
-    command
-        .args(["-c", "ulimit -n 64 && exec \"$0\" \"$@\""])
-        .arg(inner.get_program())
-        .args(inner.get_args())
-        .current_dir(moving.home());
-    for (name, value) in inner.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
+    let limited = ["sh", "-c", "ulimit -n 64 && exec \"$0\" \"$@\""];
+    let command = wrapped_in(&limited, &moving.command(&["d"]));
     moving.run_command(command).assert_all_gone();
     assert_eq!(moving.arrived().len(), LEVELS + 1);
 }
@@ -246,19 +236,8 @@ fn a_dry_run_deletes_nothing() {
 /// Within a tick of the clock that files are stamped with.
 fn a_file_just_written_is_moved() {
     let moving = Moving::new();
-    let inner = moving.command(&["f"]);
-    let mut command = std::process::Command::new("sh");
-    command
-        .args(["-c", "echo x >f; exec \"$0\" \"$@\""])
-        .arg(inner.get_program())
-        .args(inner.get_args())
-        .current_dir(moving.home());
-    for (name, value) in inner.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
+    let writing = ["sh", "-c", "echo x >f; exec \"$0\" \"$@\""];
+    let command = wrapped_in(&writing, &moving.command(&["f"]));
     moving.run_command(command).assert_all_gone();
     assert_eq!(moving.arrived().paths(), ["f"]);
 }

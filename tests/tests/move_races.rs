@@ -11,7 +11,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use qfile_tests::moving::{Moved, Moving};
-use qfile_tests::process::Running;
+use qfile_tests::process::{Running, wrapped_in};
 use qfile_tests::receiver::needs_strace;
 use qfile_tests::suite;
 
@@ -117,30 +117,19 @@ impl Stopped {
 
 /// `qvm-move-to-vm TARGET d` under strace with these injections, each the `inject=` of strace. Of all that it starts, only the mover makes these calls.
 fn traced(moving: &Moving, log: &Path, injections: &[&str]) -> Command {
-    let plain = moving.command(&["d"]);
     let calls: Vec<&str> = injections
         .iter()
         .filter_map(|injection| injection.split(':').next())
         .collect();
-    let mut command = Command::new("strace");
-    command
-        .args(["-f", "-o"])
-        .arg(log)
-        .args(["-e", &format!("trace={}", calls.join(","))]);
+    let log = log.to_str().expect("a plain path");
+    let mut strace = ["strace", "-f", "-o", log, "-e"]
+        .map(str::to_owned)
+        .to_vec();
+    strace.push(format!("trace={}", calls.join(",")));
     for injection in injections {
-        command.args(["-e", &format!("inject={injection}")]);
+        strace.extend(["-e".to_owned(), format!("inject={injection}")]);
     }
-    command
-        .arg(plain.get_program())
-        .args(plain.get_args())
-        .current_dir(moving.home());
-    for (name, value) in plain.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    command
+    wrapped_in(&strace, &moving.command(&["d"]))
 }
 
 /// The process that strace says is stopped.

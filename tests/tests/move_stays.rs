@@ -9,6 +9,7 @@ use nix::mount::{MsFlags, mount};
 
 use qfile_tests::moving::{Moved, Moving, wait_at};
 use qfile_tests::process::Running;
+use qfile_tests::qubes::{SOURCE, TARGET};
 use qfile_tests::suite;
 use qfile_tests::tree::set;
 use qfile_tests::user::{
@@ -130,17 +131,11 @@ fn move_as_ordinary(moving: &Moving, arguments: &[&str]) -> Moved {
         "exec '{}'",
         installed.program("qfile-unpacker").display()
     ));
-    let mut command = Command::new(installed.program("qvm-move-to-vm"));
-    let typed = moving.command(arguments);
-    for (name, value) in typed.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
+    let mover = installed.program("qvm-move-to-vm");
+    let mut command = moving.qubes.command_at(SOURCE, &mover);
     command
-        .args(typed.get_args())
-        .current_dir(moving.home())
+        .arg(TARGET)
+        .args(arguments)
         .env("QREXEC_CLIENT_VM", installed.program("qrexec-loopback"))
         .env("QFILE_LIBDIR", installed.folder());
     as_ordinary(&mut command);

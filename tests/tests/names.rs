@@ -5,14 +5,12 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
 
+use qfile_tests::code::{EILSEQ, ENAMETOOLONG};
 use qfile_tests::inbox::Inbox;
 use qfile_tests::qubes::{Qubes, SOURCE, TARGET};
 use qfile_tests::stream::{FILE, FOLDER, LINK, RawEntry, Stream};
 use qfile_tests::suite;
 use qfile_tests::tree::{Kind, Snapshot};
-
-const EILSEQ: u32 = 84;
-const ENAMETOOLONG: u32 = 36;
 
 suite! {
     names_of_safe_code_points_land,

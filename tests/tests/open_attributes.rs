@@ -6,7 +6,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use std::process::Command;
 
-use qfile_tests::editing::{Editing, NEW, needs_program};
+use qfile_tests::cannot_run::needs_program;
+use qfile_tests::editing::{Editing, NEW};
 use qfile_tests::process::run;
 use qfile_tests::suite;
 use qfile_tests::user::{ORDINARY, needs_root};

@@ -4,8 +4,8 @@
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 
-use qfile_tests::editing::{Editing, NAME, OLD, wrapped_in};
-use qfile_tests::process::run;
+use qfile_tests::editing::{Editing, NAME, OLD};
+use qfile_tests::process::{run, wrapped_in};
 use qfile_tests::suite;
 use rustix::fs::statvfs;
 

@@ -5,8 +5,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-use qfile_tests::editing::{Editing, NAME, OLD, needs_program, wrapped_in};
-use qfile_tests::process::{Finished, run};
+use qfile_tests::cannot_run::needs_program;
+use qfile_tests::editing::{Editing, NAME, OLD};
+use qfile_tests::process::{Finished, run, wrapped_in};
 use qfile_tests::suite;
 
 suite! {

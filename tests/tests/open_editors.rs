@@ -3,7 +3,8 @@
 
 use std::fs;
 
-use qfile_tests::editing::{Editing, NAME, OLD, needs_program};
+use qfile_tests::cannot_run::needs_program;
+use qfile_tests::editing::{Editing, NAME, OLD};
 use qfile_tests::suite;
 
 suite! {

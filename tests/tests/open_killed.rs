@@ -8,9 +8,9 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use qfile_tests::editing::{Editing, NAME, NEW, OLD, wrapped_in};
+use qfile_tests::editing::{Editing, NAME, NEW, OLD};
 use qfile_tests::peer::Joint;
-use qfile_tests::process::{Running, run};
+use qfile_tests::process::{Running, run, wrapped_in};
 use qfile_tests::receiver::needs_strace;
 use qfile_tests::suite;
 use rustix::process::{Pid, Signal, kill_process};

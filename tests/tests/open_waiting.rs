@@ -6,7 +6,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use qfile_tests::editing::{Editing, OLD, needs_program};
+use qfile_tests::cannot_run::needs_program;
+use qfile_tests::editing::{Editing, OLD};
 use qfile_tests::process::{Finished, run};
 use qfile_tests::programs::program;
 use qfile_tests::suite;

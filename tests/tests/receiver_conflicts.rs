@@ -3,13 +3,11 @@
 
 use std::fs;
 
+use qfile_tests::code::{EEXIST, ENOTDIR};
 use qfile_tests::inbox::Inbox;
 use qfile_tests::stream::Stream;
 use qfile_tests::suite;
 use qfile_tests::tree::{Kind, set};
-
-const EEXIST: u32 = 17;
-const ENOTDIR: u32 = 20;
 
 suite! {
     an_existing_file_is_refused_at_its_header,

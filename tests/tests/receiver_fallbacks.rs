@@ -10,10 +10,11 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use libc::{EEXIST, ELOOP, ENOENT, ENOSPC, ENOTDIR};
 use qfile_tests::attack::{Target, assert_refused_with};
 use qfile_tests::attacks;
+use qfile_tests::code::LEGAL_EOF;
 use qfile_tests::injected::{assert_everything_lands, command, receive};
 use qfile_tests::peer::{Joint, feed};
 use qfile_tests::receiver::{Form, needs_strace};
-use qfile_tests::stream::{FILE, LEGAL_EOF, RawEntry, Stream};
+use qfile_tests::stream::{FILE, RawEntry, Stream};
 use qfile_tests::tree::make_deep;
 use qfile_tests::user::{
     am_root, give_to_ordinary, in_private_mounts, mount_tmpfs, needs_private_mounts,

@@ -3,13 +3,11 @@
 
 use std::fs;
 
+use qfile_tests::code::{EDQUOT, ENOSPC};
 use qfile_tests::inbox::Inbox;
 use qfile_tests::stream::Stream;
 use qfile_tests::suite;
 use qfile_tests::user::{in_private_mounts, mount_tmpfs, needs_private_mounts};
-
-const ENOSPC: u32 = 28;
-const EDQUOT: u32 = 122;
 
 suite! {
     limits_on_bytes_and_files_hold,

@@ -1,4 +1,4 @@
-//! What the log of the receiving qube is told, and what the calling qube, which sees stderr, is not.
+//! What the log of the target qube is told, and what the calling qube, which sees stderr, is not.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs::{self, Permissions};
@@ -7,13 +7,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 
 use nix::mount::{MsFlags, mount};
+use qfile_tests::code::EEXIST;
 use qfile_tests::inbox::{Form, Inbox};
 use qfile_tests::stream::Stream;
 use qfile_tests::suite;
 use qfile_tests::tree::TempFolder;
 use qfile_tests::user::{in_private_mounts, mount_tmpfs, needs_private_mounts, needs_set_uid};
-
-const EEXIST: u32 = 17;
 
 suite! {
     a_refusal_is_in_the_log_with_the_folder_of_the_qube_that_sent [needs_private_mounts, needs_set_uid],
@@ -93,7 +92,7 @@ fn why_the_incoming_folder_cannot_be_used_is_in_the_log_only() {
         let stderr = answer.finished.stderr();
         assert_eq!(
             stderr,
-            "qfile-unpacker: cannot open the given folder; the receiving qube's log says why\n"
+            "qfile-unpacker: cannot open the given folder; the target qube's log says why\n"
         );
         let line = only_line(log);
         assert!(line.contains("No such file or directory"), "{line}");

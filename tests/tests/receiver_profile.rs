@@ -2,16 +2,13 @@
 
 use std::process::Command;
 
+use qfile_tests::backups::PROFILE;
+use qfile_tests::code::{EDQUOT, EILSEQ};
 use qfile_tests::inbox::{Form, Inbox};
 use qfile_tests::peer::{Joint, feed};
 use qfile_tests::stream::Stream;
 use qfile_tests::suite;
 use qfile_tests::user::{in_private_mounts, mount_tmpfs, needs_private_mounts, needs_set_uid};
-
-const EILSEQ: u32 = 84;
-const EDQUOT: u32 = 122;
-
-const PROFILE: [&str; 2] = ["--profile", "dom0"];
 
 suite! {
     links_must_be_canonical,

@@ -3,16 +3,12 @@
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use qfile_tests::code::{EDQUOT, EINVAL, ENOENT, EREMOTEIO, LEGAL_EOF};
 use qfile_tests::inbox::Inbox;
 use qfile_tests::peer::{Joint, feed};
 use qfile_tests::process::Running;
-use qfile_tests::stream::{FILE, FOLDER, LEGAL_EOF, RawEntry, Stream};
+use qfile_tests::stream::{FILE, FOLDER, RawEntry, Stream};
 use qfile_tests::suite;
-
-const ENOENT: u32 = 2;
-const EINVAL: u32 = 22;
-const EREMOTEIO: u32 = 121;
-const EDQUOT: u32 = 122;
 
 suite! {
     content_before_its_folder_is_refused,

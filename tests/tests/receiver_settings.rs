@@ -5,15 +5,12 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+use qfile_tests::code::{EDQUOT, EEXIST, EILSEQ};
 use qfile_tests::inbox::{Form, Inbox};
 use qfile_tests::own_root::in_own_root;
 use qfile_tests::stream::Stream;
 use qfile_tests::suite;
 use qfile_tests::user::{give_to_ordinary, needs_private_mounts, needs_set_uid};
-
-const EEXIST: u32 = 17;
-const EILSEQ: u32 = 84;
-const EDQUOT: u32 = 122;
 
 /// What comes with the template of a qube, and what its owner adds.
 const OF_THE_TEMPLATE: &str = "/etc/qubes/filecopy.conf";

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use libc::{EEXIST, ELOOP, ENOTDIR};
 use qfile_tests::attack::Target;
 use qfile_tests::attacks;
+use qfile_tests::code::LEGAL_EOF;
 use qfile_tests::peer::{Answer, Joint, feed};
 use qfile_tests::receiver::{Form, needs_strace, traced_as_ordinary, users_uid};
-use qfile_tests::stream::{LEGAL_EOF, Stream};
+use qfile_tests::stream::Stream;
 use qfile_tests::user::{give_home, in_private_mounts, needs_private_mounts, needs_root};
 
 attacks! {

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::process::Command;
 
 use qfile_tests::backups::{Backups, PROFILE};
-use qfile_tests::editing::needs_program;
+use qfile_tests::cannot_run::needs_program;
 use qfile_tests::process::run;
 use qfile_tests::programs::program;
 use qfile_tests::suite;

@@ -7,9 +7,10 @@
 use std::fs::File;
 use std::io::Read as _;
 
+use qfile_tests::code::LEGAL_EOF;
 use qfile_tests::hostile::{Hostile, Sender};
 use qfile_tests::process::{Running, run};
-use qfile_tests::stream::{LEGAL_EOF, Verdict};
+use qfile_tests::stream::Verdict;
 use qfile_tests::suite;
 use qfile_tests::terminal::Terminal;
 

@@ -5,11 +5,12 @@ use std::fs::{self, File};
 use std::os::fd::AsFd;
 use std::process::Command;
 
+use qfile_tests::code::LEGAL_EOF;
 use qfile_tests::inbox::Inbox;
 use qfile_tests::peer::{Joint, Side, converse, join};
 use qfile_tests::process::Finished;
 use qfile_tests::programs::program;
-use qfile_tests::stream::{LEGAL_EOF, Verdict, crc32};
+use qfile_tests::stream::{Verdict, crc32};
 use qfile_tests::suite;
 use qfile_tests::tree::TempFolder;
 
