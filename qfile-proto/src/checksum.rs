@@ -1,6 +1,6 @@
 //! CRC-32 over everything that passes a reader or a writer.
 //!
-//! It finds damage, not forgery: the receiving qube can send any value it likes.
+//! It finds damage, not forgery: the target qube can send any value it likes.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 

@@ -1,7 +1,7 @@
 //! What the fuzz targets do with the bytes that the fuzzer makes up.
 //!
-//! Each function feeds one parser and asserts what must hold of anything it accepts, by means of
-//! its own. They live here so that unit tests run them over the committed corpus with the
+//! Each function feeds one parser and asserts, by means of its own, what must hold of anything that
+//! the parser accepts. They are here so that unit tests run them over the committed corpus with the
 //! stable toolchain; the targets under `fuzz/` are one line each.
 
 use crate::checksum::Checksum;

@@ -9,8 +9,8 @@ pub const MAX_NAME_LEN: usize = 16_382;
 /// Longest target of a symbolic link in bytes.
 pub const MAX_TARGET_LEN: usize = 16_383;
 
-/// The bits of `st_mode` that hold the file type (inode(7)), and those above it, where nothing is: a
-/// value with one of them set is no type either.
+/// The bits of `st_mode` that hold the file type (inode(7)), and all bits above them, which mean
+/// nothing: a value in which one of those is set is no type either.
 pub const TYPE_MASK: u32 = !0o7777;
 
 /// The permission bits that cross the wire. Set-uid, set-gid and sticky are never taken from

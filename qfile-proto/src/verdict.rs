@@ -1,4 +1,4 @@
-//! The verdict: what the receiver answers, both directions, and the code of every refusal.
+//! The verdict, which is the receiver's answer: struct → bytes → struct, and the code of every refusal.
 
 use std::fmt;
 use std::io::{self, Write};

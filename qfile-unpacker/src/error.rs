@@ -82,7 +82,7 @@ impl fmt::Display for Error {
             Self::RemoteDomain => f.write_str("QREXEC_REMOTE_DOMAIN is not the name of a qube"),
             Self::Identity(what, e) => write!(f, "cannot become the user: {what}: {e}"),
             Self::Incoming(what, _, _) => {
-                write!(f, "cannot {what}; the receiving qube's log says why")
+                write!(f, "cannot {what}; the target qube's log says why")
             }
             Self::Jail(what, e) => write!(f, "cannot isolate the receiver: {what}: {e}"),
             Self::PrivilegesRemain(what) => {

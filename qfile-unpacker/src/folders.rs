@@ -2,7 +2,7 @@
 //!
 //! A folder is sent twice: before its content and after it. Only the second header carries what is
 //! applied, and only to a folder that is this transfer's own. All the memory that takes is the path
-//! itself and one bit for each of its components. A folder that is left without its second header
+//! itself and one flag for each of its components. A folder that is left without its second header
 //! (`tar2qfile` sends none) is forgotten, and counts as there before if it comes again.
 
 use qfile_proto::SafeName;

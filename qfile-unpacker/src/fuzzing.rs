@@ -1,8 +1,8 @@
 //! What the fuzz target of whole streams does with the bytes that the fuzzer makes up.
 //!
 //! They are received for real, into a folder that stands beside a sentinel and has something in it
-//! already. What landed is then held against what the stream says, by means of its own: the standard
-//! library looks at the files, not the code that placed them. A unit test runs the body over the
+//! already. What landed is then compared with what the stream says, by independent means: the
+//! standard library looks at the files, not the code that placed them. A unit test runs the body over the
 //! committed corpus with the stable toolchain.
 
 use std::collections::BTreeMap;

@@ -1,5 +1,5 @@
 //! `--profile dom0`: the limits by which dom0 takes what other qubes send it, such as updates and
-//! backups, in one option. Each is an option of its own too, and those that follow it count more.
+//! backups, in one option. Each limit is an option of its own too, and options that follow it override it.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -17,8 +17,8 @@ const MAX_FILES: u64 = 4096;
 const MAX_FILL: u64 = 90;
 
 /// Other limits than the profile's own: `UPDATES_MAX_BYTES` and `UPDATES_MAX_FILES`, which the
-/// programs that update dom0 set. Whoever has the program run with more rights than their own must
-/// not raise them, so then they are not there.
+/// programs that update dom0 set. A caller who has the program run with more rights than their own
+/// must not raise the limits, so for such a caller these are not there.
 #[derive(Clone, Debug, Default)]
 pub struct UpdateLimits {
     /// `UPDATES_MAX_BYTES`. Nothing in it has been judged.

@@ -1,7 +1,7 @@
 //! What came of a call, and what to tell the user.
 //!
 //! Whether a copy is complete is told by the agent's result line alone. The status of the client is
-//! the service's own if that is not 0, so the receiving qube chooses it; it is looked at only when
+//! the service's own if that is not 0, so the target qube chooses it; it is looked at only when
 //! there is no line, to say why.
 
 use std::os::unix::process::ExitStatusExt as _;

@@ -1,8 +1,8 @@
 //! The commands people type.
 //!
 //! `qvm-copy` in the order of its work: [`args`] says what was asked for, [`survey`] finds what the
-//! receiving qube would refuse, [`service`] decides what to call, [`client`] calls it and waits
-//! while [`window`] shows the progress on a bar, and [`judge`] decides what became of it. [`report`] puts a
+//! target qube would refuse, [`service`] decides what to call, [`client`] calls it and waits while
+//! [`window`] shows the progress on a bar, and [`judge`] decides what became of it. [`report`] puts a
 //! survey into words, [`ending`] is how a command ends. [`copy`] tells the story; [`tree_check`] is
 //! the survey alone. `qvm-move` is the same, and then [`remove`] deletes what was confirmed.
 //!

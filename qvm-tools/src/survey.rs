@@ -1,5 +1,5 @@
 //! The check before the copy: walks everything once, adds up the bytes, and finds **every** name
-//! and link that the receiving qube would refuse, by the code that a receiver uses.
+//! and link that the target qube would refuse, by the code that a receiver uses.
 
 use std::collections::BTreeMap;
 

@@ -23,7 +23,8 @@ pub struct Window {
 
 impl Window {
     /// Prepares a window for the byte counts that come from the pipe `counts`. It appears with the
-    /// first count: before, dom0 is asking. It says what is done: what is copied may be deleted afterwards.
+    /// first count: before, dom0 is asking. Its words depend on whether what was copied is deleted
+    /// afterwards.
     ///
     /// # Errors
     /// The pipe cannot be watched.

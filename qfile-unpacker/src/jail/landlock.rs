@@ -1,5 +1,5 @@
-//! Step 10, first half: Landlock. Beneath the incoming folder the few things that receiving takes,
-//! elsewhere nothing.
+//! Step 10, first half: Landlock. Beneath the incoming folder it allows the few things that receiving
+//! takes, elsewhere nothing.
 
 use std::io;
 use std::os::fd::OwnedFd;

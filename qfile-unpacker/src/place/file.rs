@@ -1,10 +1,10 @@
 //! A new file: nobody sees it before it is complete, and nothing of it stays if it never is.
 //!
 //! It is created without a name (`O_TMPFILE`) and linked in at the end, by its descriptor: that takes
-//! no `/proc`, a descriptor of which would be a way out of the jail. Linking by descriptor is for
-//! the one who opened it (Linux 6.10). On older kernels, and on file systems without nameless files,
-//! the file is there under its name from the start, closed to readers, locked and
-//! marked (see `leftover`), and removed again if the transfer of it fails.
+//! no `/proc`, a descriptor of which would be a way out of the jail. Whoever has opened the file may
+//! do that since Linux 6.10. On older kernels, and on file systems without nameless files, the file
+//! is there under its name from the start, closed to readers, locked and marked (see `leftover`), and
+//! removed again if the transfer of it fails.
 
 use std::os::fd::{AsFd, OwnedFd};
 

@@ -1,10 +1,10 @@
-//! What a transfer leaves behind that is killed where files cannot be created without a name: one
-//! incomplete file under its name.
+//! What a killed transfer leaves behind where files cannot be created without a name: one incomplete
+//! file under its name.
 //!
-//! It is told from a file of the user's, and from one that a transfer has confirmed, by a mark that
-//! no complete file bears: its mode, and a time of access that writing leaves alone. Another transfer
-//! may be filling such a file at this moment; it holds a lock as long as it does. The mode lets the
-//! owner open the file for its lock: to change the mode first could come after the end of that
+//! A mark that no complete file bears tells it from a file of the user's, and from one that a transfer
+//! has confirmed: its mode, and a time of access that writing leaves alone. Another transfer may be
+//! filling such a file at this moment; it holds a lock for as long as it does. The mode lets the owner
+//! open the file for that lock: a change of the mode beforehand could come after the end of that
 //! transfer. Where the file system does not keep the mark, a leftover stays.
 
 use std::os::fd::AsFd;

@@ -1,15 +1,15 @@
 //! One name in a folder → deleted, if what stands there is what was confirmed.
 //!
-//! To check a name and then delete it would be a race: the name may come to mean something else in
+//! Checking a name and then deleting it would be a race: the name may come to mean something else in
 //! between. So the entry is renamed first, within its folder, to a private name that nobody else
 //! uses, checked there, and then deleted or given back its name; nothing is ever overwritten. The
 //! private name is `.qvm-move-` and a number, and, unless that is too long, the old name: killed in
 //! between, nothing is lost, and what is left behind tells what it was.
 //!
-//! To rename a file changes its time of last change (ctime) on ext4, XFS, btrfs, tmpfs. That time is
-//! therefore compared just before, and afterwards everything but that time, on the same inode, which
-//! a descriptor pins meanwhile. What goes unnoticed is who writes to a file and puts back its time of
-//! modification between these two calls.
+//! Renaming a file changes its time of last change (ctime) on ext4, XFS, btrfs and tmpfs. So that time
+//! is compared just before, and everything but that time afterwards, on the same inode, which a
+//! descriptor pins meanwhile. Only a process that writes to the file and puts back its time of
+//! modification between these two calls goes unnoticed.
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd};

@@ -2,8 +2,8 @@
 //! again, and away with it if it is empty.
 //!
 //! Only the folder at hand is open, whatever the depth. The way back is `..`, accepted only if it
-//! leads to the folder that was come from; no path is looked up again but that of the folder that an
-//! argument stands in, and that only counts if it still leads to the same folder.
+//! leads to the folder that the walk came from. The only path that is looked up again is that of the
+//! folder in which an argument stands, and it counts only if it still leads to the same folder.
 
 use std::collections::HashSet;
 use std::fs::File;
