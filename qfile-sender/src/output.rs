@@ -2,8 +2,8 @@
 //!
 //! No write waits for the receiver alone. Each is made without waiting (`RWF_NOWAIT`), and where
 //! there is no room, room and the receiver's verdict are waited for together: a receiver that
-//! answers and reads no more cannot hold the sender. `O_NONBLOCK` would not do: it holds for every
-//! process that shares the descriptor and, where one socket is both ends, for stdin too.
+//! answers and reads no more cannot hold the sender. `O_NONBLOCK` would do the same to every process
+//! that shares the descriptor, and with one socket as both ends to stdin too.
 
 use std::io::{self, IoSlice, Write};
 
