@@ -67,7 +67,7 @@ bench: toolchain
 	$(CARGO) bench --locked --package qfile-proto --bench hot -- --quick --noplot
 	$(CARGO) run --locked --quiet --release --package qfile-bench --bin bench
 
-# Some ten minutes: the receiver is built once for each defence.
+# A few minutes: the receiver is built once for each defence.
 prove-defences: toolchain
 	@scripts/prove-defences
 
