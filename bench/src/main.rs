@@ -7,15 +7,19 @@
 //! - [`figures`]: the runs of several rounds: median, spread, ratios
 //! - [`contest`]: rounds in which every contestant runs once
 //! - [`workplace`]: where and as whom: a tmpfs, an ordinary user, the receiver set-uid
+//! - [`interruption`]: Ctrl+C, after which nothing of all that may be left
 //! - [`material`]: the files to copy
+//! - [`arrived`]: whether a copy is one
 //! - [`rows`]: each row of the table, topic by topic
 //! - [`table`]: what is printed, and the verdict
 //!
 //! Exit status: 0 if every target is met within its own run-to-run spread, 1 if one is not or
-//! something failed, 2 usage.
+//! something failed, 2 usage. A topic that fails does not keep the others from being measured.
 
+mod arrived;
 mod contest;
 mod figures;
+mod interruption;
 mod material;
 mod measure;
 mod rows;
@@ -23,7 +27,7 @@ mod table;
 mod workplace;
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -42,25 +46,38 @@ fn main() -> ExitCode {
 }
 
 fn bench(arguments: &[OsString]) -> ExitCode {
-    let topics = match rows::chosen(arguments) {
-        Ok(topics) => topics,
+    let quick = is_quick(env::var_os("BENCH_QUICK").as_deref());
+    match quick.and_then(|quick| Ok((rows::chosen(arguments)?, quick))) {
+        Ok((topics, quick)) => report(run(&topics, quick)),
         Err(usage) => {
             complain(&usage);
-            return ExitCode::from(2);
+            ExitCode::from(2)
         }
-    };
-    report(run(&topics))
+    }
 }
 
-fn run(topics: &[rows::Topic]) -> Result<ExitCode> {
-    let quick = env::var_os("BENCH_QUICK").is_some_and(|value| value == "1");
+fn is_quick(value: Option<&OsStr>) -> Result<bool, String> {
+    match value.map(OsStr::to_str) {
+        None | Some(Some("" | "0")) => Ok(false),
+        Some(Some("1")) => Ok(true),
+        _ => Err("BENCH_QUICK is 1 for smaller files, or not set".to_owned()),
+    }
+}
+
+fn run(topics: &[rows::Topic], quick: bool) -> Result<ExitCode> {
     let place = Workplace::set_up(quick)?;
     let mut table = Table::begin(&place)?;
     for topic in topics {
-        for row in (topic.rows)(&place)? {
-            table.add(&row)?;
+        match (topic.rows)(&place) {
+            Ok(rows) => rows.iter().try_for_each(|row| table.add(row))?,
+            Err(error) => {
+                place.interruption.check()?;
+                table.fail(topic.name, &error)?;
+                place.clear();
+            }
         }
     }
+    place.interruption.check()?;
     Ok(match table.end(&place)? {
         0 => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
@@ -76,4 +93,17 @@ fn report(result: Result<ExitCode>) -> ExitCode {
 
 fn complain(text: &str) {
     let _nobody_reads = writeln!(io::stderr(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_neither_yes_nor_no_is_not_taken_for_either() {
+        let quick = |value: &str| is_quick(Some(OsStr::new(value)));
+        assert_eq!((is_quick(None), quick("")), (Ok(false), Ok(false)));
+        assert_eq!((quick("0"), quick("1")), (Ok(false), Ok(true)));
+        assert!(quick("yes").is_err());
+    }
 }

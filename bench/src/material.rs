@@ -1,4 +1,4 @@
-//! The files to copy. Each is made once.
+//! The files to copy. What is there already is not made again.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -15,7 +15,7 @@ const FOLDERS: (u64, u64) = (20, 10);
 
 /// A file of `len` random bytes.
 pub(crate) fn random_file(path: &Path, len: u64) -> Result<()> {
-    if path.exists() {
+    if fs::metadata(path).is_ok_and(|there| there.len() == len) {
         return Ok(());
     }
     let mut random = File::open("/dev/urandom")?.take(len);
@@ -24,9 +24,8 @@ pub(crate) fn random_file(path: &Path, len: u64) -> Result<()> {
     Ok(())
 }
 
-/// `count` files of 0–9 KB of random bytes in 220 folders. Returns one of them, as a path below
-/// `top`, and its length.
-pub(crate) fn small_files(top: &Path, count: u64) -> Result<(PathBuf, u64)> {
+/// `count` files of 0–9 KB of random bytes in 220 folders.
+pub(crate) fn small_files(top: &Path, count: u64) -> Result<()> {
     let mut content = vec![0; usize::try_from(2 * SMALL)?];
     File::open("/dev/urandom")?.read_exact(&mut content)?;
     let (outer, inner) = FOLDERS;
@@ -34,16 +33,14 @@ pub(crate) fn small_files(top: &Path, count: u64) -> Result<(PathBuf, u64)> {
         let path = folder_of(top, folder);
         fs::create_dir_all(&path)?;
     }
-    let mut made = (PathBuf::new(), 0);
     for number in 0..count {
-        let folder = folder_of(Path::new(""), number % (outer * (inner + 1)));
+        let folder = folder_of(top, number % (outer * (inner + 1)));
         let file = folder.join(format!("file-{number:05}.bin"));
         let (start, len) = (number * 31 % SMALL, number * 7_919 % (SMALL + 1));
         let range = usize::try_from(start)?..usize::try_from(start + len)?;
-        fs::write(top.join(&file), &content[range])?;
-        made = (file, len);
+        fs::write(file, &content[range])?;
     }
-    Ok(made)
+    Ok(())
 }
 
 fn folder_of(top: &Path, folder: u64) -> PathBuf {
@@ -55,18 +52,16 @@ fn folder_of(top: &Path, folder: u64) -> PathBuf {
     }
 }
 
-/// `count` empty files, 1,000 in each folder. Returns one of them, as a path below `top`.
-pub(crate) fn empty_files(top: &Path, count: u64) -> Result<PathBuf> {
-    let mut made = PathBuf::new();
+/// `count` empty files, 1,000 in each folder.
+pub(crate) fn empty_files(top: &Path, count: u64) -> Result<()> {
     for number in 0..count {
-        let folder = format!("folder-{:03}", number / 1_000);
+        let folder = top.join(format!("folder-{:03}", number / 1_000));
         if number % 1_000 == 0 {
-            fs::create_dir_all(top.join(&folder))?;
+            fs::create_dir_all(&folder)?;
         }
-        made = Path::new(&folder).join(format!("file-{number:06}"));
-        File::create(top.join(&made))?;
+        File::create(folder.join(format!("file-{number:06}")))?;
     }
-    Ok(made)
+    Ok(())
 }
 
 /// A file of `len` bytes with 64 MiB of data in 64 extents, and holes between them.

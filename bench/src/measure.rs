@@ -22,6 +22,8 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::sys::time::TimeValLike;
 use nix::unistd::pipe2;
 
+use crate::interruption::let_through;
+
 /// The first argument that turns this program into the parent of one run.
 pub(crate) const FLAG: &str = "--measure";
 
@@ -80,6 +82,8 @@ impl Plan {
         if let Some(uid) = uid {
             parent.uid(uid).gid(uid);
         }
+        // Progress is drawn for people, and costs.
+        parent.env_remove("PROGRESS_TYPE");
         let output = parent.output().context("cannot start a measured run")?;
         ensure!(output.status.success(), "a measured run failed");
         let answer = String::from_utf8(output.stdout)?;
@@ -100,6 +104,7 @@ impl Plan {
 
 /// The parent's side: runs the plan on the command line and writes what it cost to stdout.
 pub(crate) fn serve(arguments: &[OsString]) -> Result<()> {
+    let_through()?;
     let (joint, words) = arguments.split_first().context("no plan")?;
     let joint = match joint.to_str() {
         Some("pipes") => Joint::Pipes,
@@ -220,4 +225,42 @@ impl Planned {
 /// This very program.
 pub(crate) fn this_program() -> Result<PathBuf> {
     env::current_exe().context("cannot find the running program")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn run(script: &str) -> Result<()> {
+        let words: Vec<OsString> = script.split(' ').map(OsString::from).collect();
+        run_step(Joint::Pipes, &words)
+    }
+
+    #[test]
+    fn a_run_of_which_any_end_fails_is_none() {
+        run("true | true").unwrap();
+        for script in [
+            "false",
+            "false | true",
+            "true | false",
+            "/nonexistent | cat",
+        ] {
+            run(script).expect_err(script);
+        }
+    }
+
+    #[test]
+    fn what_the_first_writes_is_what_the_second_reads() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name| folder.path().join(name).display().to_string();
+        let content = vec![7; 3 << 20];
+        fs::write(path("source"), &content).unwrap();
+        for joint in [Joint::Pipes, Joint::Sockets] {
+            let script = format!("cat < {} | cat > {}", path("source"), path("copy"));
+            let words: Vec<OsString> = script.split(' ').map(OsString::from).collect();
+            run_step(joint, &words).unwrap();
+            assert_eq!(fs::read(path("copy")).unwrap(), content, "{joint:?}");
+        }
+    }
 }

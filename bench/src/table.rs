@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::thread;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 
 use crate::contest::Standing;
 use crate::figures::Figures;
@@ -61,6 +61,7 @@ enum Verdict {
 pub(crate) struct Table {
     began: Instant,
     missed: usize,
+    failed: usize,
 }
 
 impl Table {
@@ -89,6 +90,7 @@ impl Table {
         Ok(Self {
             began: Instant::now(),
             missed: 0,
+            failed: 0,
         })
     }
 
@@ -120,7 +122,14 @@ impl Table {
         Ok(())
     }
 
-    /// Prints the end and returns how many targets were missed.
+    /// Prints why a topic has no rows.
+    pub(crate) fn fail(&mut self, topic: &str, error: &Error) -> Result<()> {
+        self.failed += 1;
+        writeln!(io::stdout(), "{topic:<44} FAILED: {error:#}")?;
+        Ok(())
+    }
+
+    /// Prints the end and returns how many targets were missed and topics failed.
     pub(crate) fn end(self, place: &Workplace) -> Result<usize> {
         let mut out = io::stdout();
         let seconds = self.began.elapsed().as_secs();
@@ -129,10 +138,13 @@ impl Table {
             0 => writeln!(out, "No target is missed by more than its spread.")?,
             missed => writeln!(out, "Missed by more than the spread: {missed}.")?,
         }
+        if self.failed > 0 {
+            writeln!(out, "Could not be measured: {}.", self.failed)?;
+        }
         if place.quick {
             writeln!(out, "Small files say little of large ones: run it whole.")?;
         }
-        Ok(self.missed)
+        Ok(self.missed + self.failed)
     }
 }
 

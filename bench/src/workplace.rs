@@ -17,13 +17,20 @@ use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 use nix::unistd::Uid;
 use tempfile::TempDir;
 
+use crate::interruption::Interruption;
 use crate::measure::this_program;
 
 /// Where a tmpfs is on every Linux with glibc.
 const SHARED_MEMORY: &str = "/dev/shm";
 
+/// Where in the work folder the programs are.
+const PROGRAM_FOLDER: &str = "bin";
+
 /// `nobody`, whom every machine has.
 const ORDINARY: u32 = 65_534;
+
+/// Most memory that files take at a time, source and copy, in MiB: of a whole run and of a quick one.
+const NEEDED: (u64, u64) = (5 << 10, 3 << 9);
 
 /// The programs that are measured, and those that measure.
 const PROGRAMS: [&str; 6] = [
@@ -44,12 +51,15 @@ pub(crate) struct Workplace {
     pub(crate) quick: bool,
     /// One line for people.
     pub(crate) description: &'static str,
+    /// Looked for between runs.
+    pub(crate) interruption: Interruption,
     _removed_at_the_end: Option<TempDir>,
 }
 
 impl Workplace {
     /// Sets up the folder, the user and the programs. Mounts are made before any thread starts.
     pub(crate) fn set_up(quick: bool) -> Result<Self> {
+        let interruption = Interruption::hold_back()?;
         let shared_memory = Path::new(SHARED_MEMORY);
         let root = Uid::effective().is_root();
         let mut place = if root && private_tmpfs(shared_memory).is_ok() {
@@ -59,6 +69,7 @@ impl Workplace {
                 quick,
                 description: "a tmpfs of its own; everything runs as an ordinary user, \
                               and the receiver is set-uid root",
+                interruption,
                 _removed_at_the_end: None,
             }
         } else {
@@ -78,14 +89,39 @@ impl Workplace {
                     }
                     false => "a folder in /dev/shm; the receiver runs without privilege",
                 },
+                interruption,
                 _removed_at_the_end: Some(folder),
             }
         };
         let kind = statfs(&place.folder)?.filesystem_type();
         ensure!(kind == TMPFS_MAGIC, "{SHARED_MEMORY} is no tmpfs");
         place.folder = place.folder.canonicalize()?;
+        place.make_sure_of_room()?;
         place.install()?;
         Ok(place)
+    }
+
+    /// Without it the kernel would end other programs, or the run would fail halfway.
+    fn make_sure_of_room(&self) -> Result<()> {
+        let found = statfs(&self.folder)?;
+        let block = u64::try_from(found.block_size())?;
+        let free = found.blocks_available().saturating_mul(block) >> 20;
+        let room = free.min(available_memory()?);
+        let needed = self.either(NEEDED.0, NEEDED.1);
+        ensure!(
+            room >= needed,
+            "{needed} MiB of memory for files in {SHARED_MEMORY} are needed, {room} MiB are there{}",
+            self.either(": BENCH_QUICK=1 takes less", ""),
+        );
+        Ok(())
+    }
+
+    /// Removes what a topic that failed has left, as far as that is possible.
+    pub(crate) fn clear(&self) {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        for entry in entries.filter(|entry| entry.file_name() != PROGRAM_FOLDER) {
+            let _what_is_mounted_stays = remove(&entry.path());
+        }
     }
 
     /// A path in the work folder.
@@ -95,7 +131,7 @@ impl Workplace {
 
     /// The copy of `name` that every user can start.
     pub(crate) fn program(&self, name: &str) -> PathBuf {
-        self.path("bin").join(name)
+        self.path(PROGRAM_FOLDER).join(name)
     }
 
     /// The uid for runs, where it is not that of this process.
@@ -146,7 +182,7 @@ impl Workplace {
     fn install(&self) -> Result<()> {
         let built = this_program()?;
         let built = built.parent().context("a program is in a folder")?;
-        let folder = self.path("bin");
+        let folder = self.path(PROGRAM_FOLDER);
         fs::create_dir_all(&folder)?;
         for name in PROGRAMS {
             let copy = folder.join(name);
@@ -180,7 +216,8 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
 /// none.
 pub(crate) fn disk_folder() -> Result<Result<TempDir, String>> {
     let parent = env::var_os("BENCH_DISK").map_or_else(|| PathBuf::from("/var/tmp"), PathBuf::from);
-    if statfs(&parent)?.filesystem_type() == TMPFS_MAGIC {
+    let kind = statfs(&parent).with_context(|| format!("cannot use {}", parent.display()))?;
+    if kind.filesystem_type() == TMPFS_MAGIC {
         let parent = parent.display();
         return Ok(Err(format!(
             "{parent} is a tmpfs: name a folder on a disk in BENCH_DISK"
@@ -198,8 +235,8 @@ fn private_tmpfs(folder: &Path) -> nix::Result<()> {
     let none = None::<&str>;
     unshare(CloneFlags::CLONE_NEWNS)?;
     mount(none, "/", none, MsFlags::MS_PRIVATE | MsFlags::MS_REC, none)?;
-    // A file of holes is longer than what it takes, and half of the memory is the default.
-    let options = Some("mode=755,size=64g,nr_inodes=4m");
+    // The default is half of the memory, and an inode for every other page of it.
+    let options = Some("mode=755,size=80%,nr_inodes=4m");
     mount(
         Some("tmpfs"),
         folder,
@@ -207,4 +244,15 @@ fn private_tmpfs(folder: &Path) -> nix::Result<()> {
         MsFlags::empty(),
         options,
     )
+}
+
+/// What the kernel says can be had without swapping, in MiB.
+fn available_memory() -> Result<u64> {
+    let said = fs::read_to_string("/proc/meminfo")?;
+    let line = said
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    let kib = kib.context("the kernel does not say how much memory is available")?;
+    Ok(kib.parse::<u64>()? >> 10)
 }

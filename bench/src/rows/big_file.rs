@@ -20,22 +20,22 @@ pub(crate) fn over_pipes(place: &Workplace) -> Result<Vec<Row>> {
     random_file(&source, len)?;
     let plan = ours(place, Joint::Pipes, &source, &target, &[]);
     let contestants = [
-        filling(place, "ours", plan, &target, target.join("big"), len),
+        filling(place, "ours", plan, &source, &target, target.join("big")),
         filling(
             place,
             "tar",
             tar(&source, &target),
+            &source,
             &target,
             target.join("big"),
-            len,
         ),
         filling(
             place,
             "push",
             push(place, Joint::Pipes, &source, &target),
+            &source,
             &target,
             target.join("copy"),
-            len,
         ),
     ];
     let standings = hold(place, ROUNDS, &contestants)?;
@@ -77,14 +77,14 @@ pub(crate) fn over_sockets(place: &Workplace) -> Result<Vec<Row>> {
     random_file(&source, len)?;
     let plan = ours(place, Joint::Sockets, &source, &target, &[]);
     let contestants = [
-        filling(place, "ours", plan, &target, target.join("big"), len),
+        filling(place, "ours", plan, &source, &target, target.join("big")),
         filling(
             place,
             "push",
             push(place, Joint::Sockets, &source, &target),
+            &source,
             &target,
             target.join("copy"),
-            len,
         ),
     ];
     let standings = hold(place, ROUNDS, &contestants)?;

@@ -1,11 +1,13 @@
 //! One large file on a disk, and all of it on the disk when the copy is confirmed.
 
 use std::ffi::OsStr;
+use std::fs::File;
 
 use anyhow::Result;
+use nix::unistd::syncfs;
 
 use super::{filling, left_out, mebibytes, medians, ours, peak, ratio};
-use crate::contest::hold;
+use crate::contest::{Contestant, hold};
 use crate::material::random_file;
 use crate::measure::{Joint, Plan};
 use crate::table::Row;
@@ -35,17 +37,16 @@ pub(crate) fn rows(place: &Workplace) -> Result<Vec<Row>> {
         landed.as_ref(),
     ];
     let plan = ours(place, Joint::Pipes, &source, &target, &[]);
-    let contestants = [
-        filling(place, "ours", plan, &target, landed.clone(), len),
-        filling(
-            place,
-            "cp",
-            Plan::new(Joint::Pipes, &cp),
-            &target,
-            landed.clone(),
-            len,
-        ),
-    ];
+    let disk = File::open(folder.path())?;
+    let cp = Plan::new(Joint::Pipes, &cp);
+    let contestants = [("ours", plan), ("cp", cp)].map(|(name, plan)| Contestant {
+        // Nobody pays for what was written or removed before.
+        prepare: Box::new(|| {
+            place.empty(&target)?;
+            Ok(syncfs(&disk)?)
+        }),
+        ..filling(place, name, plan, &source, &target, landed.clone())
+    });
     let standings = hold(place, ROUNDS, &contestants)?;
     let [ours, cp] = &standings[..] else {
         return Ok(Vec::new());

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::{filling, left_out, mebibytes, medians, ours, ratio};
+use super::{filling, left_out, mebibytes, medians, ours, peak, ratio};
 use crate::contest::{Contestant, hold};
 use crate::material::random_file;
 use crate::measure::{Joint, Plan};
@@ -32,7 +32,7 @@ pub(crate) fn rows(place: &Workplace) -> Result<Vec<Row>> {
     fs::create_dir_all(place.path("mnt"))?;
     let plan = ours(place, Joint::Pipes, &source, &target, &[]);
     let contestants = [
-        filling(place, "ours", plan, &target, target.join("big"), len),
+        filling(place, "ours", plan, &source, &target, target.join("big")),
         Contestant {
             as_root: true,
             prepare: Box::new(|| {
@@ -43,9 +43,9 @@ pub(crate) fn rows(place: &Workplace) -> Result<Vec<Row>> {
                 place,
                 "image",
                 by_image(place, kind, &source, &target),
+                &source,
                 &target,
                 target.join("big"),
-                len,
             )
         },
     ];
@@ -55,13 +55,10 @@ pub(crate) fn rows(place: &Workplace) -> Result<Vec<Row>> {
         return Ok(Vec::new());
     };
     let walls = [ours.wall(), image.wall()];
-    Ok(vec![ratio(
-        &work,
-        &against,
-        None,
-        walls,
-        medians(&standings),
-    )])
+    Ok(vec![
+        ratio(&work, &against, None, walls, medians(&standings)),
+        peak(&work, ours),
+    ])
 }
 
 /// The file system for the image: vfat as it was, else one that can stand in for it.
@@ -69,7 +66,9 @@ fn file_system(place: &Workplace) -> Result<&'static str, String> {
     if !place.may_mount() {
         return Err("needs root and mounts of its own".to_owned());
     }
-    if !Path::new("/dev/loop-control").exists() {
+    // The node may be there in a container that may not use it.
+    let free = Command::new("losetup").arg("--find").output();
+    if !free.is_ok_and(|found| found.status.success()) {
         return Err("needs loop devices".to_owned());
     }
     let known = fs::read_to_string("/proc/filesystems").unwrap_or_default();

@@ -8,12 +8,13 @@ mod image;
 mod small_files;
 mod start_up;
 
+use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
+use crate::arrived::{Look, same};
 use crate::contest::{Contestant, Standing};
 use crate::figures::Figures;
 use crate::measure::{Joint, Plan};
@@ -23,7 +24,8 @@ use crate::workplace::Workplace;
 /// Rows that are measured together.
 #[derive(Clone, Copy)]
 pub(crate) struct Topic {
-    name: &'static str,
+    /// What it is called on the command line.
+    pub(crate) name: &'static str,
     /// Measures them.
     pub(crate) rows: fn(&Workplace) -> Result<Vec<Row>>,
 }
@@ -108,33 +110,25 @@ fn push(place: &Workplace, joint: Joint, source: &Path, target: &Path) -> Plan {
     Plan::new(joint, &words)
 }
 
-/// A contestant that fills the empty folder `target`, in which `landed` must have `len` bytes then.
+/// A contestant that fills the empty folder `target`, in which `landed` must be what `source` is then.
 fn filling<'a>(
     place: &'a Workplace,
     name: &'a str,
     plan: Plan,
+    source: &'a Path,
     target: &'a Path,
     landed: PathBuf,
-    len: u64,
 ) -> Contestant<'a> {
+    // The round that does not count has the time to look at every byte.
+    let look = Cell::new(Look::AtContent);
     Contestant {
         name,
         plan,
         environment: Vec::new(),
         as_root: false,
         prepare: Box::new(move || place.empty(target)),
-        check: Box::new(move || has_len(&landed, len)),
+        check: Box::new(move || same(source, &landed, look.replace(Look::AtLengths))),
     }
-}
-
-fn has_len(path: &Path, len: u64) -> Result<()> {
-    let found = fs::metadata(path)?.len();
-    ensure!(
-        found == len,
-        "{} has {found} bytes, not {len}",
-        path.display()
-    );
-    Ok(())
 }
 
 /// A row of ratios: the first contestant's `what` divided by that of another.
@@ -157,14 +151,15 @@ fn ratio(
     }
 }
 
-/// The row of the memory that the larger of our two programs took.
+/// The row of the memory that the largest of our programs took, in the worst round: a peak has no
+/// spread that would excuse it.
 fn peak(work: &str, ours: &Standing) -> Row {
-    let peaks = ours.costs.iter().map(|cost| cost.peak_kib as f64 / 1024.0);
+    let peak = ours.costs.iter().map(|cost| cost.peak_kib).max();
     Row {
         work: work.to_owned(),
         against: "peak memory of the larger end".to_owned(),
         finding: Finding::Measured {
-            figures: Figures::new(peaks),
+            figures: Figures::new([peak.unwrap_or(0) as f64 / 1024.0]),
             unit: Unit::Mebibytes,
             target: Some(PEAK_TARGET),
         },

@@ -14,12 +14,19 @@ pub(crate) fn against_tar(place: &Workplace) -> Result<Vec<Row>> {
     // Whoever does less for each file wins by little here: it takes more rounds to see it.
     let (count, rounds) = place.either((50_000, 15), (20_000, 7));
     let (source, target) = (place.path("small"), place.path("target"));
-    let (one, len) = small_files(&source, count)?;
-    let one = target.join("small").join(one);
+    let landed = target.join("small");
+    small_files(&source, count)?;
     let plan = ours(place, Joint::Pipes, &source, &target, &[]);
     let contestants = [
-        filling(place, "ours", plan, &target, one.clone(), len),
-        filling(place, "tar", tar(&source, &target), &target, one, len),
+        filling(place, "ours", plan, &source, &target, landed.clone()),
+        filling(
+            place,
+            "tar",
+            tar(&source, &target),
+            &source,
+            &target,
+            landed,
+        ),
     ];
     let standings = hold(place, rounds, &contestants)?;
     remove(&source)?;
@@ -43,18 +50,17 @@ pub(crate) fn against_tar(place: &Workplace) -> Result<Vec<Row>> {
 pub(crate) fn linear(place: &Workplace) -> Result<Vec<Row>> {
     let few = place.either(50_000, 10_000);
     let target = place.path("target");
+    let names = ["many", "few"];
+    let sources = names.map(|name| place.path(name));
     let mut contestants = Vec::new();
-    for (name, count) in [("many", 10 * few), ("few", few)] {
-        let source = place.path(name);
-        let one = empty_files(&source, count)?;
-        let plan = ours(place, Joint::Pipes, &source, &target, &[]);
-        let landed = target.join(name).join(one);
-        contestants.push(filling(place, name, plan, &target, landed, 0));
+    for ((name, source), count) in names.iter().zip(&sources).zip([10 * few, few]) {
+        empty_files(source, count)?;
+        let plan = ours(place, Joint::Pipes, source, &target, &[]);
+        let landed = target.join(name);
+        contestants.push(filling(place, name, plan, source, &target, landed));
     }
     let standings = hold(place, 5, &contestants)?;
-    for name in ["many", "few"] {
-        remove(&place.path(name))?;
-    }
+    sources.iter().try_for_each(|source| remove(source))?;
     let [many, few_files] = &standings[..] else {
         return Ok(Vec::new());
     };
