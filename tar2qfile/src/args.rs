@@ -6,9 +6,9 @@ use clap::Parser;
 
 /// Turn a tar archive into a qfile stream.
 ///
-/// Reads an archive in the formats ustar, GNU and pax, writes its files as a qfile stream to stdout,
-/// each after the folders above it, and reads the receiver's verdict from stdin. Links, devices and
-/// empty folders are left out.
+/// Reads an archive in one of the formats v7, ustar, GNU and pax, writes its files as a qfile stream
+/// to stdout, each after the folders above it, and reads the receiver's verdict from stdin. Links,
+/// devices and empty folders are left out.
 #[derive(Debug, Parser)]
 #[command(name = "tar2qfile", version, after_help = TAR2QFILE)]
 pub struct Tar2qfile {

@@ -125,6 +125,13 @@ impl Failure {
     pub fn advice(&self) -> &'static str {
         match self {
             Self::Archive(fault) => fault.advice(),
+            Self::Sending(Sending::Refused(verdict))
+                if verdict.errno() == Some(Errno::EXIST.raw_os_error()) =>
+            {
+                "move or rename it there, or send the rest by the beginning of its names; with the receiver's \
+                 --on-conflict=rename, or ON_CONFLICT=rename in /rw/config/filecopy.conf of its qube, \
+                 what arrives gets a new name by itself"
+            }
             Self::Sending(Sending::Refused(_)) => {
                 "look into what the receiver refuses, or restore the rest by the beginning of its names"
             }

@@ -13,6 +13,7 @@ suite! {
     every_program_explains_itself,
     every_program_tells_its_version,
     what_speaks_a_protocol_keeps_its_stdout_for_it,
+    the_formats_of_archives_are_those_of_the_documentation,
 }
 
 /// Those that qrexec starts: what they write to stdout goes to another qube.
@@ -85,4 +86,16 @@ fn what_speaks_a_protocol_keeps_its_stdout_for_it() {
         assert_eq!(finished.stdout, b"", "{name}");
         assert!(!finished.stderr.is_empty(), "{name}");
     }
+}
+
+fn the_formats_of_archives_are_those_of_the_documentation() {
+    let named = |text: &str| {
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let (_, named) = words.split_once("the formats ").unwrap();
+        let (named, _last) = named.split_once(" pax").unwrap();
+        named.to_owned()
+    };
+    let documented = named(&fs::read_to_string(source("docs/restore.md")).unwrap());
+    assert_eq!(documented, "v7, ustar, GNU and");
+    assert_eq!(named(&told("tar2qfile", "--help")), documented);
 }
