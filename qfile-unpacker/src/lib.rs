@@ -89,10 +89,12 @@ fn receive_and_reply(
 
 fn finish(outcome: &Outcome, into: &str, say: &Say) -> Result<ExitCode, Error> {
     if let Some(refusal) = outcome.refusal {
-        let name = display::own(&outcome.untrusted_last_name);
-        say.to_the_owner(&format!(
-            "a copy into \"{into}\" stopped at \"{name}\": {refusal}"
-        ));
+        // There is none before the first entry.
+        let at = match display::own(&outcome.untrusted_last_name).as_str() {
+            "" => String::new(),
+            name => format!(" at \"{name}\""),
+        };
+        say.to_the_owner(&format!("a copy into \"{into}\" stopped{at}: {refusal}"));
         reply::stop_reading();
     }
     match (reply::send(outcome), outcome.refusal) {

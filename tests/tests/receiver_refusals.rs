@@ -17,6 +17,7 @@ suite! {
     a_failure_keeps_what_was_complete_and_stops_there,
     only_regular_files_where_nothing_else_is_wanted,
     a_signal_ends_it_and_leaves_nothing_incomplete,
+    where_a_stream_stopped_is_said_only_if_it_has_a_name,
 }
 
 fn content_before_its_folder_is_refused() {
@@ -166,5 +167,14 @@ fn a_signal_ends_it_and_leaves_nothing_incomplete() {
         assert_eq!(landed.get("whole").unwrap().len, 1);
         // A file system without O_TMPFILE leaves a file that nobody may open.
         assert!(landed.get("half").is_none_or(|half| half.mode == 0));
+    }
+}
+
+fn where_a_stream_stopped_is_said_only_if_it_has_a_name() {
+    let file = Stream::new().file("d/f", "content");
+    for (stream, stopped) in [(Stream::new(), "stopped: "), (file, "stopped at \"d/f\": ")] {
+        let inbox = Inbox::default();
+        let said = inbox.receive(&["-v"], &stream).finished.stderr();
+        assert!(said.contains(stopped), "{said}");
     }
 }
