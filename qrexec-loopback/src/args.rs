@@ -127,7 +127,7 @@ pub(crate) fn parse() -> Result<Request, Failure> {
 /// the user who calls it, with all of that user's rights. It is for trying the suite and for its
 /// tests; it is no security boundary, and no replacement for qrexec-client-vm where that exists.
 #[derive(Debug, Parser)]
-#[command(name = "qrexec-loopback", version, verbatim_doc_comment)]
+#[command(name = "qrexec-loopback", version)]
 #[command(override_usage = "qrexec-loopback [OPTIONS] [--] TARGET SERVICE[+ARG] [PROGRAM ARGS...]")]
 #[command(after_long_help = AFTER_HELP)]
 struct CommandLine {
@@ -151,19 +151,35 @@ struct CommandLine {
     program: Vec<OsString>,
 }
 
+/// No line is longer than those of a terminal, where it would be cut anywhere.
 const AFTER_HELP: &str = "\
 Local qubes:
-  $QREXEC_LOOPBACK_ROOT             the folder of all local qubes
-  $QREXEC_LOOPBACK_QUBE             the name of the calling qube
-  ROOT/QUBE/home/                   HOME and working directory of its services; what has none is no qube
-  ROOT/QUBE/qubes-rpc/              its services, looked up before the project's or the installed ones
-  ROOT/policy.d/*.policy            SERVICE|* +ARG|* SOURCE TARGET allow|ask|deny [OPTIONS]
-                                    first match wins; no match is a refusal; without any line all is allowed
-  ROOT/default-dvm/                 what @dispvm copies, if it is there
+  $QREXEC_LOOPBACK_ROOT   the folder of all local qubes, called ROOT here
+  $QREXEC_LOOPBACK_QUBE   the name of the calling qube
+  ROOT/QUBE/home/         HOME and working directory of its services; what has
+                          none is no qube
+  ROOT/QUBE/qubes-rpc/    its services, looked up before the project's or the
+                          installed ones
+  ROOT/policy.d/*.policy  lines of
+                          SERVICE|* +ARG|* SOURCE TARGET ACTION [OPTIONS]
+                          where ACTION is allow, ask or deny;
+                          first match wins; no match is a refusal; without any
+                          line all is allowed
+  ROOT/default-dvm/       what @dispvm copies, if it is there
 
-Exit status: that of the service if it is not 0, else that of PROGRAM; 128+N after signal N;
-  255 broken, 127 no such service, 126 refused, 125 not executable, 2 usage, 1 no local qubes.
-rpc-config (wait-for-session) has no meaning here: a local qube has no session of its own.";
+Exit status:
+    0  all went well; else the status of the service, or that of PROGRAM if the
+       service's is 0
+    1  there are no local qubes
+    2  the command line is wrong
+  125  the service cannot be executed
+  126  refused
+  127  there is no such service
+  255  the connection broke
+128+N  ended by the signal N
+
+rpc-config (wait-for-session) has no meaning here: a local qube has no session
+of its own.";
 
 fn judge(line: CommandLine) -> Result<Request, Failure> {
     let show = |text: &str| display::own(text.as_bytes());
@@ -199,13 +215,16 @@ pub(crate) fn calling_qube() -> Result<QubeName, Failure> {
         .ok()
         .and_then(|name| QubeName::parse(name.as_bytes()))
         .ok_or_else(|| {
-            let message = "QREXEC_LOOPBACK_QUBE does not name the calling qube";
+            let message = "QREXEC_LOOPBACK_QUBE does not name the calling qube\n\
+                 set it to one of those in QREXEC_LOOPBACK_ROOT; see qrexec-loopback --help";
             Failure::new(NO_AGENT, message)
         })
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     fn parse(words: &[&str]) -> Result<CommandLine, clap::Error> {
@@ -239,6 +258,12 @@ mod tests {
             assert_eq!(path.to_str(), Some("/bin/p"));
             assert_eq!(arguments, ["-T", "--", "a", "--", "--help"]);
         }
+    }
+
+    #[test]
+    fn the_tables_of_help_are_whole_on_a_terminal() {
+        let help = CommandLine::command().term_width(80).render_long_help();
+        assert!(help.to_string().contains(AFTER_HELP), "{help}");
     }
 
     #[test]

@@ -22,7 +22,8 @@ impl LocalQubes {
     /// The variable is not set, or there is no such folder.
     pub(crate) fn from_env() -> Result<Self, Failure> {
         let root = env::var_os("QREXEC_LOOPBACK_ROOT").ok_or_else(|| {
-            let message = "QREXEC_LOOPBACK_ROOT does not name a folder of local qubes";
+            let message = "QREXEC_LOOPBACK_ROOT does not name a folder of local qubes\n\
+                 set it to a folder that has a folder QUBE/home for each; see qrexec-loopback --help";
             Failure::new(NO_AGENT, message)
         })?;
         let root = fs::canonicalize(&root).map_err(|error| {
