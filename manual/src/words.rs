@@ -405,7 +405,16 @@ pub const QUBES_RESTORE: Words = Words {
         "/etc/qubes-rpc/qubes.Restore",
         "The service that starts the program",
     )],
-    examples: &[],
+    examples: &[
+        (
+            r#"qrexec-client-vm vault qubes.Restore /bin/sh -c 'echo photos.tar; echo 2024/; exec /usr/lib/qubes/qfile-unpacker "" restored'"#,
+            "Of an archive in the qube vault, put what begins with 2024/ into the folder restored here:",
+        ),
+        (
+            r#"qrexec-client-vm vault qubes.Restore /bin/sh -c 'echo gzip -dc photos.tar.gz; echo; exec /usr/lib/qubes/qfile-unpacker "" restored'"#,
+            "Have a command there unpack the archive, and take all of it:",
+        ),
+    ],
     see_also: &["tar2qfile(8)", "qubes-backup(8)", "qfile-unpacker(8)"],
 };
 
@@ -431,7 +440,16 @@ pub const QUBES_BACKUP: Words = Words {
             "The service that starts the program",
         ),
     ],
-    examples: &[],
+    examples: &[
+        (
+            "(echo backups; cat photos.tar) | qrexec-client-vm vault qubes.Backup",
+            "Have an archive kept in the folder backups of the qube vault:",
+        ),
+        (
+            r#"(echo "sh -c 'gzip >photos.tar.gz'"; cat photos.tar) | qrexec-client-vm vault qubes.Backup"#,
+            "Have a command there take it; here a shell, for the sake of the >:",
+        ),
+    ],
     see_also: &["qubes-restore(8)", "tar(1)"],
 };
 

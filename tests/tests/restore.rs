@@ -10,7 +10,8 @@ use std::process::Command;
 use qfile_tests::backups::{Backups, PROFILE};
 use qfile_tests::cannot_run::needs_program;
 use qfile_tests::process::run;
-use qfile_tests::programs::program;
+use qfile_tests::programs::{folder, program, source};
+use qfile_tests::qubes::SOURCE;
 use qfile_tests::suite;
 use qfile_tests::tarball::{Tarball, plant_long_name, plant_oddities, plant_sources};
 use qfile_tests::tree::Snapshot;
@@ -36,10 +37,15 @@ suite! {
     a_receiver_that_dies_or_refuses_is_a_failure,
     a_command_that_fails_at_its_very_end_confirms_nothing,
     what_cannot_be_restored_is_said,
+    the_examples_of_the_manual_give_back_what_they_keep [needs_gzip],
 }
 
 fn needs_tar() -> Result<(), String> {
     needs_program("tar")
+}
+
+fn needs_gzip() -> Result<(), String> {
+    needs_program("gzip")
 }
 
 /// Members as in a backup, sorted.
@@ -303,6 +309,10 @@ fn a_receiver_that_dies_or_refuses_is_a_failure() {
         let called = backups.restore(place, "", &PROFILE);
         called.assert_code(1);
         called.assert_says("A file named \"qubes.xml.000\" already exists");
+        called.assert_says("move or rename it there");
+        called.assert_says("--on-conflict=rename");
+        let rename = ["--on-conflict=rename"];
+        backups.restore(place, "", &rename).assert_code(0);
     }
 }
 
@@ -348,5 +358,59 @@ fn what_cannot_be_restored_is_said() {
         called.assert_says(says);
         assert!(!called.stderr.contains(&0x1b), "raw text of another qube");
         assert!(backups.restored().is_empty());
+    }
+}
+
+/// The examples on a page, with the programs of this build.
+fn examples(page: &str) -> Vec<String> {
+    let text = fs::read_to_string(source("docs/man").join(page)).unwrap();
+    let lines = text.split(".nf\n").skip(1);
+    let lines = lines.map(|rest| rest.split_once("\n.fi").unwrap().0);
+    let client = program("qrexec-loopback");
+    let shown = [
+        (r"\*(Aq", "'"),
+        (r"\-", "-"),
+        ("qrexec-client-vm", client.to_str().unwrap()),
+        ("/usr/lib/qubes", folder().to_str().unwrap()),
+    ]
+    .map(|(written, meant)| (written, meant.to_owned()));
+    let read = |line: &str| {
+        let meant = shown.iter();
+        meant.fold(line.to_owned(), |line, (written, meant)| {
+            line.replace(written, meant)
+        })
+    };
+    lines.map(read).collect()
+}
+
+fn the_examples_of_the_manual_give_back_what_they_keep() {
+    let archive = Tarball::new().file("2024/a", b"a").file("2025/b", b"b");
+    let archive = archive.end();
+    let backups = Backups::new();
+    fs::write(backups.own("photos.tar"), archive.as_bytes()).unwrap();
+    backups.keep("photos.tar", archive.as_bytes());
+    fs::create_dir(backups.kept("backups")).unwrap();
+    let shell = |line: &str| {
+        let mut command = backups.qubes.command_at(SOURCE, "/bin/sh".as_ref());
+        command.args(["-c", line]);
+        run(command).assert_code(0);
+    };
+    let [in_folder, by_command] = &examples("qubes-backup.8")[..] else {
+        panic!("other examples than before");
+    };
+    shell(in_folder);
+    assert_eq!(backups.backups_in("backups").0.len(), 1);
+    shell(by_command);
+    let [some, all] = &examples("qubes-restore.8")[..] else {
+        panic!("other examples than before");
+    };
+    for (example, paths) in [
+        (some, &["2024", "2024/a"][..]),
+        (all, &["2024", "2024/a", "2025", "2025/b"]),
+    ] {
+        fs::create_dir(backups.own("restored")).unwrap();
+        shell(example);
+        assert_eq!(backups.restored().paths(), paths, "{example}");
+        fs::remove_dir_all(backups.own("restored")).unwrap();
     }
 }
