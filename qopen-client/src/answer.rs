@@ -11,6 +11,9 @@ use crate::keep::{elsewhere, moved_elsewhere};
 use crate::original::Original;
 use crate::temporary::Temporary;
 
+/// What to do when the other side has not done its part.
+const AGAIN: &str = "check that the other qube is still running, and open it again";
+
 /// Bytes that are received at once.
 const CHUNK: usize = 128 * 1024;
 
@@ -61,12 +64,22 @@ impl fmt::Display for Fault {
             }
             Self::NotTaken(None) => f.write_str("the other qube did not take all of it"),
             Self::NotAsked => f.write_str("the other qube answered before it had the file"),
-            Self::TooLong(limit) => write!(
-                f,
-                "the other qube sent more than {limit} bytes (--max-answer-bytes sets the limit)"
-            ),
+            Self::TooLong(limit) => write!(f, "the other qube sent more than {limit} bytes"),
             Self::Broken(error) => write!(f, "the connection broke: {error}"),
             Self::NotStored(error) => write!(f, "what came back cannot be stored: {error}"),
+        }
+    }
+}
+
+impl Fault {
+    /// What to do about it.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::NotRead(_) => "check the disk that it is on, and that no program cuts it short",
+            Self::NotTaken(_) | Self::NotAsked | Self::Broken(_) => AGAIN,
+            Self::TooLong(_) => "if it is to be that long, allow it with --max-answer-bytes",
+            Self::NotStored(_) => "make room in its folder or in /tmp, and open it again",
         }
     }
 }

@@ -22,4 +22,4 @@ mod temporary;
 pub use answer::{Fault, Limit};
 pub use conversation::{Conversation, converse};
 pub use original::{CannotOpen, Original};
-pub use outcome::{Ended, Outcome, finish};
+pub use outcome::{Ended, Outcome, Reason, finish};

@@ -45,6 +45,23 @@ impl fmt::Display for CannotOpen {
 
 impl std::error::Error for CannotOpen {}
 
+impl CannotOpen {
+    /// What to do about it.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::File(_, error) => match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "check the spelling",
+                io::ErrorKind::PermissionDenied => "make it readable with chmod",
+                _ => "check that it can be read",
+            },
+            Self::NotRegular(_) => {
+                "only a file can be opened in another qube; qvm-copy copies a folder there"
+            }
+        }
+    }
+}
+
 impl Original {
     /// Opens the file at `path`; of a link, what it points to.
     ///

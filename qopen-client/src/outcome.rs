@@ -1,6 +1,5 @@
 //! What became of the original and of the edit, and how it is told.
 
-use std::io;
 use std::path::PathBuf;
 
 use crate::answer::{Answer, Fault};
@@ -19,10 +18,19 @@ const SHRUNKEN_ABOVE: u64 = 64 * 1024;
 pub enum Ended {
     /// With status 0: what came is all.
     Well,
-    /// Otherwise, for this reason, in words.
-    Badly(String),
+    /// Otherwise, for this reason.
+    Badly(Reason),
     /// A local program of qrexec never learns it.
     Unknown,
+}
+
+/// Why there is no edit, or not all of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// What went wrong, in words.
+    pub what: String,
+    /// What to do about it.
+    pub advice: &'static str,
 }
 
 /// What became of the original and of the edit.
@@ -43,8 +51,8 @@ pub enum Outcome {
         at: PathBuf,
         /// Whether that is all of the edit.
         kept: Kept,
-        /// Why, in words.
-        why: String,
+        /// Why.
+        why: Reason,
     },
     /// The original was damaged while it was rewritten.
     Damaged {
@@ -56,7 +64,7 @@ pub enum Outcome {
         why: String,
     },
     /// The original is as it was, and there is no edit, for this reason.
-    Failed(String),
+    Failed(Reason),
 }
 
 impl Outcome {
@@ -84,12 +92,16 @@ impl Outcome {
                 messages
             }
             Self::Kept { at, kept, why } => {
-                let what = match kept {
+                let Reason { what, advice } = why;
+                let came = match kept {
                     Kept::Incomplete => "what came back, which may not be all, is",
                     Kept::Edited | Kept::Backup => "the edited file is",
                 };
                 let at = shown(at);
-                vec![format!("{file} is left as it is: {why}; {what} {at}")]
+                vec![
+                    format!("{file} is left as it is: {what}; {came} {at}"),
+                    (*advice).to_owned(),
+                ]
             }
             Self::Damaged {
                 backup,
@@ -98,12 +110,18 @@ impl Outcome {
             } => {
                 let backup = shown(backup);
                 let edited = edited.as_deref().map_or("lost".to_owned(), shown);
-                vec![format!(
-                    "{file} could not be rewritten and is damaged: {why}; its content before is \
-                     {backup}, the edited file is {edited}"
-                )]
+                vec![
+                    format!(
+                        "{file} could not be rewritten and is damaged: {why}; its content before is \
+                         {backup}, the edited file is {edited}"
+                    ),
+                    "make room, and copy the one that you want over it".to_owned(),
+                ]
             }
-            Self::Failed(why) => vec![format!("{file} is left as it is: {why}")],
+            Self::Failed(Reason { what, advice }) => vec![
+                format!("{file} is left as it is: {what}"),
+                (*advice).to_owned(),
+            ],
         }
     }
 }
@@ -118,7 +136,7 @@ pub fn finish(original: &Original, conversation: Conversation, ended: Ended) -> 
         (Ended::Badly(why), None | Some(Fault::NotTaken(_) | Fault::Broken(_))) => {
             Some(why.clone())
         }
-        (_, fault) => fault.map(|fault| fault.to_string()),
+        (_, fault) => fault.map(Reason::from),
     };
     let Answer {
         stored,
@@ -131,7 +149,7 @@ pub fn finish(original: &Original, conversation: Conversation, ended: Ended) -> 
         (Some(part), Some(why), _) => keep_it(original, part, Kept::Incomplete, why),
         (Some(edited), None, Some(error)) => {
             let why = format!("its folder takes no new file: {error}");
-            keep_it(original, edited, Kept::Edited, why)
+            keep_edited(original, edited, why)
         }
         (Some(edited), None, None) => put_in_place(original, edited, &ended),
     }
@@ -140,7 +158,7 @@ pub fn finish(original: &Original, conversation: Conversation, ended: Ended) -> 
 fn put_in_place(original: &Original, mut edited: Temporary, ended: &Ended) -> Outcome {
     let edited_size = match edited.file().metadata() {
         Ok(metadata) => metadata.len(),
-        Err(error) => return keep_it(original, edited, Kept::Edited, error.to_string()),
+        Err(error) => return keep_edited(original, edited, error.to_string()),
     };
     let shrunken = original.size() > SHRUNKEN_ABOVE && edited_size < original.size() / 2;
     let backup = shrunken || *ended == Ended::Unknown;
@@ -157,11 +175,11 @@ fn put_in_place(original: &Original, mut edited: Temporary, ended: &Ended) -> Ou
         }
         Err(NotReplaced::Changed) => {
             let why = "it has changed since it was sent".to_owned();
-            keep_it(original, edited, Kept::Edited, why)
+            keep_edited(original, edited, why)
         }
         Err(NotReplaced::Failed(error)) => {
             let why = format!("it cannot be replaced: {error}");
-            keep_it(original, edited, Kept::Edited, why)
+            keep_edited(original, edited, why)
         }
         Err(NotReplaced::Damaged(backup, error)) => Outcome::Damaged {
             backup: path_of_left(backup).unwrap_or_default(),
@@ -171,18 +189,34 @@ fn put_in_place(original: &Original, mut edited: Temporary, ended: &Ended) -> Ou
     }
 }
 
-fn keep_it(original: &Original, file: Temporary, kept: Kept, why: String) -> Outcome {
-    match keep(file, kept, original.name()) {
-        Ok(at) => Outcome::Kept { at, kept, why },
-        Err(error) => Outcome::Failed(not_kept(&why, &error)),
-    }
+fn keep_edited(original: &Original, edited: Temporary, what: String) -> Outcome {
+    let advice = "compare the two, and give the one that you want its name";
+    keep_it(original, edited, Kept::Edited, Reason { what, advice })
 }
 
-fn not_kept(why: &str, error: &io::Error) -> String {
-    format!("{why}; what came back is lost, since it cannot be kept: {error}")
+fn keep_it(original: &Original, file: Temporary, kept: Kept, why: Reason) -> Outcome {
+    match keep(file, kept, original.name()) {
+        Ok(at) => Outcome::Kept { at, kept, why },
+        Err(error) => Outcome::Failed(Reason {
+            what: format!(
+                "{}; what came back is lost, since it cannot be kept: {error}",
+                why.what
+            ),
+            advice: "make room in its folder or in /tmp, and open it again",
+        }),
+    }
 }
 
 fn path_of_left(file: Temporary) -> Option<PathBuf> {
     let folder = std::rc::Rc::clone(file.folder());
     file.leave().map(|name| folder.path_of(&name))
+}
+
+impl From<Fault> for Reason {
+    fn from(fault: Fault) -> Self {
+        Self {
+            what: fault.to_string(),
+            advice: fault.advice(),
+        }
+    }
 }

@@ -7,7 +7,7 @@ mod args;
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use qopen_client::{Ended, Original, Outcome, converse, finish};
 use qvm_common::channel::{Sink, Source};
 use qvm_common::command_line;
@@ -29,7 +29,8 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<ExitCode> {
-    let original = Original::open(&args.file)?;
+    let original = Original::open(&args.file)
+        .map_err(|error| anyhow!("{error}\nqopen-in-vm: {}", error.advice()))?;
     tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()

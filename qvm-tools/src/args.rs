@@ -160,7 +160,10 @@ impl Form {
         };
         let mut paths = typed.arguments;
         let target = match self.takes_target() && paths.len() > 1 {
-            true => Target::parse(&paths.remove(0))?,
+            true => Target::parse(&paths.remove(0)).map_err(|ending| {
+                let tip = "qvm-copy FILE... takes no name: dom0 asks for it";
+                Ending::usage(format!("{}\n{tip}", ending.message))
+            })?,
             false => Target::default(),
         };
         Ok(Request {
@@ -183,7 +186,7 @@ impl Target {
         let refused = || {
             Ending::usage(format!(
                 "\"{}\" is not the name of a qube; give a name such as work, or @default, @dispvm or \
-                 @dispvm:TEMPLATE\nqvm-copy FILE... takes no name: dom0 asks for it",
+                 @dispvm:TEMPLATE",
                 own(typed.as_bytes())
             ))
         };
@@ -202,6 +205,12 @@ impl Target {
             Some(_) => Ok(Self(text)),
             None => Err(refused()),
         }
+    }
+
+    /// A new disposable.
+    #[must_use]
+    pub fn disposable() -> Self {
+        Self("@dispvm".to_owned())
     }
 
     /// As `qrexec-client-vm` takes it.

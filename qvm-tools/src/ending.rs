@@ -26,8 +26,13 @@ pub struct Ending {
 impl Ending {
     /// An end with one of the statuses of a copy.
     pub fn new(outcome: Outcome, message: impl Into<String>) -> Self {
+        Self::with_status(outcome.status(), message)
+    }
+
+    /// An end with any status.
+    pub fn with_status(status: u8, message: impl Into<String>) -> Self {
         Self {
-            status: outcome.status(),
+            status,
             message: message.into(),
         }
     }

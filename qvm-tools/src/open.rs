@@ -35,7 +35,7 @@ fn open(command: Command, request: &Request) -> Result<(), Ending> {
     let client = find_client()?;
     let call = |service| Call {
         client: &client,
-        target: &request.target,
+        target: request.target.as_str(),
         service,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -45,13 +45,14 @@ fn open(command: Command, request: &Request) -> Result<(), Ending> {
     let path = match &request.what {
         What::File(path) => path,
         What::Url(url) => {
-            nested::ask_first(&request.target)?;
+            nested::ask_first(request.target.as_str())?;
             return runtime.block_on(call("qubes.OpenURL").send_line(url));
         }
     };
     // What cannot be sent is said before anybody is asked anything.
-    let original = Original::open(path).map_err(|error| Ending::failed(error.to_string()))?;
-    nested::ask_first(&request.target)?;
+    let original = Original::open(path)
+        .map_err(|error| Ending::failed(format!("{error}\n{}", error.advice())))?;
+    nested::ask_first(request.target.as_str())?;
     let edited = runtime.block_on(call("qubes.OpenInVM").edit(&original, request.limit))?;
     let outcome = finish(&original, edited.conversation, edited.ended);
     for message in outcome.messages(path) {
@@ -61,8 +62,5 @@ fn open(command: Command, request: &Request) -> Result<(), Ending> {
         return Ok(());
     }
     // Everything was said.
-    Err(Ending {
-        status: edited.status,
-        message: String::new(),
-    })
+    Err(Ending::with_status(edited.status, ""))
 }

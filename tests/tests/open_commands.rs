@@ -143,6 +143,8 @@ fn what_is_no_file_is_refused_before_anybody_is_called() {
             said.contains("not a regular file") || said.contains("cannot open"),
             "{name}: {said}"
         );
+        let advised = ["qvm-copy", "check the spelling"];
+        assert!(advised.iter().any(|to| said.contains(to)), "{name}: {said}");
     }
 }
 
@@ -153,6 +155,7 @@ fn a_call_denied_by_policy_is_126() {
     let opened = run(command);
     opened.assert_code(126);
     opened.assert_says("refused");
+    opened.assert_says("/etc/qubes/policy.d");
     assert_eq!(opened.stdout, b"");
     editing.assert_only(OLD);
 }
@@ -163,6 +166,7 @@ fn a_qube_without_the_service_is_said() {
     let opened = editing.open_in_target(&[]);
     opened.assert_code(1);
     opened.assert_says("no service qubes.OpenInVM");
+    opened.assert_says("install the package qubes-core-agent");
     editing.assert_only(OLD);
 }
 
@@ -188,7 +192,18 @@ fn a_wrong_command_line_is_2() {
         let opened = run(command);
         opened.assert_code(2);
         assert_eq!(opened.stdout, b"");
+        opened.assert_says("Usage: qvm-open-in-vm [OPTIONS] [--] QUBE FILE-OR-URL\n");
     }
+    let mut command = editing.command("qvm-open-in-vm");
+    command.args(["my qube", NAME]);
+    let opened = run(command);
+    opened.assert_code(2);
+    opened.assert_says("\"my qube\" is not the name of a qube; give a name such as work");
+    let mut command = editing.command("qvm-open-in-dvm");
+    command.args(["work", NAME]);
+    let opened = run(command);
+    opened.assert_code(2);
+    opened.assert_says("Usage: qvm-open-in-dvm [OPTIONS] [--] FILE-OR-URL\n");
 }
 
 fn open_url(editing: &Editing, url: &str) -> Finished {
@@ -231,6 +246,7 @@ fn only_addresses_for_a_browser_are_opened() {
         let editing = says_arguments();
         let opened = open_url(&editing, url);
         opened.assert_code(1);
+        opened.assert_says("check that it begins with http://, https:// or ftp://");
         assert!(!editing.elsewhere("opened").exists(), "{url}");
     }
 }

@@ -64,6 +64,7 @@ fn an_endless_answer_stops_at_the_limit() {
     let (editing, opened) = opened_by("cat > /dev/null; exec cat /dev/zero", &options);
     opened.assert_code(1);
     opened.assert_says("3000000");
+    opened.assert_says("allow it with --max-answer-bytes");
     assert_original_and(&editing, &[NAME]);
 }
 
@@ -136,6 +137,7 @@ fn a_server_that_reads_nothing_and_says_nothing_ends_the_call() {
         let (editing, opened) = opened_by(service, &[]);
         opened.assert_code(1);
         opened.assert_says("did not take all of it");
+        opened.assert_says("open it again");
         assert_original_and(&editing, &[NAME]);
     }
 }

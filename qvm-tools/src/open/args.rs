@@ -7,10 +7,8 @@ use std::path::PathBuf;
 use clap::{CommandFactory, FromArgMatches, Parser};
 use qopen_client::Limit;
 
+use crate::args::Target;
 use crate::ending::Ending;
-
-/// The target that means a new disposable.
-const DISPOSABLE: &str = "@dispvm";
 
 /// Which of the two commands runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +22,7 @@ pub enum Command {
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Request {
-    pub(super) target: String,
+    pub(super) target: Target,
     pub(super) what: What,
     pub(super) limit: Limit,
 }
@@ -44,13 +42,14 @@ pub(super) enum What {
 /// An address (http://, https://, ftp://) is opened in the browser there.
 #[derive(Debug, Parser)]
 #[command(name = "qvm-open-in-vm", version, after_help = AFTER_HELP)]
+#[command(override_usage = "qvm-open-in-vm [OPTIONS] [--] QUBE FILE-OR-URL")]
 struct InVm {
     #[command(flatten)]
     options: Options,
 
     /// A name, @default (dom0 asks), @dispvm (a new disposable) or @dispvm:TEMPLATE
     #[arg(value_name = "QUBE")]
-    target: String,
+    target: OsString,
 
     /// What to open
     #[arg(value_name = "FILE-OR-URL")]
@@ -63,6 +62,7 @@ struct InVm {
 /// the change back. An address (http://, https://, ftp://) is opened in the browser there.
 #[derive(Debug, Parser)]
 #[command(name = "qvm-open-in-dvm", version, after_help = AFTER_HELP)]
+#[command(override_usage = "qvm-open-in-dvm [OPTIONS] [--] FILE-OR-URL")]
 struct InDvm {
     #[command(flatten)]
     options: Options,
@@ -127,16 +127,13 @@ impl Command {
                     target,
                     what,
                 } = parsed(arguments)?;
-                (options, target, what)
+                (options, Target::parse(&target)?, what)
             }
             Self::OpenInDvm => {
                 let InDvm { options, what } = parsed(arguments)?;
-                (options, DISPOSABLE.to_owned(), what)
+                (options, Target::disposable(), what)
             }
         };
-        if target.is_empty() || target.starts_with('-') {
-            return Err(Ending::usage("QUBE is not the name of a qube"));
-        }
         Ok(Request {
             target,
             what: What::from(what)?,
@@ -166,7 +163,7 @@ impl What {
         match argument.into_string() {
             Ok(url) if !url.contains(char::is_control) => Ok(Self::Url(url)),
             _ => Err(Ending::usage(
-                "the address has bytes that an address cannot have",
+                "the address has bytes that an address cannot have\nwrite them as % and two digits, such as %20",
             )),
         }
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use qopen_client::{Conversation, Ended, Limit, Original, converse};
+use qopen_client::{Conversation, Ended, Limit, Original, Reason, converse};
 use qvm_common::channel::{Sink, Source};
 use qvm_common::interrupt::{Interrupt, exit_status as signalled};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -59,7 +59,10 @@ impl Call<'_> {
                 end(client, signal).await;
                 return Ok(Edited {
                     conversation,
-                    ended: Ended::Badly("interrupted before the call had ended".to_owned()),
+                    ended: Ended::Badly(Reason {
+                        what: "interrupted before the call had ended".to_owned(),
+                        advice: "open it again",
+                    }),
                     status: signalled(signal),
                 });
             }
@@ -103,10 +106,10 @@ impl Call<'_> {
         let status = status.map_err(|error| Ending::system("cannot wait for qrexec", error))?;
         match why(status, self.target, self.service) {
             None => Ok(()),
-            Some(message) => Err(Ending {
-                status: exit_status(status),
-                message,
-            }),
+            Some(Reason { what, advice }) => Err(Ending::with_status(
+                exit_status(status),
+                format!("{what}\n{advice}"),
+            )),
         }
     }
 
@@ -144,10 +147,7 @@ fn catch() -> Result<Interrupt, Ending> {
 /// Ends the client after `signal`; how the command ends then.
 async fn end(client: Child, signal: u8) -> Ending {
     terminate(client).await;
-    Ending {
-        status: signalled(signal),
-        message: "interrupted; nothing was changed".to_owned(),
-    }
+    Ending::with_status(signalled(signal), "interrupted; nothing was changed")
 }
 
 /// Tells the client to end, and kills it if it takes too long.

@@ -51,7 +51,8 @@ fn ask_on_terminal(question: &str) -> Result<bool, Ending> {
     let nobody = |error| {
         Ending::failed(format!(
             "nothing was opened: this qube was itself opened for one file or address, and there is \
-             neither a window nor a terminal to ask whether another disposable is meant ({error})"
+             neither a window nor a terminal to ask whether another disposable is meant ({error})\n\
+             run it in a terminal, or install zenity or kdialog in the template"
         ))
     };
     let mut terminal = File::options()

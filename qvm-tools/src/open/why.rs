@@ -6,35 +6,54 @@ use std::process::ExitStatus;
 use std::os::unix::process::ExitStatusExt;
 
 use qfile_proto::display;
+use qopen_client::Reason;
 
 use crate::ending::REFUSED;
 
+const AGAIN: &str = "check that the other qube is still running, and open it again";
+
 /// `None` if the call ended well.
-pub(super) fn why(status: ExitStatus, target: &str, service: &str) -> Option<String> {
+pub(super) fn why(status: ExitStatus, target: &str, service: &str) -> Option<Reason> {
     let target = display::own(target.as_bytes());
     let signal = status.signal();
     let code = status.code();
     let signal = signal.or(code
         .filter(|code| (129..=192).contains(code))
         .map(|code| code - 128));
-    if let Some(signal) = signal {
-        return Some(format!("the call was ended by signal {signal}"));
-    }
-    Some(match code {
-        Some(0) => return None,
-        Some(126) => format!(
-            "refused: by the policy of dom0, by you in its dialog, or because {target} does not \
-             exist or did not start"
+    let (what, advice) = match (signal, code) {
+        (Some(signal), _) => (format!("the call was ended by signal {signal}"), AGAIN),
+        (None, Some(0)) => return None,
+        (None, Some(126)) => (
+            format!(
+                "refused: by the policy of dom0, by you in its dialog, or because {target} does not \
+                 exist or did not start"
+            ),
+            "check that the qube can start, and the policy in dom0 (/etc/qubes/policy.d)",
         ),
-        Some(127) => format!(
-            "there is no service {service} in {target}: install the package qubes-core-agent in its \
-             template"
+        (None, Some(127)) => (
+            format!("there is no service {service} in {target}"),
+            "install the package qubes-core-agent (qubes-core-agent-linux) in its template",
         ),
-        Some(125) => format!("{target} cannot execute its service {service}"),
-        Some(255) => "the connection broke; is the other qube still running?".to_owned(),
-        Some(other) => format!("the call ended with status {other}"),
-        None => "the call ended in an unknown way".to_owned(),
-    })
+        (None, Some(125)) => (
+            format!("{target} has the service {service} but cannot execute it"),
+            "look into its log: sudo journalctl -u qubes-qrexec-agent",
+        ),
+        (None, Some(255)) => ("the connection broke".to_owned(), AGAIN),
+        (None, Some(other)) => (
+            format!("the call ended with status {other}"),
+            match service {
+                "qubes.OpenURL" => {
+                    "check that it begins with http://, https:// or ftp://, and that the other qube has a browser"
+                }
+                _ => {
+                    "see what is said above, or in the other qube, or in its log: \
+                     sudo journalctl -u qubes-qrexec-agent"
+                }
+            },
+        ),
+        (None, None) => ("the call ended in an unknown way".to_owned(), AGAIN),
+    };
+    Some(Reason { what, advice })
 }
 
 /// The exit status of the command after a call that did not end well.
@@ -60,6 +79,6 @@ mod tests {
             assert_eq!(exit_status(status), expected, "{code}");
         }
         let killed = why(ExitStatus::from_raw(9), "vault", "qubes.OpenInVM");
-        assert!(killed.unwrap().contains("signal 9"));
+        assert!(killed.unwrap().what.contains("signal 9"));
     }
 }
