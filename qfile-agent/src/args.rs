@@ -22,7 +22,8 @@ pub(crate) struct Args {
     #[arg(long, overrides_with = "ignore_symlinks")]
     dereference: bool,
 
-    /// Write what became of the copy to the inherited descriptor N, as one line: STATUS MESSAGE
+    /// Write what became of the copy to the inherited descriptor N, as one line: STATUS MESSAGE.
+    /// Whoever reads it shows it: with PROGRESS_TYPE=gui there is no window for a failure then
     #[arg(long, value_name = "N")]
     pub(crate) result_fd: Option<RawFd>,
 

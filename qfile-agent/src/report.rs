@@ -136,7 +136,9 @@ fn refusal_advice(verdict: &Verdict) -> &'static str {
     }
     match verdict.errno().map(Errno::from_raw_os_error) {
         Some(Errno::EXIST) => {
-            "move or rename it in the target qube's QubesIncoming folder, or copy under another name"
+            "move or rename it in the target qube's QubesIncoming folder, or copy under another name; \
+                 with ON_CONFLICT=rename in /rw/config/filecopy.conf there, see qfile-unpacker(8), \
+                 what arrives gets a new name by itself"
         }
         Some(Errno::ILSEQ) => {
             "rename the file, or have it copied by the service qubes.Filecopy+allow-all-names, as qvm-copy does"
@@ -179,19 +181,15 @@ impl Report {
         }
     }
 
-    /// Tells whoever listens. The receiver is let go first: it must not wait for a dialog.
+    /// Tells whoever listens. Whoever takes the result shows it, together with what comes of it. The
+    /// receiver is let go first: it must not wait for a dialog.
     pub(crate) fn deliver(&self, result_fd: Option<RawFd>, is_gui: bool) {
         if let Some(text) = self.text() {
             say(text);
         }
-        if let Some(number) = result_fd {
-            if let Err(error) = self.write_result(number) {
-                say(format_args!(
-                    "qfile-agent: cannot write the result to descriptor {number}: {error}"
-                ));
-            }
-        }
-        if is_gui && !matches!(self.outcome, Outcome::Complete | Outcome::Cancelled) {
+        let is_handed_over = result_fd.is_some_and(|number| self.hand_over(number));
+        let is_shown = is_gui && !is_handed_over;
+        if is_shown && !matches!(self.outcome, Outcome::Complete | Outcome::Cancelled) {
             hang_up();
             if let Some(dialogs) = Dialogs::find() {
                 let text = format!("{}\n\n{}", self.message, self.advice);
@@ -215,12 +213,23 @@ impl Report {
         }
     }
 
-    fn write_result(&self, number: RawFd) -> io::Result<()> {
+    /// Writes the result line; false if nobody gets it.
+    fn hand_over(&self, number: RawFd) -> bool {
         let line = ResultLine {
             outcome: self.outcome,
-            message: self.message.clone(),
+            message: match self.outcome {
+                Outcome::Complete => String::new(),
+                _ => format!("{}; {}", self.message, self.advice),
+            },
         };
-        line.write_to(&mut File::from(inherited::take(number)?))
+        let written =
+            inherited::take(number).and_then(|output| line.write_to(&mut File::from(output)));
+        if let Err(error) = &written {
+            say(format_args!(
+                "qfile-agent: cannot write the result to descriptor {number}: {error}"
+            ));
+        }
+        written.is_ok()
     }
 }
 

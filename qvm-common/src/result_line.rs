@@ -61,8 +61,8 @@ impl Outcome {
 pub struct ResultLine {
     /// What became of the copy.
     pub outcome: Outcome,
-    /// What the agent told its user: one line that is safe to show; empty if there was nothing to
-    /// tell.
+    /// What the agent told its user, and what to do about it: one line that is safe to show; empty if
+    /// there was nothing to tell.
     pub message: String,
 }
 

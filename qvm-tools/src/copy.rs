@@ -93,12 +93,18 @@ fn delete(
     if !report.is_confirmed() {
         return Err(nothing_deleted(judged));
     }
-    remove(Removal {
+    let removed = remove(Removal {
         manifest,
         links: request.links,
         arguments: arguments.paths().map(<[u8]>::to_vec).collect(),
-    })?;
-    judged
+    });
+    match (removed, judged) {
+        (Err(stays), Err(left_out)) => Err(Ending {
+            said_by_sender: left_out.said_by_sender,
+            ..stays
+        }),
+        (removed, judged) => removed.and(judged),
+    }
 }
 
 /// The end of a move that did not come to deleting.

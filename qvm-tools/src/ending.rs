@@ -21,6 +21,8 @@ pub struct Ending {
     /// What is left to say, without the command's name: one line of what is wrong, then what to do
     /// about it. Empty if everything has been said. With status 0 it is what was asked for.
     pub message: String,
+    /// What the sender has said on stderr, for a window: there nobody has seen it.
+    pub said_by_sender: String,
 }
 
 impl Ending {
@@ -34,6 +36,7 @@ impl Ending {
         Self {
             status,
             message: message.into(),
+            said_by_sender: String::new(),
         }
     }
 
@@ -90,13 +93,16 @@ impl Ending {
         }
     }
 
-    /// Says it in a window too, where there is one, unless it is what the user asked for.
+    /// Says all of it in one window, where there is one, unless it is what the user asked for.
     pub fn show(&self, command: &str) {
         let expected = [Outcome::Complete, Outcome::Cancelled].map(Outcome::status);
-        if expected.contains(&self.status) || self.message.is_empty() {
+        let parts = [&*self.said_by_sender, &*self.message];
+        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        if expected.contains(&self.status) || parts.is_empty() {
             return;
         }
-        if let Some(Err(error)) = Dialogs::find().map(|shown| shown.error(command, &self.message)) {
+        let text = parts.join("\n\n");
+        if let Some(Err(error)) = Dialogs::find().map(|shown| shown.error(command, &text)) {
             say(format_args!("{command}: cannot show a window: {error}"));
         }
     }

@@ -42,8 +42,11 @@ impl Report {
             Some(line) if line.outcome == Outcome::Complete => Ok(()),
             // When the agent was interrupted, what it noticed first may be its broken connection.
             Some(line) if line.outcome == Outcome::Failed && self.cancelled => Err(cancelled()),
-            // The agent has said on stderr, or in a window, what there is to say.
-            Some(line) => Err(Ending::new(line.outcome, "")),
+            // The agent has said on stderr what there is to say.
+            Some(line) => Err(Ending {
+                said_by_sender: line.message.clone(),
+                ..Ending::new(line.outcome, "")
+            }),
             None if self.cancelled => Err(cancelled()),
             None => Err(without_a_line(self.status, target, service)),
         }
@@ -73,10 +76,7 @@ fn without_a_line(status: Option<ExitStatus>, target: &Target, service: Service)
     }
     let message = match code {
         Some(126) => {
-            return Ending {
-                status: REFUSED,
-                message: refused(target, service),
-            };
+            return Ending::with_status(REFUSED, refused(target, service));
         }
         Some(127) => format!(
             "there is no service qubes.Filecopy in {}\n\
@@ -93,8 +93,9 @@ fn without_a_line(status: Option<ExitStatus>, target: &Target, service: Service)
              check that the other qube is still running, and copy again"
                 .to_owned()
         }
-        Some(1 | 2) => "qrexec-client-vm could not make the call; nothing was confirmed\n\
-             check that the agent of this qube is running: systemctl status qubes-qrexec-agent"
+        Some(1 | 2) => "the call could not be made; nothing was confirmed\n\
+             see what is said above; if nothing is, check that qrexec is running in this qube: \
+             systemctl status qubes-qrexec-agent"
             .to_owned(),
         Some(0) | None => {
             "qfile-agent ended without saying what became of the copy; take it as failed\n\

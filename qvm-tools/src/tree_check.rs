@@ -106,10 +106,7 @@ fn check(arguments: &[OsString]) -> Result<(), Ending> {
         answer(&survey.bytes.to_string())?;
     }
     if survey.needs_all_names() && !typed.allow_all_names {
-        return Err(Ending {
-            status: UNSAFE,
-            message: report::unsafe_names(&survey),
-        });
+        return Err(Ending::with_status(UNSAFE, report::unsafe_names(&survey)));
     }
     Ok(())
 }

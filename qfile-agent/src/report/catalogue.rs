@@ -24,21 +24,30 @@ function, which leaves nothing but printable ASCII.
 #[test]
 fn every_message_is_in_the_catalogue() {
     let mut text = HEAD.to_owned();
-    section(&mut text, "The command line", arguments());
-    section(&mut text, "Files and folders", files());
-    section(&mut text, "The connection", connection());
-    section(&mut text, "The receiver's refusals", refusals());
+    section(&mut text, "qfile-agent: the command line", arguments());
+    section(&mut text, "qfile-agent: files and folders", files());
+    section(&mut text, "qfile-agent: the connection", connection());
+    section(
+        &mut text,
+        "qfile-agent: the receiver's refusals",
+        refusals(),
+    );
     expect_file!["../../../docs/messages/qfile-agent.md"].assert_eq(&text);
 }
 
 fn section(text: &mut String, title: &str, failures: Vec<Failure>) {
     writeln!(text, "\n## {title}").unwrap();
+    let mut said_last = String::new();
     for failure in failures {
         let heading = heading(&failure);
         let report = Report::new(Err::<LeftOut, _>(failure));
         let said = report.text().unwrap();
         let status = report.outcome.status();
-        writeln!(text, "\n{heading} ({status}):\n\n```\n{said}\n```").unwrap();
+        if heading != said_last {
+            writeln!(text, "\n{heading} ({status}):").unwrap();
+        }
+        writeln!(text, "\n```\n{said}\n```").unwrap();
+        said_last = heading;
     }
 }
 

@@ -269,10 +269,11 @@ fn the_result_line_says_what_became_of_the_copy() {
     receiver.receive();
     receiver.say(&verdict(17, 0, Some(b"f")));
     let ended = receiver.ended();
-    assert_eq!(
-        ended.stderr.lines().last(),
-        Some("1 A file named \"f\" already exists in QubesIncoming dir (error type: File exists)")
-    );
+    let line = ended.stderr.lines().last().unwrap();
+    let told =
+        "1 A file named \"f\" already exists in QubesIncoming dir (error type: File exists); ";
+    let advice = line.strip_prefix(told).expect(line);
+    assert!(advice.starts_with("move or rename it"), "{advice}");
 
     let (_home, mut agent) = sending(10);
     agent.args(["--result-fd", "2"]);
