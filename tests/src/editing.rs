@@ -3,11 +3,13 @@
 //! The editor is a shell script that runs in a disposable, with the file as `$1`; what it starts
 //! are real programs. The service can be replaced as well, by a hostile one.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use crate::process::{Finished, run};
 use crate::programs::program;
@@ -26,10 +28,15 @@ pub const NEW: &[u8] = b"new content\n";
 /// The two commands' service.
 pub const SERVICE: &str = "qubes.OpenInVM";
 
+/// A command for the test's own scripts that goes on until the [`Editing`] is dropped, however the test
+/// ends: it reads a FIFO that is written to by nobody, and held open by that alone.
+pub const UNTIL_THE_END: &str = r#"cat "$WORK/until-the-end""#;
+
 /// A file in a qube, and what opens it in another.
 #[derive(Debug)]
 pub struct Editing {
     qubes: Qubes,
+    _until_the_end: File,
     /// The name of the qube that has the file; no other test uses it.
     source: String,
     file: PathBuf,
@@ -73,8 +80,12 @@ impl Editing {
         qubes.set_policy("* * @anyvm @anyvm allow\n* * @anyvm @dispvm allow\n");
         let file = qubes.home(&source).join(name);
         fs::write(&file, content).expect("ours");
+        let fifo = qubes.root().join("until-the-end");
+        mknodat(CWD, &fifo, FileType::Fifo, Mode::from_raw_mode(0o644), 0).expect("ours");
+        let held = File::options().read(true).write(true).open(fifo);
         let editing = Self {
             qubes,
+            _until_the_end: held.expect("ours"),
             source,
             file,
         };

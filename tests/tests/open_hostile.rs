@@ -4,7 +4,7 @@
 use std::fs;
 use std::process::Command;
 
-use qfile_tests::editing::{Editing, NAME, OLD};
+use qfile_tests::editing::{Editing, NAME, OLD, UNTIL_THE_END};
 use qfile_tests::peer::{Joint, converse};
 use qfile_tests::process::Finished;
 use qfile_tests::suite;
@@ -97,17 +97,17 @@ fn gigabytes_come_back_from_a_file_to_be_looked_at() {
 fn an_answer_before_the_file_was_sent_is_none() {
     // No connection holds all of what neither of them reads.
     for service in [
-        "echo surprise; exec sleep 1000",
-        "head -c 256 > /dev/null; echo surprise; exec sleep 1000",
+        format!("echo surprise; exec {UNTIL_THE_END}"),
+        format!("head -c 256 > /dev/null; echo surprise; exec {UNTIL_THE_END}"),
     ] {
-        let (editing, opened) = opened_by(service, &[]);
+        let (editing, opened) = opened_by(&service, &[]);
         opened.assert_code(1);
         opened.assert_says("answered before it had the file");
         assert_original_and(&editing, &[NAME, INCOMPLETE]);
         let kept = fs::read(editing.beside(INCOMPLETE)).unwrap();
         assert_eq!(kept, b"surprise\n");
 
-        let (editing, opened) = opened_by(service, &["--view-only"]);
+        let (editing, opened) = opened_by(&service, &["--view-only"]);
         opened.assert_code(1);
         opened.assert_says("answered before it had the file");
         assert_original_and(&editing, &[NAME]);
@@ -125,7 +125,9 @@ fn an_answer_of_one_who_did_not_take_the_file_is_none() {
 
 fn a_server_that_never_ends_after_too_much_is_not_waited_for() {
     let editing = Editing::new();
-    editing.service("cat > /dev/null; head -c 5000 /dev/zero; exec sleep 20");
+    editing.service(&format!(
+        "cat > /dev/null; head -c 5000 /dev/zero; exec {UNTIL_THE_END}"
+    ));
     let opened = editing.open_in_target(&["--max-answer-bytes", "100"]);
     opened.assert_code(1);
     opened.assert_says("more than 100 bytes");

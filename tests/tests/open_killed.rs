@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use qfile_tests::editing::{Editing, NAME, NEW, OLD};
+use qfile_tests::editing::{Editing, NAME, NEW, OLD, UNTIL_THE_END};
 use qfile_tests::peer::Joint;
 use qfile_tests::process::{Running, run, wrapped_in};
 use qfile_tests::receiver::needs_strace;
@@ -60,7 +60,7 @@ fn signal_while_the_answer_comes(what: Signal) {
         let editing = Editing::new();
         make_fifo(&editing, "here");
         editing.service(&format!(
-            "cat > /dev/null; head -c {bytes} /dev/zero; echo > \"$WORK/here\"; exec sleep 20"
+            "cat > /dev/null; head -c {bytes} /dev/zero; echo > \"$WORK/here\"; exec {UNTIL_THE_END}"
         ));
         let mut running = start(editing.command_in_target(&[]));
         until_written(&editing, "here");
@@ -82,9 +82,9 @@ fn a_client_that_is_interrupted_after_the_answer_keeps_it() {
     let editing = Editing::new();
     make_fifo(&editing, "here");
     // Stderr is still held, so the call has not ended.
-    editing.service(
-        "cat > /dev/null; echo edited; exec > /dev/null; echo > \"$WORK/here\"; exec sleep 20",
-    );
+    editing.service(&format!(
+        "cat > /dev/null; echo edited; exec > /dev/null; echo > \"$WORK/here\"; exec {UNTIL_THE_END}"
+    ));
     let mut running = start(editing.command_in_target(&[]));
     until_written(&editing, "here");
     // That the end of the answer has arrived cannot be seen from outside: either is right.
@@ -273,7 +273,9 @@ fn a_server_that_is_interrupted_while_the_file_is_edited_leaves_nothing() {
     for what in POLITE {
         let editing = Editing::new();
         make_fifo(&editing, "here");
-        editing.editor("echo x > \"$1.swp\"; echo > \"$WORK/here\"; exec sleep 5");
+        editing.editor(&format!(
+            "echo x > \"$1.swp\"; echo > \"$WORK/here\"; exec {UNTIL_THE_END}"
+        ));
         let (mut running, mut client) = server_with(&editing, &request());
         client.stop_sending();
         until_written(&editing, "here");
