@@ -1,5 +1,6 @@
 //! Step 11: the stream, entry by entry: decoded, judged, placed.
 
+use std::hint::black_box;
 use std::io::Read;
 
 use qfile_proto::{
@@ -16,6 +17,10 @@ use crate::{Options, Say};
 /// How far to read ahead, in bytes.
 const READ_AHEAD: usize = 256 * 1024;
 
+/// More memory than receiving takes, in bytes: what is read ahead, a piece of a file to compare with,
+/// some copies of the longest name.
+const MEMORY: usize = 1024 * 1024;
+
 /// How receiving ended.
 #[derive(Debug)]
 pub struct Outcome {
@@ -29,6 +34,14 @@ pub struct Outcome {
 
 /// Receives the stream `input` into the folder that `jailed` holds.
 pub fn receive(input: impl Read, jailed: Jailed, options: &Options, say: &Say) -> Outcome {
+    // Later there would be no verdict: what has no memory aborts, and in the jail it is killed for that.
+    if !can_allocate(MEMORY) {
+        return Outcome {
+            refusal: Some(Refusal::System(libc::ENOMEM)),
+            checksum: 0,
+            untrusted_last_name: Vec::new(),
+        };
+    }
     let mut receiver = Receiver {
         decoder: Decoder::with_capacity(READ_AHEAD, input),
         root: Root::explore(jailed),
@@ -55,6 +68,14 @@ pub fn receive(input: impl Read, jailed: Jailed, options: &Options, say: &Say) -
         checksum: receiver.decoder.checksum(),
         untrusted_last_name,
     }
+}
+
+fn can_allocate(bytes: usize) -> bool {
+    let mut memory = Vec::<u8>::new();
+    let reserved = memory.try_reserve_exact(bytes);
+    // Unseen, it would be optimised away, and every limit with it.
+    black_box(&memory);
+    reserved.is_ok()
 }
 
 struct Receiver<'a, R> {

@@ -3,6 +3,8 @@
 
 /// Something on the way is not there.
 pub const ENOENT: u32 = 2;
+/// The receiver has too little memory.
+pub const ENOMEM: u32 = 12;
 /// A file or link of that name is there.
 pub const EEXIST: u32 = 17;
 /// Something on the way is no folder.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 
-use libc::{EBADF, EFBIG, EREMOTEIO, SIGABRT, SIGSEGV};
+use libc::{EBADF, EFBIG, ENOMEM, EREMOTEIO, SIGABRT, SIGSEGV};
 use qfile_tests::attack::{Target, three_files};
 use qfile_tests::attacks;
 use qfile_tests::peer::{Joint, feed};
@@ -215,6 +215,7 @@ fn tiny_limits_leave_nothing_incomplete(form: Form) {
             }
             // It says what it lacks, or the loader does.
             1 | 127 => assert_ne!(answer.finished.stderr(), "", "{limit}"),
+            ENOMEM => answer.assert_refused(ENOMEM.unsigned_abs()),
             // Without a stack there is nothing that could speak.
             code => assert!(
                 limit.starts_with("--stack") && [128 + SIGSEGV, 128 + SIGABRT].contains(&code),

@@ -3,8 +3,10 @@
 
 use std::fs;
 
-use qfile_tests::code::{EDQUOT, ENOSPC};
+use qfile_tests::code::{EDQUOT, ENOMEM, ENOSPC};
 use qfile_tests::inbox::Inbox;
+use qfile_tests::peer::{Joint, feed};
+use qfile_tests::process::wrapped_in;
 use qfile_tests::stream::Stream;
 use qfile_tests::suite;
 use qfile_tests::user::{in_private_mounts, mount_tmpfs, needs_private_mounts};
@@ -15,6 +17,7 @@ suite! {
     it_waits_for_room_when_told_to [needs_private_mounts],
     a_full_disk_leaves_what_was_complete [needs_private_mounts],
     a_disk_without_inodes_left_is_said [needs_private_mounts],
+    where_memory_is_short_there_is_still_a_verdict,
 }
 
 fn limits_on_bytes_and_files_hold() {
@@ -102,4 +105,30 @@ fn a_disk_without_inodes_left_is_said() {
                 .all(|path| landed.get(path).unwrap().len == 1)
         );
     });
+}
+
+/// From limits at which not even the program's own start succeeds to one that is enough.
+fn where_memory_is_short_there_is_still_a_verdict() {
+    let stream = Stream::new().file("file", &vec![7; 1_000_000]).end();
+    let mut refused = 0;
+    for kilobytes in (100..=3000).step_by(100) {
+        let inbox = Inbox::default();
+        let script = format!("ulimit -d {kilobytes}; exec \"$0\" \"$@\"");
+        let limited = wrapped_in(&["sh", "-c", &script], &inbox.command(&[]));
+        let answer = feed(limited, Joint::Pipes, stream.as_bytes());
+        match &answer.verdict {
+            Some(verdict) if verdict.code == ENOMEM => {
+                answer.assert_refused(ENOMEM);
+                assert!(inbox.landed().is_empty());
+                refused += 1;
+            }
+            Some(_) => answer.assert_confirmed(stream.checksum()),
+            None => {
+                assert_eq!(refused, 0, "{kilobytes} KiB: {answer:?}");
+                assert_ne!(answer.finished.stderr(), "", "{kilobytes} KiB");
+                assert_ne!(answer.finished.code(), 128 + libc::SIGSYS);
+            }
+        }
+    }
+    assert!(refused > 0, "no limit was between too low and enough");
 }
