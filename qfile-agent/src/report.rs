@@ -147,6 +147,9 @@ fn refusal_advice(verdict: &Verdict) -> &'static str {
             "leave links out with --ignore-symlinks, or send what they point to with --dereference"
         }
         Some(Errno::NOSPC) => "make room in the target qube, and copy again",
+        Some(Errno::NOMEM) => {
+            "close programs in the target qube, or give it more memory, and copy again"
+        }
         Some(Errno::DQUOT) => {
             "a limit of the target qube or of its disk is reached: copy less at once, or raise it there"
         }

@@ -125,6 +125,7 @@ fn refusals() -> Vec<Failure> {
         libc::ENOLINK,
         libc::EDQUOT,
         libc::ENOSPC,
+        libc::ENOMEM,
         libc::ENAMETOOLONG,
         libc::EACCES,
         libc::EROFS,
