@@ -27,12 +27,13 @@ const SPEAKERS: [&str; 7] = [
     "vm-file-editor",
 ];
 
-/// The built programs in the list of what is installed.
+/// The names under which built programs are installed. A build has each of them.
 fn programs() -> BTreeSet<String> {
     let list = fs::read_to_string(source("packaging/files.list")).unwrap();
     let rows = list.lines().filter(|line| !line.starts_with('#'));
-    let names = rows.filter_map(|row| row.split_once(" program "));
-    names.map(|(_, name)| name.trim().to_owned()).collect()
+    let places = rows.filter_map(|row| row.split_once(" program "));
+    let names = places.filter_map(|(place, _)| place.trim().rsplit('/').next());
+    names.map(str::to_owned).collect()
 }
 
 /// What it says when asked, on stdout or, if that is a protocol's, on stderr; and nothing on the other.
