@@ -3,13 +3,15 @@
 //! The data runs one way: `args` says what is asked for, the crate `qfile-walk` finds it, `source`
 //! reads a file's content, `send` puts the stream together, and the crate `qfile-sender` writes it to
 //! stdout and stops as soon as it hears from the receiver on stdin; `progress` shows how far it has
-//! come, `manifest` keeps what was sent for `qvm-move`, and `report` says how it ended.
+//! come, `left_out` what is missing, `manifest` keeps what was sent for `qvm-move`, and `report` says how
+//! it ended.
 //!
 //! No signal is handled. An interrupted sender leaves nothing behind, the receiver sees the stream
 //! end early, and the status 128 + N is what shells and `qvm-copy` expect of an interrupted program;
 //! status 32 is for the Cancel button, which is no signal.
 
 mod args;
+mod left_out;
 mod manifest;
 mod progress;
 mod report;
@@ -24,10 +26,11 @@ use qfile_walk::Arguments;
 use qvm_common::command_line;
 
 use crate::args::Args;
+use crate::left_out::LeftOut;
 use crate::manifest::Manifest;
 use crate::progress::Progress;
 use crate::report::{Failure, Report};
-use crate::send::{LeftOut, Sender};
+use crate::send::Sender;
 
 fn main() -> ExitCode {
     let args: Args = match command_line::parse() {

@@ -20,7 +20,7 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::stdio::{dup2_stdin, dup2_stdout};
 
-use crate::send::LeftOut;
+use crate::left_out::LeftOut;
 
 /// Why a copy failed.
 #[derive(Debug)]

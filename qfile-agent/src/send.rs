@@ -6,8 +6,9 @@ use qfile_proto::display::own;
 use qfile_proto::header::MAX_TARGET_LEN;
 use qfile_proto::{Encoder, Entry, Kind, Timestamp};
 use qfile_sender::{BUFFER_LEN, Output};
-use qfile_walk::{Found, FoundFile, FoundSymlink, Special, Stat, Walk, WalkError, What};
+use qfile_walk::{Found, FoundFile, FoundSymlink, Stat, Walk, WalkError, What};
 
+use crate::left_out::{CannotBeSent, Changed, LeftOut};
 use crate::manifest::{Manifest, settled};
 use crate::progress::Progress;
 use crate::report::Failure;
@@ -34,14 +35,6 @@ pub(crate) struct Sent {
     pub(crate) checksum: u32,
     /// What the stream does not hold.
     pub(crate) left_out: LeftOut,
-}
-
-/// What was asked for and is not in the stream as it should be.
-#[derive(Debug, Default)]
-pub(crate) struct LeftOut {
-    count: u64,
-    /// The first of them, in words.
-    first: String,
 }
 
 impl<'a> Sender<'a> {
@@ -178,53 +171,7 @@ impl<'a> Sender<'a> {
 
     fn leave_out(&mut self, what: &dyn fmt::Display) {
         self.progress.note(format_args!("{what}"));
-        if self.left_out.count == 0 {
-            self.left_out.first = what.to_string();
-        }
-        self.left_out.count += 1;
-    }
-}
-
-impl LeftOut {
-    /// True if everything is in the stream.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-}
-
-impl fmt::Display for LeftOut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.count {
-            0 | 1 => f.write_str(&self.first),
-            count => write!(f, "{} (and {} more like this)", self.first, count - 1),
-        }
-    }
-}
-
-/// A file that no stream carries.
-struct CannotBeSent<'a>(&'a [u8], Special);
-
-impl fmt::Display for CannotBeSent<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(path, kind) = self;
-        write!(
-            f,
-            "\"{}\" is {kind}, which cannot be copied: left out",
-            own(path)
-        )
-    }
-}
-
-/// A file that was written to while it was sent.
-struct Changed<'a>(&'a [u8]);
-
-impl fmt::Display for Changed<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "\"{}\" changed while it was copied: what arrived may be neither the old nor the new",
-            own(self.0)
-        )
+        self.left_out.add(what);
     }
 }
 

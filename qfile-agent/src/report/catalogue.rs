@@ -11,7 +11,7 @@ use qfile_proto::verdict::LEGAL_EOF;
 use qfile_walk::{ArgumentError, Reason, WalkError};
 
 use super::{Failure, Report, Sending};
-use crate::send::LeftOut;
+use crate::left_out::LeftOut;
 
 const HEAD: &str = "\
 # What qfile-agent says
