@@ -1,6 +1,8 @@
 //! Whether all that was to arrive is there. A copy that is quick because it is not whole is no copy.
 
-use std::fs::{self, File, Metadata};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::{self, File, FileType, Metadata};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
@@ -21,13 +23,11 @@ pub(crate) enum Look {
 /// Makes sure that `landed` is the file or folder `source`, no more and no less.
 pub(crate) fn same(source: &Path, landed: &Path, look: Look) -> Result<()> {
     let (wanted, found) = (metadata(source)?, metadata(landed)?);
-    let whole = if wanted.is_dir() {
-        found.is_dir() && same_folder(source, landed, look)?
-    } else {
-        found.is_file()
-            && wanted.len() == found.len()
-            && (look == Look::AtLengths || same_content(source, landed)?)
-    };
+    let whole = shape(&wanted) == shape(&found)
+        && match wanted.is_dir() {
+            true => same_entries(source, landed, look)?,
+            false => look == Look::AtLengths || same_content(source, landed)?,
+        };
     ensure!(
         whole,
         "{} is not what {} is",
@@ -41,15 +41,32 @@ fn metadata(path: &Path) -> Result<Metadata> {
     fs::symlink_metadata(path).with_context(|| format!("{} did not arrive", path.display()))
 }
 
-/// Whether both have as many entries; those of `source` are looked for in `landed`.
-fn same_folder(source: &Path, landed: &Path, look: Look) -> Result<bool> {
-    let mut wanted = 0;
-    for entry in fs::read_dir(source)? {
-        let name = entry?.file_name();
-        same(&source.join(&name), &landed.join(&name), look)?;
-        wanted += 1;
+/// What it is, and how long if that means anything.
+fn shape(metadata: &Metadata) -> (FileType, Option<u64>) {
+    let len = metadata.is_file().then_some(metadata.len());
+    (metadata.file_type(), len)
+}
+
+fn same_entries(source: &Path, landed: &Path, look: Look) -> Result<bool> {
+    let wanted = entries(source)?;
+    if wanted != entries(landed)? {
+        return Ok(false);
     }
-    Ok(fs::read_dir(landed)?.count() == wanted)
+    for (name, (kind, len)) in &wanted {
+        if kind.is_dir() || look == Look::AtContent && *len != Some(0) {
+            same(&source.join(name), &landed.join(name), look)?;
+        }
+    }
+    Ok(true)
+}
+
+/// What is in a folder. Its entries are looked at from there, which is quicker than by their paths.
+fn entries(folder: &Path) -> Result<BTreeMap<OsString, (FileType, Option<u64>)>> {
+    let named = fs::read_dir(folder)?.map(|entry| {
+        let entry = entry?;
+        Ok((entry.file_name(), shape(&entry.metadata()?)))
+    });
+    named.collect()
 }
 
 fn same_content(source: &Path, landed: &Path) -> Result<bool> {
