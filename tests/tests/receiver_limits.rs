@@ -109,7 +109,7 @@ fn a_disk_without_inodes_left_is_said() {
 
 /// From limits at which not even the program's own start succeeds to one that is enough.
 fn where_memory_is_short_there_is_still_a_verdict() {
-    let stream = Stream::new().file("file", &vec![7; 1_000_000]).end();
+    let stream = Stream::new().file("file", vec![7; 1_000_000]).end();
     let mut refused = 0;
     for kilobytes in (100..=3000).step_by(100) {
         let inbox = Inbox::default();
