@@ -4,9 +4,13 @@
 //! there is no room, room and the receiver's verdict are waited for together: a receiver that
 //! answers and reads no more cannot hold the sender. `O_NONBLOCK` would do the same to every process
 //! that shares the descriptor, and with one socket as both ends to stdin too.
+//!
+//! A file is simply written to: it always has room, as `poll(2)` has it, and yet some file systems
+//! (btrfs, XFS) do not write without waiting, so that one would ask them again and again.
 
 use std::io::{self, IoSlice, Write};
 
+use rustix::fs::{FileType, fstat};
 use rustix::io::{Errno, ReadWriteFlags, pwritev2, writev};
 use rustix::pipe::fcntl_setpipe_size;
 use rustix::stdio::stdout;
@@ -30,7 +34,7 @@ const HERE: u64 = u64::MAX;
 pub struct Output<'r> {
     receiver: &'r Receiver,
     buffer: Vec<u8>,
-    /// The descriptor knows how to write without waiting.
+    /// The descriptor can be waited for, and knows how to write without waiting.
     can_hurry: bool,
 }
 
@@ -42,7 +46,7 @@ impl<'r> Output<'r> {
         Self {
             receiver,
             buffer: Vec::with_capacity(BUFFER_LEN),
-            can_hurry: true,
+            can_hurry: can_be_waited_for(),
         }
     }
 
@@ -65,7 +69,7 @@ impl<'r> Output<'r> {
                 Ok(count) => done += count,
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => self.receiver.wait_for_room()?,
-                // Linux before 6.4 has no such writes for pipes and sockets, others not for files.
+                // Linux before 6.4 has no such writes for pipes and sockets.
                 Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::SPIPE | Errno::INVAL)
                     if self.can_hurry =>
                 {
@@ -77,6 +81,14 @@ impl<'r> Output<'r> {
         self.buffer.clear();
         Ok(())
     }
+}
+
+/// True if stdout is a pipe or a socket, as it is wherever there is a receiver.
+fn can_be_waited_for() -> bool {
+    fstat(stdout()).is_ok_and(|found| {
+        let kind = FileType::from_raw_mode(found.st_mode);
+        matches!(kind, FileType::Fifo | FileType::Socket)
+    })
 }
 
 impl Write for Output<'_> {

@@ -128,7 +128,8 @@ impl Receiver {
         let mut late = false;
         while parser.wanted() > 0 {
             let deadline = match first_byte {
-                None => patience.map(|time| begin + time),
+                // One that lies beyond all clocks is none.
+                None => patience.and_then(|time| begin.checked_add(time)),
                 Some(came) if parser.untrusted_text().is_some() => Some(came + TEXT_TIME),
                 Some(came) if parser.has_code() => Some(came + NAME_TIME),
                 Some(came) => Some(came + REST_TIME),

@@ -2,7 +2,7 @@
 //! dom0: from a file, in which it seeks, and from a pipe.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
 
@@ -10,11 +10,12 @@ use qfile_tests::backups::PROFILE;
 use qfile_tests::cannot_run::needs_program;
 use qfile_tests::inbox::Inbox;
 use qfile_tests::peer::{Joint, join};
-use qfile_tests::process::{Finished, run};
+use qfile_tests::process::{Finished, Running, run};
 use qfile_tests::programs::program;
+use qfile_tests::receiver::needs_strace;
 use qfile_tests::stream::Stream;
 use qfile_tests::suite;
-use qfile_tests::tarball::{plant_long_name, plant_oddities, plant_others, plant_sources};
+use qfile_tests::tarball::{Tarball, plant_long_name, plant_oddities, plant_others, plant_sources};
 use qfile_tests::tree::{Snapshot, TempFolder};
 
 suite! {
@@ -28,6 +29,7 @@ suite! {
     holes_are_refused_by_name_in_every_way_to_store_them [needs_gnu_tar],
     the_rest_of_a_file_from_another_volume_is_refused_by_name [needs_gnu_tar],
     a_compressed_archive_is_said_to_be_one [needs_gzip],
+    a_stream_goes_into_a_file_where_no_write_is_made_without_waiting [needs_strace],
 }
 
 fn needs_gnu_tar() -> Result<(), String> {
@@ -277,4 +279,22 @@ fn assert_refused(archive: &Path, why: &str) {
     sender.assert_code(1);
     sender.assert_says(why);
     assert!(inbox.landed().is_empty());
+}
+
+/// On btrfs and XFS a write to a file that must not wait is not made at all (`RWF_NOWAIT`).
+fn a_stream_goes_into_a_file_where_no_write_is_made_without_waiting() {
+    let temp = TempFolder::new();
+    let at = |name: &str| temp.path().join(name);
+    let archive = Tarball::new().file("large", &vec![7; 3_000_000]).end();
+    fs::write(at("archive"), archive.as_bytes()).unwrap();
+    let mut command = Command::new("strace");
+    command
+        .args(["-o", "/dev/null", "-e", "trace=pwritev2"])
+        .args(["-e", "inject=pwritev2:error=EAGAIN"])
+        .arg(program("tar2qfile"))
+        .stdin(File::open(at("archive")).unwrap())
+        .stdout(File::create(at("stream")).unwrap());
+    Running::start(command).finish().assert_code(0);
+    let stream = fs::read(at("stream")).unwrap();
+    assert!(stream.len() > 3_000_000 && stream.ends_with(&[0; 32]));
 }

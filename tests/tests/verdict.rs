@@ -32,6 +32,7 @@ suite! {
     nothing_in_a_name_drives_the_terminal,
     a_name_of_any_length_is_cut_for_display,
     a_verdict_that_never_comes_is_waited_for_as_long_as_was_asked,
+    a_verdict_may_be_waited_for_longer_than_any_clock_runs,
     the_senders_descriptors_stay_as_they_were,
     on_one_socket_both_ends_succeed_and_fail_as_on_two,
 }
@@ -305,6 +306,22 @@ fn a_verdict_that_never_comes_is_waited_for_as_long_as_was_asked() {
         side.drain();
     });
     assert_failed(&finished);
+}
+
+fn a_verdict_may_be_waited_for_longer_than_any_clock_runs() {
+    let (folder, _) = sender(1000);
+    let mut command = Command::new(program("qfile-agent"));
+    command.current_dir(folder.path()).args([
+        "--verdict-timeout",
+        &u64::MAX.to_string(),
+        "--",
+        "file",
+    ]);
+    let ((), finished) = converse(command, Joint::Sockets, |side| {
+        let checksum = take_stream(side, 1000);
+        side.send(&Verdict::new(0, checksum).to_bytes()).unwrap();
+    });
+    finished.assert_code(0);
 }
 
 /// `O_NONBLOCK` lives on the open file description, which others share.
