@@ -89,7 +89,7 @@ impl Fault {
 pub(crate) struct Answer {
     /// `None` if nothing came or everything was dropped.
     pub(crate) stored: Option<Temporary>,
-    /// It is in `/tmp` since the folder of the original did not take it.
+    /// It is in `/tmp`, for this reason, since the folder of the original did not take it.
     pub(crate) why_elsewhere: Option<io::Error>,
     bytes: u64,
 }
@@ -151,6 +151,19 @@ impl Answer {
             stored.file().write_all_at(chunk, self.bytes)?;
         }
         self.bytes += chunk.len() as u64;
+        Ok(())
+    }
+
+    /// Nothing more will come. A disk may take all of it and then fail to write it, and says so once
+    /// only (`fsync(2)`): then too `/tmp` may take it, for as long as it can still be read.
+    pub(crate) fn make_durable(&mut self) -> io::Result<()> {
+        let Some(stored) = &self.stored else {
+            return Ok(());
+        };
+        if let (Err(error), None) = (stored.file().sync_all(), &self.why_elsewhere) {
+            self.stored = Some(moved_elsewhere(stored)?);
+            self.why_elsewhere = Some(error);
+        }
         Ok(())
     }
 }

@@ -79,17 +79,21 @@ pub(crate) fn name_it(temporary: &mut Temporary, kept: Kept, original: &OsStr) -
 
 /// Keeps `temporary` for good, in its folder, else in [`ELSEWHERE`]; where.
 pub(crate) fn keep(temporary: Temporary, kept: Kept, original: &OsStr) -> io::Result<PathBuf> {
-    temporary.file().sync_all()?;
     let mut temporary = temporary;
-    if let Err(error) = name_it(&mut temporary, kept, original) {
-        tracing::info!(%error, "the folder takes no new name");
+    let synced = temporary.file().sync_all();
+    if let Err(error) = synced.and_then(|()| name_it(&mut temporary, kept, original)) {
+        tracing::info!(%error, "the folder does not take it");
         temporary = moved_elsewhere(&temporary)?;
-        temporary.file().sync_all()?;
+        // It need not be a disk.
+        let synced = temporary.file().sync_all();
+        tracing::info!(?synced, "taken elsewhere");
         name_it(&mut temporary, kept, original)?;
     }
     let folder = Rc::clone(temporary.folder());
     let name = temporary.leave().unwrap_or_default();
-    folder.sync()?;
+    // It is there now, whatever a loss of power would make of it.
+    let synced = folder.sync();
+    tracing::info!(?synced, "kept");
     Ok(folder.path_of(&name))
 }
 

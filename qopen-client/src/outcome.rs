@@ -130,7 +130,8 @@ impl Outcome {
 /// of it; else keeps it beside the original. Does not return half-way: signals wait.
 #[must_use]
 pub fn finish(original: &Original, conversation: Conversation, ended: Ended) -> Outcome {
-    let Conversation { answer, fault } = conversation;
+    let Conversation { mut answer, fault } = conversation;
+    let fault = fault.or_else(|| answer.make_durable().err().map(Fault::NotStored));
     let why_not_all = match (&ended, fault) {
         // How the call ended tells more than the broken connection that came of it.
         (Ended::Badly(why), None | Some(Fault::NotTaken(_) | Fault::Broken(_))) => {
@@ -148,7 +149,7 @@ pub fn finish(original: &Original, conversation: Conversation, ended: Ended) -> 
         (None, Some(why), _) => Outcome::Failed(why),
         (Some(part), Some(why), _) => keep_it(original, part, Kept::Incomplete, why),
         (Some(edited), None, Some(error)) => {
-            let why = format!("its folder takes no new file: {error}");
+            let why = format!("what came back cannot be stored beside it: {error}");
             keep_edited(original, edited, why)
         }
         (Some(edited), None, None) => put_in_place(original, edited, &ended),

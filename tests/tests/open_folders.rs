@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use qfile_tests::editing::{Editing, NAME, NEW, OLD};
-use qfile_tests::process::{Finished, run};
+use qfile_tests::process::{Finished, run, wrapped_in};
 use qfile_tests::qubes::TARGET;
-use qfile_tests::receiver::users_uid;
+use qfile_tests::receiver::{needs_strace, users_uid};
 use qfile_tests::suite;
 use qfile_tests::user::{
     am_root, give_to_ordinary, in_private_mounts, mount_tmpfs, needs_a_user, needs_private_mounts,
@@ -24,6 +24,7 @@ suite! {
     a_file_in_a_closed_folder_is_refused_before_anybody_is_called [needs_a_user],
     a_file_of_somebody_else_in_a_folder_like_tmp_stays [needs_root],
     an_edit_that_does_not_fit_on_the_disk_is_kept_in_tmp [needs_private_mounts],
+    an_edit_that_the_disk_fails_to_write_is_kept_in_tmp [needs_strace],
 }
 
 /// The one path in `/tmp` that was said, which is removed with this.
@@ -162,4 +163,19 @@ fn an_edit_that_does_not_fit_on_the_disk_is_kept_in_tmp() {
         assert!(content.into_iter().eq(expected), "not what was edited");
         editing.assert_only(OLD);
     });
+}
+
+fn an_edit_that_the_disk_fails_to_write_is_kept_in_tmp() {
+    // A disk fails once for what it has lost; where nothing can be synced, the edit is worth no less.
+    for failure in ["fsync:error=EIO:when=1", "fsync:error=EIO"] {
+        let editing = Editing::with_an_edit();
+        let injected = format!("inject={failure}");
+        let options = ["-o", "/dev/null", "-e", "trace=fsync", "-e", &injected];
+        let strace = [&["strace"], &options[..]].concat();
+        let opened = run(wrapped_in(&strace, &editing.command_in_target(&[])));
+        opened.assert_code(1);
+        let kept = KeptInTmp::said_in(&opened);
+        assert_eq!(fs::read(&kept.0).unwrap(), NEW, "{failure}");
+        editing.assert_only(OLD);
+    }
 }
