@@ -21,6 +21,7 @@ suite! {
     an_editor_that_is_open_for_longer_than_any_timer,
     a_daemon_left_behind_holds_nothing_up,
     where_nobody_was_seen_a_window_asks [needs_true],
+    an_opener_that_only_changes_the_mode_has_not_shown_the_file,
     a_failure_is_shown_in_a_window_while_the_file_is_still_there,
     where_somebody_was_seen_no_window_asks,
 }
@@ -162,10 +163,12 @@ fn open_on_a_desktop(editing: &Editing, zenity: &str) -> Finished {
     editing.open_in_target(&[])
 }
 
-fn where_nobody_was_seen_a_window_asks() {
+/// Opens the file with `editor`, which asks somebody who is never seen, and who saves while the window
+/// that asks is open.
+#[track_caller]
+fn assert_a_window_asks(editor: &str) {
     let editing = Editing::new();
-    // The editor asks somebody who is never seen, and who saves while the window is open.
-    editing.editor("printf '%s' \"$1\" > \"$WORK/path\"");
+    editing.editor(&format!("{editor}; printf '%s' \"$1\" > \"$WORK/path\""));
     let opened = open_on_a_desktop(
         &editing,
         "printf '%s\\n' \"$@\" > \"$WORK/window\"; printf unseen > \"$(cat \"$WORK/path\")\"",
@@ -177,6 +180,14 @@ fn where_nobody_was_seen_a_window_asks() {
         window.contains("Press OK when you have finished with letter.txt"),
         "{window}"
     );
+}
+
+fn where_nobody_was_seen_a_window_asks() {
+    assert_a_window_asks(":");
+}
+
+fn an_opener_that_only_changes_the_mode_has_not_shown_the_file() {
+    assert_a_window_asks("chmod 640 \"$1\"");
 }
 
 fn a_failure_is_shown_in_a_window_while_the_file_is_still_there() {

@@ -28,6 +28,12 @@ impl Stamp {
             ctime: (file.ctime(), file.ctime_nsec()),
         }
     }
+
+    /// The same file, not written to in between; its mode and the like may have changed.
+    pub(crate) fn is_unwritten_since(&self, earlier: &Self) -> bool {
+        let ctime = earlier.ctime;
+        Self { ctime, ..*self } == *earlier
+    }
 }
 
 /// The content of a file, in 32 bytes.

@@ -54,6 +54,15 @@ impl Document {
         let now = self.path.symlink_metadata();
         now.map_or(true, |now| Stamp::of(&now) != self.arrived.stamp)
     }
+
+    /// At a glance, somebody has saved something. An opener that only gives the file another mode has
+    /// not shown it to anybody yet.
+    pub(crate) fn looks_saved(&self) -> bool {
+        let now = self.path.symlink_metadata();
+        now.map_or(true, |now| {
+            !Stamp::of(&now).is_unwritten_since(&self.arrived.stamp)
+        })
+    }
 }
 
 async fn receive_name(from: &mut Source) -> Result<EditRequest, Failure> {

@@ -49,7 +49,7 @@ struct Look {
     since_return: Duration,
     /// The opener, and whoever was at work, took this long.
     worked_for: Duration,
-    /// Something was done to the file: before the opener returned, or by somebody seen at work.
+    /// The file was saved: before the opener returned, or by somebody seen at work.
     edited: bool,
     /// The opener said that it failed.
     failed: bool,
@@ -100,7 +100,7 @@ pub(crate) async fn until_done(
 ) -> Result<Waited, Failure> {
     let returned = Instant::now();
     let mut last_at_work = returned;
-    let mut edited = document.looks_changed();
+    let mut edited = document.looks_saved();
     let mut at_work = AtWork::default();
     loop {
         let descendants = reaper.reap();
@@ -111,7 +111,7 @@ pub(crate) async fn until_done(
             last_at_work = now;
         }
         // Whoever was never seen may not have finished with a change.
-        edited = edited || (at_work.ever && document.looks_changed());
+        edited = edited || (at_work.ever && document.looks_saved());
         let look = Look {
             at_work: somebody,
             descendants,
