@@ -2,7 +2,11 @@
 //!
 //! A program that waits for it beside its work ends by returning, so that everything it holds is
 //! cleaned up on the way out.
+//!
+//! What the parent has ignored is ignored here too (`execve(2)`), which is right for SIGHUP: that is
+//! how `nohup` works. For SIGCHLD it is not.
 
+use std::fs;
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -12,19 +16,25 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub struct Interrupt {
     int: Signal,
     term: Signal,
-    hup: Signal,
+    /// `None` where a terminal that goes away is to end nothing.
+    hup: Option<Signal>,
 }
 
 impl Interrupt {
-    /// Catches the signals. There has to be a runtime.
+    /// Catches the signals, and [keeps children](keep_children). There has to be a runtime.
     ///
     /// # Errors
     /// A handler cannot be installed.
     pub fn catch() -> io::Result<Self> {
+        keep_children()?;
+        let hup = match is_ignored(SignalKind::hangup()) {
+            true => None,
+            false => Some(signal(SignalKind::hangup())?),
+        };
         Ok(Self {
             int: signal(SignalKind::interrupt())?,
             term: signal(SignalKind::terminate())?,
-            hup: signal(SignalKind::hangup())?,
+            hup,
         })
     }
 
@@ -33,9 +43,36 @@ impl Interrupt {
         tokio::select! {
             _ = self.int.recv() => 2,
             _ = self.term.recv() => 15,
-            _ = self.hup.recv() => 1,
+            () = caught(self.hup.as_mut()) => 1,
         }
     }
+}
+
+/// Makes children that end wait until they are asked how. Where the parent has ignored SIGCHLD the
+/// kernel forgets them at once (`wait(2)`), and how they ended is never known: of a call that means
+/// that it failed. There has to be a runtime.
+///
+/// # Errors
+/// A handler cannot be installed.
+pub fn keep_children() -> io::Result<()> {
+    // It stays installed, and what is started gets the default in its place.
+    signal(SignalKind::child()).map(drop)
+}
+
+async fn caught(signal: Option<&mut Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// True if the parent has ignored it: the bit of its number, less one, in `SigIgn` of
+/// `proc_pid_status(5)`.
+fn is_ignored(signal: SignalKind) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal.as_raw_value() - 1) & 1 == 1)
 }
 
 /// The exit status of a program that a signal ended, as a shell would say it.

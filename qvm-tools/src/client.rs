@@ -10,6 +10,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use qvm_common::dialog::Dialogs;
+use qvm_common::interrupt::keep_children;
 use qvm_common::programs;
 use qvm_common::result_line::{MAX_LINE_BYTES, ResultLine};
 use rustix::io::{FdFlags, fcntl_setfd};
@@ -216,8 +217,9 @@ pub(crate) struct Interruptions {
 }
 
 impl Interruptions {
-    /// Catches them from now on. There has to be a runtime.
+    /// Catches them from now on, and keeps children. There has to be a runtime.
     pub(crate) fn new() -> io::Result<Self> {
+        keep_children()?;
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
