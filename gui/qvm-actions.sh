@@ -29,9 +29,9 @@ open_each() {
         *) file=./$file ;;
         esac
         case $action in
-        openvm) qvm-open-in-vm -- @default "$file" & ;;
-        opendvm) qvm-open-in-dvm -- "$file" & ;;
-        viewdvm) qvm-open-in-dvm --view-only -- "$file" & ;;
+        openvm) qvm-open-in-vm --gui -- @default "$file" & ;;
+        opendvm) qvm-open-in-dvm --gui -- "$file" & ;;
+        viewdvm) qvm-open-in-dvm --gui --view-only -- "$file" & ;;
         esac
         calls="$calls $!"
     done

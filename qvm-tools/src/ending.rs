@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue};
 use qfile_proto::display::own;
-use qvm_common::dialog::Dialogs;
+use qvm_common::dialog::{Dialogs, Notice};
 use qvm_common::result_line::Outcome;
 use qvm_common::say::say;
 
@@ -101,10 +101,25 @@ impl Ending {
         if expected.contains(&self.status) || parts.is_empty() {
             return;
         }
-        let text = parts.join("\n\n");
-        if let Some(Err(error)) = Dialogs::find().map(|shown| shown.error(command, &text)) {
-            say(format_args!("{command}: cannot show a window: {error}"));
-        }
+        show(
+            Notice::Error,
+            command,
+            &parts.join(
+                "
+
+",
+            ),
+        );
+    }
+}
+
+/// Shows `text` in a window, where there is one, and waits until it is closed.
+pub(crate) fn show(kind: Notice, command: &str, text: &str) {
+    let Some(dialogs) = Dialogs::find() else {
+        return;
+    };
+    if let Err(error) = dialogs.notice(kind, command, text).status() {
+        say(format_args!("{command}: cannot show a window: {error}"));
     }
 }
 

@@ -11,6 +11,8 @@ use std::env;
 use std::process::ExitCode;
 
 use qopen_client::{Original, finish};
+use qvm_common::dialog::Notice;
+use qvm_common::interrupt::keep_children;
 use qvm_common::say::say;
 
 pub use args::Command;
@@ -18,17 +20,27 @@ use args::{Request, What};
 use call::Call;
 
 use crate::client::find_client;
-use crate::ending::Ending;
+use crate::ending::{Ending, show};
 
 /// Does what the command line says; nothing is written to stdout but help that was asked for.
 #[must_use]
 pub fn main_of(command: Command) -> ExitCode {
     qvm_common::log::to_stderr();
-    let request = command.parse(env::args_os());
-    match request.and_then(|request| open(command, &request)) {
-        Ok(()) => ExitCode::SUCCESS,
+    match command.parse(env::args_os()) {
+        Ok(request) => run(command, &request),
         Err(ending) => ending.tell(command.name()),
     }
+}
+
+fn run(command: Command, request: &Request) -> ExitCode {
+    let Err(ending) = open(command, request) else {
+        return ExitCode::SUCCESS;
+    };
+    let status = ending.tell(command.name());
+    if request.gui {
+        ending.show(command.name());
+    }
+    status
 }
 
 fn open(command: Command, request: &Request) -> Result<(), Ending> {
@@ -42,6 +54,9 @@ fn open(command: Command, request: &Request) -> Result<(), Ending> {
         .enable_all()
         .build()
         .map_err(|error| Ending::system("cannot start", error))?;
+    runtime
+        .block_on(async { keep_children() })
+        .map_err(|error| Ending::system("cannot watch programs", error))?;
     let path = match &request.what {
         What::File(path) => path,
         What::Url(url) => {
@@ -55,12 +70,15 @@ fn open(command: Command, request: &Request) -> Result<(), Ending> {
     nested::ask_first(request.target.as_str())?;
     let edited = runtime.block_on(call("qubes.OpenInVM").edit(&original, request.limit))?;
     let outcome = finish(&original, edited.conversation, edited.ended);
-    for message in outcome.messages(path) {
+    let messages = outcome.messages(path);
+    if !outcome.is_good() {
+        return Err(Ending::with_status(edited.status, messages.join("\n")));
+    }
+    for message in &messages {
         say(format_args!("{}: {message}", command.name()));
     }
-    if outcome.is_good() {
-        return Ok(());
+    if request.gui && !messages.is_empty() {
+        show(Notice::Info, command.name(), &messages.join("\n"));
     }
-    // Everything was said.
-    Err(Ending::with_status(edited.status, ""))
+    Ok(())
 }

@@ -28,6 +28,8 @@ suite! {
     files_are_opened_at_the_same_time,
     a_path_that_looks_like_an_address_is_a_file,
     a_file_that_cannot_be_opened_does_not_keep_the_others_closed,
+    an_edit_that_is_kept_aside_is_told_in_a_window,
+    a_backup_of_what_an_edit_has_shortened_is_told_in_a_window,
     an_action_that_there_is_not_does_nothing,
     the_actions_are_told_to_who_asks,
 }
@@ -211,9 +213,13 @@ fn cancel_is_32_and_nothing_half_is_kept() {
 
 /// What an entry of a file manager opens files with.
 fn opening(editing: &Editing, action: &str, files: &[&str]) -> Command {
+    opening_on(&Windows::new(), editing, action, files)
+}
+
+fn opening_on(windows: &Windows, editing: &Editing, action: &str, files: &[&str]) -> Command {
     let mut command = editing.command_at(&source("gui/qvm-actions.sh"));
     command.arg(action).args(files);
-    Windows::new().prepare(&mut command);
+    windows.prepare(&mut command);
     command
 }
 
@@ -287,6 +293,27 @@ fn a_file_that_cannot_be_opened_does_not_keep_the_others_closed() {
         run(opening(&editing, "opendvm", &files)).assert_code(1);
         editing.assert_only(NEW);
     }
+}
+
+/// Who opens files from a file manager sees no stderr.
+fn an_edit_that_is_kept_aside_is_told_in_a_window() {
+    let (editing, windows) = (Editing::new(), Windows::new());
+    let file = editing.file().display();
+    editing.editor(&format!("echo mine > '{file}'; echo edit > \"$1\""));
+    run(opening_on(&windows, &editing, "opendvm", &[NAME])).assert_code(1);
+    assert_eq!(editing.content(), b"mine\n");
+    let told = windows.told("zenity--error");
+    assert!(told.contains("it has changed since it was sent"), "{told}");
+    assert!(told.contains("letter.txt.edited-in-disposable"), "{told}");
+}
+
+fn a_backup_of_what_an_edit_has_shortened_is_told_in_a_window() {
+    let (editing, windows) = (Editing::with_an_edit(), Windows::new());
+    fs::write(editing.file(), vec![b'x'; 100_000]).unwrap();
+    run(opening_on(&windows, &editing, "opendvm", &[NAME])).assert_code(0);
+    let told = windows.told("zenity--info");
+    assert!(told.contains("has the edit; before, it was"), "{told}");
+    assert!(told.contains("letter.txt~"), "{told}");
 }
 
 fn an_action_that_there_is_not_does_nothing() {

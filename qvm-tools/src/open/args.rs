@@ -1,5 +1,5 @@
-//! `qvm-open-in-vm [--view-only] [--max-answer-bytes N] [--] QUBE FILE-OR-URL`; `qvm-open-in-dvm`
-//! takes no QUBE.
+//! `qvm-open-in-vm [--view-only] [--gui] [--max-answer-bytes N] [--] QUBE FILE-OR-URL`;
+//! `qvm-open-in-dvm` takes no QUBE.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -25,6 +25,8 @@ pub(super) struct Request {
     pub(super) target: Target,
     pub(super) what: What,
     pub(super) limit: Limit,
+    /// What there is to say is also shown in a window.
+    pub(super) gui: bool,
 }
 
 /// What is to be opened.
@@ -77,6 +79,10 @@ struct Options {
     /// Only look at the file: whatever comes back is dropped
     #[arg(long)]
     view_only: bool,
+
+    /// Show in a window, too, what is wrong or where the edit is
+    #[arg(long)]
+    gui: bool,
 
     /// Longest answer that is taken, in bytes [default: 4 times the file and 1 GiB]
     #[arg(long, value_name = "N")]
@@ -141,6 +147,7 @@ impl Command {
                 view_only: options.view_only,
                 max_bytes: options.max_answer_bytes,
             },
+            gui: options.gui,
         })
     }
 }
