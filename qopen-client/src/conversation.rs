@@ -13,6 +13,9 @@ use crate::request::{self, SendError};
 pub struct Conversation {
     pub(crate) answer: Answer,
     pub(crate) fault: Option<Fault>,
+    /// The request, if the original could not be read to its end: closing it would say that this was
+    /// all.
+    _unended: Option<Sink>,
 }
 
 impl Conversation {
@@ -28,27 +31,37 @@ impl Conversation {
 pub async fn converse(
     original: &Original,
     limit: Limit,
-    mut to: Sink,
+    to: Sink,
     mut from: Source,
 ) -> Conversation {
     let asked = Cell::new(false);
     let mut answer = Answer::default();
+    let mut request = Some(to);
     let received = {
         let send = async {
-            let result = request::send(original, limit.view_only, &mut to).await;
+            let Some(to) = &mut request else {
+                return Ok(());
+            };
+            let sent = request::send(original, limit.view_only, to).await;
             // An answer that comes from now on is one.
-            asked.set(result.is_ok());
-            drop(to);
-            result
+            asked.set(sent.is_ok());
+            if !matches!(sent, Err(SendError::Read(_))) {
+                request = None;
+            }
+            sent
         };
         let receive = answer::receive(original, limit, &mut from, &asked, &mut answer);
         tokio::pin!(send, receive);
         tokio::select! {
             biased;
-            sent = &mut send => {
-                let received = receive.await;
-                sent.map_err(Fault::from).and(received)
-            }
+            sent = &mut send => match sent {
+                // The user there is not to work on a part of the file.
+                Err(error @ SendError::Read(_)) => Err(Fault::from(error)),
+                sent => {
+                    let received = receive.await;
+                    sent.map_err(Fault::from).and(received)
+                }
+            },
             // Whoever has said everything before being asked will not take the rest either.
             received = &mut receive => received.and(Err(Fault::NotTaken(None))),
         }
@@ -57,7 +70,11 @@ pub async fn converse(
     if let Some(fault) = &fault {
         tracing::info!(%fault, "the answer is not trusted");
     }
-    Conversation { answer, fault }
+    Conversation {
+        answer,
+        fault,
+        _unended: request,
+    }
 }
 
 impl From<SendError> for Fault {

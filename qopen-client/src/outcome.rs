@@ -130,7 +130,9 @@ impl Outcome {
 /// of it; else keeps it beside the original. Does not return half-way: signals wait.
 #[must_use]
 pub fn finish(original: &Original, conversation: Conversation, ended: Ended) -> Outcome {
-    let Conversation { mut answer, fault } = conversation;
+    let Conversation {
+        mut answer, fault, ..
+    } = conversation;
     let fault = fault.or_else(|| answer.make_durable().err().map(Fault::NotStored));
     let why_not_all = match (&ended, fault) {
         // How the call ended tells more than the broken connection that came of it.

@@ -8,6 +8,7 @@ use std::process::Command;
 use qfile_tests::cannot_run::needs_program;
 use qfile_tests::editing::{Editing, NAME, OLD};
 use qfile_tests::process::{Finished, run, wrapped_in};
+use qfile_tests::receiver::needs_strace;
 use qfile_tests::suite;
 
 suite! {
@@ -17,6 +18,7 @@ suite! {
     a_named_qube_is_not_asked_about,
     the_editor_there_knows_that_it_is_in_a_disposable,
     what_is_no_file_is_refused_before_anybody_is_called,
+    a_file_that_cannot_be_read_to_its_end_is_not_edited_in_part [needs_strace],
     a_call_denied_by_policy_is_126,
     a_qube_without_the_service_is_said,
     a_missing_client_is_said,
@@ -146,6 +148,23 @@ fn what_is_no_file_is_refused_before_anybody_is_called() {
         let advised = ["qvm-copy", "check the spelling"];
         assert!(advised.iter().any(|to| said.contains(to)), "{name}: {said}");
     }
+}
+
+fn a_file_that_cannot_be_read_to_its_end_is_not_edited_in_part() {
+    let editing = Editing::with(NAME.as_ref(), &[b'x'; 400_000]);
+    editing.service("cat > /dev/null; echo 'edit of a part'");
+    let path = editing.file().to_str().unwrap();
+    let trace = [
+        "-e",
+        "trace=pread64",
+        "-e",
+        "inject=pread64:error=EIO:when=2",
+    ];
+    let strace = [&["strace", "-o", "/dev/null", "-P", path], &trace[..]].concat();
+    let opened = run(wrapped_in(&strace, &editing.command_in_target(&[])));
+    opened.assert_code(1);
+    opened.assert_says("it could not be read to its end");
+    editing.assert_only(&[b'x'; 400_000]);
 }
 
 fn a_call_denied_by_policy_is_126() {
