@@ -47,8 +47,7 @@ impl Dialogs {
     /// Zenity comes first, unless the desktop is KDE or `QFILE_DIALOGS` is `kdialog`.
     #[must_use]
     pub fn find() -> Option<Self> {
-        let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
-        if !is_set("DISPLAY") && !is_set("WAYLAND_DISPLAY") {
+        if !has_display() {
             return None;
         }
         let zenity = || find_in_path("zenity").map(Self::Zenity);
@@ -110,6 +109,13 @@ impl Dialogs {
             }
         }
     }
+}
+
+/// True where there is a desktop, whether anything can show dialogs there or not.
+#[must_use]
+pub fn has_display() -> bool {
+    let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+    is_set("DISPLAY") || is_set("WAYLAND_DISPLAY")
 }
 
 fn reading(program: &Path, title: &str, text: &str) -> Command {

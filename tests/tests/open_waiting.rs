@@ -22,6 +22,7 @@ suite! {
     a_daemon_left_behind_holds_nothing_up,
     where_nobody_was_seen_a_window_asks [needs_true],
     an_opener_that_only_changes_the_mode_has_not_shown_the_file,
+    where_nobody_was_seen_and_nobody_can_be_asked_the_call_fails,
     a_failure_is_shown_in_a_window_while_the_file_is_still_there,
     where_somebody_was_seen_no_window_asks,
 }
@@ -188,6 +189,20 @@ fn where_nobody_was_seen_a_window_asks() {
 
 fn an_opener_that_only_changes_the_mode_has_not_shown_the_file() {
     assert_a_window_asks("chmod 640 \"$1\"");
+}
+
+/// Who works on the file then works on one that nobody will send back, and has to know at once.
+fn where_nobody_was_seen_and_nobody_can_be_asked_the_call_fails() {
+    let editing = Editing::new();
+    editing.service(&format!(
+        "export PATH=\"$WORK/without-programs\" DISPLAY=:7
+         exec {}",
+        program("vm-file-editor").to_str().unwrap()
+    ));
+    let opened = editing.open_in_target(&[]);
+    opened.assert_code(1);
+    opened.assert_says("install zenity or kdialog");
+    editing.assert_only(OLD);
 }
 
 fn a_failure_is_shown_in_a_window_while_the_file_is_still_there() {

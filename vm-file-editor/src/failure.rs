@@ -24,6 +24,8 @@ pub(crate) enum Failure {
     NotStarted(String, io::Error),
     /// The opener said that it failed; with the last line that it wrote.
     OpenerFailed(String, String),
+    /// Nobody was seen at work on the file, and the user cannot be asked.
+    NobodyToAsk(String),
     /// The file is gone; under this name there is another now.
     Gone(String, Option<String>),
     /// There is something else under its name.
@@ -63,6 +65,12 @@ impl fmt::Display for Failure {
                 }
                 write!(f, ": {}", own(last_line))
             }
+            Self::NobodyToAsk(name) => write!(
+                f,
+                "it cannot be seen whether somebody works on {}, and nobody can be asked: install \
+                 zenity or kdialog in the template; nothing was sent back",
+                own(name)
+            ),
             Self::Gone(name, saved_as) => {
                 write!(f, "{} is gone, so nothing was sent back", own(name))?;
                 match saved_as {

@@ -1,14 +1,19 @@
 //! What the user of this qube is told, in windows.
 
 use qfile_proto::{QubeName, display};
-use qvm_common::dialog::{Dialogs, Notice};
+use qvm_common::dialog::{Dialogs, Notice, has_display};
 use qvm_common::say::say;
 
 use crate::failure::Failure;
 use crate::reaper::Reaper;
 
-/// Holds the file open until the user presses OK. Where no window can be shown there is no user
+/// False on a desktop that has nothing to ask its user with. Where there is no desktop there is no user
 /// whose work could be lost.
+pub(crate) fn can_be_asked() -> bool {
+    Dialogs::find().is_some() || !has_display()
+}
+
+/// Holds the file open until the user presses OK.
 pub(crate) async fn until_ok(reaper: &mut Reaper, name: &str, caller: &QubeName) {
     let name = display::own(name.as_bytes());
     let text = format!(

@@ -72,7 +72,10 @@ async fn open_and_wait(
     let patience = &settings.patience;
     match wait::until_done(document, scratch, reaper, start, failed, patience).await? {
         Waited::Done => {}
-        Waited::NobodySeen => {
+        Waited::Unsure { seen } => {
+            if !seen && !notice::can_be_asked() {
+                return Err(Failure::NobodyToAsk(document.name.clone()));
+            }
             notice::until_ok(reaper, &document.name, &settings.caller).await;
         }
     }

@@ -68,8 +68,11 @@ enum Next {
 pub(crate) enum Waited {
     /// The user is done.
     Done,
-    /// Nobody was seen at work: only the user knows.
-    NobodySeen,
+    /// Nobody was seen at work, or only for a moment: the user knows better.
+    Unsure {
+        /// Somebody was.
+        seen: bool,
+    },
 }
 
 fn next(look: &Look, patience: &Patience) -> Next {
@@ -123,7 +126,7 @@ pub(crate) async fn until_done(
         match next(&look, patience) {
             Next::Wait => sleep(patience.look_every).await,
             Next::Done => return Ok(Waited::Done),
-            Next::Ask => return Ok(Waited::NobodySeen),
+            Next::Ask => return Ok(Waited::Unsure { seen: at_work.ever }),
         }
         tracing::debug!(?look, "looked");
     }
