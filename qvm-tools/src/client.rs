@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use qfile_proto::display::own;
 use qvm_common::dialog::Dialogs;
 use qvm_common::interrupt::keep_children;
 use qvm_common::programs;
@@ -57,7 +58,7 @@ impl Programs {
         if !agent.is_file() {
             return Err(Ending::failed(format!(
                 "{} is missing\ninstall the package qubes-core-agent",
-                agent.display()
+                shown(&agent)
             )));
         }
         let client = find_client()?;
@@ -83,7 +84,7 @@ impl Programs {
                 runtime.block_on(self.start_and_wait(request, service, total_bytes, manifest))
             })
             .map_err(|error| {
-                Ending::system(&format!("cannot start {}", self.client.display()), error)
+                Ending::system(&format!("cannot start {}", shown(&self.client)), error)
             })
     }
 
@@ -260,8 +261,12 @@ pub(crate) fn named_client(client: PathBuf) -> Result<PathBuf, Ending> {
     Err(Ending::failed(format!(
         "{CLIENT_VARIABLE} is set to \"{}\", which is not the absolute path of a program\n\
          unset it, or set it to that of qrexec-client-vm or qrexec-loopback",
-        qfile_proto::display::own(client.as_os_str().as_encoded_bytes())
+        shown(&client)
     )))
+}
+
+fn shown(path: &Path) -> String {
+    own(path.as_os_str().as_encoded_bytes())
 }
 
 pub(crate) fn installed_client(libdir: &Path) -> Result<PathBuf, Ending> {
@@ -273,7 +278,7 @@ pub(crate) fn installed_client(libdir: &Path) -> Result<PathBuf, Ending> {
         "this is not a qube: there is no {}\n\
          in a qube of Qubes OS, install the package qubes-core-qrexec; to try the suite elsewhere, \
          let qrexec-loopback stand in: set {CLIENT_VARIABLE} to its absolute path",
-        client.display()
+        shown(&client)
     )))
 }
 

@@ -16,6 +16,7 @@ suite! {
     a_copy_to_a_qube_that_does_not_exist_is_126,
     a_service_that_does_not_exist_is_127,
     a_missing_client_is_said,
+    a_client_that_cannot_be_started_is_said_without_driving_the_terminal,
     a_missing_receiver_is_a_failure,
     a_receiver_that_dies_in_the_middle_is_a_failure,
     a_receiver_that_says_nothing_is_a_failure_whatever_its_status,
@@ -78,6 +79,19 @@ fn a_missing_client_is_said() {
     let copied = run(command);
     copied.assert_code(1);
     copied.assert_says("/nonexistent/qrexec-client-vm");
+}
+
+fn a_client_that_cannot_be_started_is_said_without_driving_the_terminal() {
+    let qubes = qubes_with_file(1);
+    let client = qubes.root().join("\x1b[31mclient");
+    fs::write(&client, "").unwrap();
+    let mut command = qubes.command(SOURCE, "qvm-copy-to-vm");
+    command
+        .args([TARGET, "file"])
+        .env("QREXEC_CLIENT_VM", &client);
+    let copied = run(command);
+    copied.assert_code(1);
+    copied.assert_says("_[31mclient: Permission denied");
 }
 
 fn a_missing_receiver_is_a_failure() {
