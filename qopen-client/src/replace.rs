@@ -1,6 +1,8 @@
 //! The exchange of the original for its new content: at any moment the name has one of them, whole.
 
+use std::fs::Metadata;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 
 use rustix::io::Errno;
 
@@ -68,12 +70,31 @@ pub(crate) fn replace(
     // Somebody may have changed it since it was looked at, a moment ago.
     let came_out = folder.metadata(staged).map(|file| ContentStamp::of(&file));
     if came_out.ok() != Some(original.stamp().content()) {
-        let back = folder.exchange(staged, name);
-        back.or_else(|_| folder.rename_new(staged, name))?;
+        give_back(original, answer)?;
         return Err(NotReplaced::Changed);
     }
     folder.sync()?;
     Ok(Replaced { copy: None, lost })
+}
+
+/// Gives what came out in exchange for the answer its name again. Whoever has saved once more since
+/// then, over the answer, has the newest content, which keeps the name; whoever has deleted that loses
+/// nothing either. The answer itself has no name then, but its content can still be read.
+fn give_back(original: &Original, answer: &mut Temporary) -> io::Result<()> {
+    let (folder, name) = (original.folder(), original.name());
+    let its_inode = answer.file().metadata()?.ino();
+    let staged = answer.give_name()?;
+    let is_answer = |file: Metadata| file.ino() == its_inode;
+    match folder.exchange(staged, name) {
+        Ok(()) if folder.metadata(staged).is_ok_and(is_answer) => return Ok(()),
+        Ok(()) => {
+            folder.exchange(staged, name)?;
+            folder.remove(staged)?;
+        }
+        Err(_) => folder.rename_new(staged, name)?,
+    }
+    answer.forget_name();
+    Ok(())
 }
 
 /// For file systems without exchange: whoever changes the original between the look at it and the
@@ -107,6 +128,7 @@ mod tests {
     use std::thread;
 
     use super::*;
+    use crate::keep::keep;
 
     fn names(folder: &Path) -> Vec<String> {
         let entries = fs::read_dir(folder).unwrap();
@@ -179,6 +201,30 @@ mod tests {
         drop(answer);
         assert_eq!(names(home.path()), ["file"]);
         assert_eq!(fs::read(home.path().join("file")).unwrap(), b"theirs");
+    }
+
+    #[test]
+    fn whoever_saves_or_deletes_once_more_before_the_name_is_given_back_loses_nothing() {
+        for (newest, left) in [(Some("newest"), "newest"), (None, "theirs")] {
+            let home = tempfile::tempdir().unwrap();
+            let (original, mut answer) = original_and_answer(home.path());
+            let (new, file) = (home.path().join("new"), home.path().join("file"));
+            fs::write(&new, "theirs").unwrap();
+            fs::rename(&new, &file).unwrap();
+            let staged = answer.give_name().unwrap();
+            original.folder().exchange(staged, original.name()).unwrap();
+            fs::remove_file(&file).unwrap();
+            if let Some(newest) = newest {
+                fs::write(&file, newest).unwrap();
+            }
+            give_back(&original, &mut answer).unwrap();
+            let kept = keep(answer, Kept::Edited, "of-give-back".as_ref()).unwrap();
+            let kept_content = fs::read(&kept).unwrap();
+            fs::remove_file(kept).unwrap();
+            assert_eq!(kept_content, b"edited");
+            assert_eq!(fs::read_to_string(&file).unwrap(), left);
+            assert_eq!(names(home.path()), ["file"]);
+        }
     }
 
     #[test]
