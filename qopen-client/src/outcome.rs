@@ -1,5 +1,6 @@
 //! What became of the original and of the edit, and how it is told.
 
+use std::io;
 use std::path::PathBuf;
 
 use crate::answer::{Answer, Fault};
@@ -44,6 +45,8 @@ pub enum Outcome {
         backup: Option<PathBuf>,
         /// What of its attributes it has lost, in words.
         lost: Vec<String>,
+        /// Why the edit may not outlast a loss of power, if its folder could not be synced.
+        unsynced: Option<io::Error>,
     },
     /// The original is as it was, or as somebody else has made it; what came is here.
     Kept {
@@ -80,11 +83,20 @@ impl Outcome {
         let file = shown(path);
         match self {
             Self::Unchanged => Vec::new(),
-            Self::Replaced { backup, lost } => {
+            Self::Replaced {
+                backup,
+                lost,
+                unsynced,
+            } => {
                 let mut messages: Vec<String> = lost
                     .iter()
                     .map(|what| format!("{file} has the edit, but could not be given back {what}"))
                     .collect();
+                if let Some(error) = unsynced {
+                    messages.push(format!(
+                        "{file} has the edit, but its folder cannot be written to disk: {error}"
+                    ));
+                }
                 if let Some(backup) = backup {
                     let backup = shown(backup);
                     messages.push(format!("{file} has the edit; before, it was {backup}"));
@@ -173,8 +185,11 @@ fn put_in_place(original: &Original, mut edited: Temporary, ended: &Ended) -> Ou
         Ok(replaced) => {
             let old = replaced.copy.unwrap_or(edited);
             let backup = if backup { path_of_left(old) } else { None };
-            let lost = replaced.lost;
-            Outcome::Replaced { backup, lost }
+            Outcome::Replaced {
+                backup,
+                lost: replaced.lost,
+                unsynced: replaced.unsynced,
+            }
         }
         Err(NotReplaced::Changed) => {
             let why = "it has changed since it was sent".to_owned();

@@ -20,6 +20,8 @@ pub(crate) struct Replaced {
     pub(crate) copy: Option<Temporary>,
     /// What of the attributes could not be given to the new file, in words.
     pub(crate) lost: Vec<String>,
+    /// Its folder could not be synced: a loss of power may take the edit away again.
+    pub(crate) unsynced: Option<io::Error>,
 }
 
 /// The original has not got the new content.
@@ -73,8 +75,12 @@ pub(crate) fn replace(
         give_back(original, answer)?;
         return Err(NotReplaced::Changed);
     }
-    folder.sync()?;
-    Ok(Replaced { copy: None, lost })
+    let unsynced = folder.sync().err();
+    Ok(Replaced {
+        copy: None,
+        lost,
+        unsynced,
+    })
 }
 
 /// Gives what came out in exchange for the answer its name again. Whoever has saved once more since
@@ -116,8 +122,12 @@ fn rename_over(
     }
     original.folder().rename_over(&staged, original.name())?;
     answer.forget_name();
-    original.folder().sync()?;
-    Ok(Replaced { copy, lost })
+    let unsynced = original.folder().sync().err();
+    Ok(Replaced {
+        copy,
+        lost,
+        unsynced,
+    })
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ pub(crate) fn rewrite(original: &Original, answer: &File) -> Result<Replaced, No
     Ok(Replaced {
         copy: Some(rewritten?),
         lost,
+        unsynced: None,
     })
 }
 

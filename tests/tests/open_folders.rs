@@ -25,6 +25,7 @@ suite! {
     a_file_of_somebody_else_in_a_folder_like_tmp_stays [needs_root],
     an_edit_that_does_not_fit_on_the_disk_is_kept_in_tmp [needs_private_mounts],
     an_edit_that_the_disk_fails_to_write_is_kept_in_tmp [needs_strace],
+    a_folder_that_the_disk_fails_to_write_has_the_edit_and_that_is_said [needs_strace],
 }
 
 /// The one path in `/tmp` that was said, which is removed with this.
@@ -165,17 +166,31 @@ fn an_edit_that_does_not_fit_on_the_disk_is_kept_in_tmp() {
     });
 }
 
+/// Has the file edited where the disk fails to sync what strace selects by `options`.
+fn opened_on_a_failing_disk(editing: &Editing, options: &[&str]) -> Finished {
+    let trace = ["strace", "-o", "/dev/null", "-e", "trace=fsync"];
+    let strace = [&trace, options].concat();
+    run(wrapped_in(&strace, &editing.command_in_target(&[])))
+}
+
 fn an_edit_that_the_disk_fails_to_write_is_kept_in_tmp() {
     // A disk fails once for what it has lost; where nothing can be synced, the edit is worth no less.
-    for failure in ["fsync:error=EIO:when=1", "fsync:error=EIO"] {
+    for failure in ["inject=fsync:error=EIO:when=1", "inject=fsync:error=EIO"] {
         let editing = Editing::with_an_edit();
-        let injected = format!("inject={failure}");
-        let options = ["-o", "/dev/null", "-e", "trace=fsync", "-e", &injected];
-        let strace = [&["strace"], &options[..]].concat();
-        let opened = run(wrapped_in(&strace, &editing.command_in_target(&[])));
+        let opened = opened_on_a_failing_disk(&editing, &["-e", failure]);
         opened.assert_code(1);
         let kept = KeptInTmp::said_in(&opened);
         assert_eq!(fs::read(&kept.0).unwrap(), NEW, "{failure}");
         editing.assert_only(OLD);
     }
+}
+
+fn a_folder_that_the_disk_fails_to_write_has_the_edit_and_that_is_said() {
+    let editing = Editing::with_an_edit();
+    let folder = editing.file().parent().unwrap().to_str().unwrap();
+    let failure = "inject=fsync:error=EIO";
+    let opened = opened_on_a_failing_disk(&editing, &["-P", folder, "-e", failure]);
+    opened.assert_code(0);
+    opened.assert_says("has the edit, but its folder cannot be written to disk");
+    editing.assert_only(NEW);
 }
