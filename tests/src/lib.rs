@@ -42,6 +42,7 @@ pub mod cannot_run;
 pub mod code;
 pub mod desktop;
 pub mod editing;
+mod hangup;
 pub mod hostile;
 pub mod inbox;
 pub mod injected;

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use crate::hangup;
+
 /// After this long a program hangs: it and its children are killed, and the test fails. No test
 /// waits for it when all is well.
 const HANGS_AFTER: Duration = Duration::from_secs(150);
@@ -98,6 +100,7 @@ impl Running {
     /// program's ends stays open here.
     #[must_use]
     pub fn start(mut command: Command) -> Self {
+        hangup::give_children_the_default();
         command.process_group(0).stderr(Stdio::piped());
         let mut child = command
             .spawn()
