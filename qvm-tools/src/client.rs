@@ -158,7 +158,7 @@ async fn wait(
         .and_then(Pid::from_raw);
     let line = read_line(result);
     tokio::pin!(line);
-    let (line, cancelled) = tokio::select! {
+    let (line, mut cancelled) = tokio::select! {
         line = &mut line => (line, false),
         () = cancelled_in(window) => (patiently(&mut line, pid).await.flatten(), true),
         () = interruptions.next(pid) => (patiently(&mut line, pid).await.flatten(), true),
@@ -169,7 +169,10 @@ async fn wait(
     } else {
         tokio::select! {
             ended = client.wait() => Some(ended),
-            () = interruptions.next(pid) => patiently(client.wait(), pid).await,
+            () = interruptions.next(pid) => {
+                cancelled = true;
+                patiently(client.wait(), pid).await
+            }
         }
     };
     // The end of the client may be noticed here before the Ctrl-C that both received. Its status

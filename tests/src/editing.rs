@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use rustix::fs::{CWD, FileType, Mode, mknodat};
-
+use crate::fifo;
 use crate::process::{Finished, run};
 use crate::programs::program;
 use crate::qubes::{Qubes, TARGET};
@@ -80,12 +79,10 @@ impl Editing {
         qubes.set_policy("* * @anyvm @anyvm allow\n* * @anyvm @dispvm allow\n");
         let file = qubes.home(&source).join(name);
         fs::write(&file, content).expect("ours");
-        let fifo = qubes.root().join("until-the-end");
-        mknodat(CWD, &fifo, FileType::Fifo, Mode::from_raw_mode(0o644), 0).expect("ours");
-        let held = File::options().read(true).write(true).open(fifo);
+        let until_the_end = fifo::held(&qubes.root().join("until-the-end"));
         let editing = Self {
             qubes,
-            _until_the_end: held.expect("ours"),
+            _until_the_end: until_the_end,
             source,
             file,
         };

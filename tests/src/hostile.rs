@@ -1,13 +1,12 @@
 //! A receiver that cheats: a service of a qube that reads and answers as a test tells it to, step by
 //! step, and the senders that it is to fool.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 
-use rustix::fs::{CWD, FileType, Mode, mknodat};
-
+use crate::fifo;
 use crate::programs::program;
 use crate::qubes::{Qubes, SOURCE, TARGET};
 use crate::stream::{FILE, RawEntry, Stream};
@@ -113,10 +112,7 @@ impl Hostile {
     #[must_use]
     pub fn waits(mut self) -> Self {
         let name = format!("held-{}", self.held.len());
-        let fifo = self.path(&name);
-        mknodat(CWD, &fifo, FileType::Fifo, Mode::RWXU, 0).expect("ours");
-        let held = OpenOptions::new().read(true).write(true).open(fifo);
-        self.held.push(held.expect("a FIFO can be held open"));
+        self.held.push(fifo::held(&self.path(&name)));
         self.runs(&format!("head -c 1 {name} >/dev/null"))
     }
 

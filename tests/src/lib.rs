@@ -11,6 +11,7 @@
 //! - [`desktop`]: a real desktop without a screen
 //! - [`editing`]: a file, an editor of the test's own, and the qubes between them
 //! - [`process`]: starting programs, waiting with a bound, what is left of them
+//! - [`fifo`]: making FIFOs, and holding them open
 //! - [`peer`]: talking to one over pipes or sockets as its (hostile) other side
 //! - [`stream`]: qfile streams and verdicts, byte by byte, right or wrong
 //! - [`code`]: the codes that a verdict carries
@@ -42,6 +43,7 @@ pub mod cannot_run;
 pub mod code;
 pub mod desktop;
 pub mod editing;
+pub mod fifo;
 mod hangup;
 pub mod hostile;
 pub mod inbox;

@@ -11,8 +11,9 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
+use rustix::fs::OFlags;
 
+use crate::fifo;
 use crate::process::{Finished, run};
 use crate::programs::program;
 use crate::qubes::{Qubes, SOURCE, TARGET};
@@ -105,7 +106,7 @@ impl Moving {
     #[must_use]
     pub fn hold_the_verdict(&self) -> PathBuf {
         let gate = self.qubes.root().join("gate");
-        mknodat(CWD, &gate, FileType::Fifo, Mode::from_raw_mode(0o666), 0).expect("ours");
+        fifo::make(&gate);
         self.before_the_verdict(&format!("exec cat '{}'", gate.display()));
         gate
     }

@@ -6,6 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::fifo;
 use crate::process::run;
 use crate::programs::rpc_folder;
 use crate::tree::set;
@@ -135,7 +136,5 @@ pub fn plant_others(folder: &Path) {
     fs::hard_link(folder.join("a-file"), folder.join("hard-link")).expect("ours");
     symlink("a-file", folder.join("link")).expect("ours");
     fs::create_dir(folder.join("empty")).expect("ours");
-    let mut fifo = Command::new("mkfifo");
-    fifo.arg(folder.join("fifo"));
-    run(fifo).assert_code(0);
+    fifo::make(&folder.join("fifo"));
 }

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use qfile_tests::desktop::{Desktop, needs_desktop};
 use qfile_tests::editing::{Editing, NAME, OLD};
+use qfile_tests::fifo;
 use qfile_tests::process::Running;
 use qfile_tests::qubes::{Qubes, SOURCE, TARGET};
 use qfile_tests::suite;
@@ -73,13 +74,9 @@ fn a_copy_shows_its_progress_until_it_is_cancelled() {
     let (desktop, qubes) = (Desktop::new(), Qubes::new());
     let root = qubes.root();
     let mut slow = String::new();
-    let make_gate = |gate| {
-        let made = Command::new("mkfifo").arg(root.join(gate)).status();
-        assert!(made.unwrap().success());
-    };
-    make_gate("ended");
+    fifo::make(&root.join("ended"));
     for gate in ["1", "2", "3"] {
-        make_gate(gate);
+        fifo::make(&root.join(gate));
         let next = format!("head -c 15000000; read _ < '{}/{gate}'; ", root.display());
         slow.push_str(&next);
     }

@@ -8,13 +8,13 @@ use std::path::Path;
 use std::process::Command;
 
 use qfile_tests::editing::{Editing, NAME, NEW, OLD};
+use qfile_tests::fifo;
 use qfile_tests::moving::Moving;
 use qfile_tests::process::run;
 use qfile_tests::programs::{program, source};
 use qfile_tests::qubes::{SOURCE, TARGET};
 use qfile_tests::suite;
 use qfile_tests::windows::Windows;
-use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 suite! {
     files_of_any_name_arrive,
@@ -116,7 +116,7 @@ fn a_move_deletes_what_is_confirmed_and_tells_what_stays() {
     for name in COPYING.into_iter().filter(|name| deletes(name)) {
         let (moving, windows) = (Moving::new(), Windows::new());
         moving.file("d/file", "content");
-        make_fifo(&moving.path("d/<b>pipe"));
+        fifo::make(&moving.path("d/<b>pipe"));
         let moved = moving.run_command(called(&moving, &windows, name, &["d"]));
         moved.finished.assert_code(3);
         assert_eq!(moved.left.paths(), ["d", "d/<b>pipe"]);
@@ -267,7 +267,7 @@ fn files_are_opened_at_the_same_time() {
     let editing = Editing::new();
     fs::write(editing.beside("other.txt"), OLD).unwrap();
     for gate in [NAME, "other.txt"] {
-        make_fifo(&editing.elsewhere(gate));
+        fifo::make(&editing.elsewhere(gate));
     }
     editing.editor(
         "case $1 in */letter.txt) other=other.txt ;; *) other=letter.txt ;; esac
@@ -337,8 +337,4 @@ fn the_actions_are_told_to_who_asks() {
         let usage = b"usage: qvm-actions.sh copy|move|openvm|opendvm|viewdvm FILE...\n";
         assert_eq!(finished.stdout, usage);
     }
-}
-
-fn make_fifo(path: &Path) {
-    mknodat(CWD, path, FileType::Fifo, Mode::RWXU, 0).unwrap();
 }

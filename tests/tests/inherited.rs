@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::process::{Command, Stdio};
 
 use qfile_tests::editing::{Editing, NEW};
+use qfile_tests::fifo;
 use qfile_tests::moving::Moving;
 use qfile_tests::process::{Running, run, wrapped_in};
 use qfile_tests::suite;
@@ -52,9 +53,8 @@ fn a_move_is_made_where_the_parent_ignores_that_children_end() {
 
 fn an_edit_outlives_its_terminal_under_nohup() {
     let editing = Editing::new();
-    for fifo in ["edited", "closed"] {
-        let made = Command::new("mkfifo").arg(editing.elsewhere(fifo)).status();
-        assert!(made.unwrap().success());
+    for gate in ["edited", "closed"] {
+        fifo::make(&editing.elsewhere(gate));
     }
     editing.editor(
         "echo > \"$WORK/edited\"; read -r _ < \"$WORK/closed\"; echo 'new content' > \"$1\"",

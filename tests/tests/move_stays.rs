@@ -3,10 +3,11 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use nix::mount::{MsFlags, mount};
 
+use qfile_tests::fifo;
 use qfile_tests::moving::{Moved, Moving, wait_at};
 use qfile_tests::process::Running;
 use qfile_tests::qubes::{SOURCE, TARGET};
@@ -87,10 +88,7 @@ fn special_files_stay() {
     let moving = Moving::new();
     moving.file("d/f", "x");
     moving.file("d/sub/g", "x");
-    let fifo = Command::new("mkfifo")
-        .arg(moving.path("d/sub/pipe"))
-        .status();
-    assert!(fifo.unwrap().success());
+    fifo::make(&moving.path("d/sub/pipe"));
     let socket = std::os::unix::net::UnixListener::bind(moving.path("d/socket")).unwrap();
     let special = "no file, folder or link (";
     moving.run(&["d"]).assert_stays(

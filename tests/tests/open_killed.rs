@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use qfile_tests::editing::{Editing, NAME, NEW, OLD, UNTIL_THE_END};
+use qfile_tests::fifo;
 use qfile_tests::peer::Joint;
 use qfile_tests::process::{Running, run, wrapped_in};
 use qfile_tests::receiver::needs_strace;
@@ -29,11 +30,6 @@ suite! {
 }
 
 const POLITE: [Signal; 3] = [Signal::INT, Signal::TERM, Signal::HUP];
-
-fn make_fifo(editing: &Editing, name: &str) {
-    let made = Command::new("mkfifo").arg(editing.elsewhere(name)).status();
-    assert!(made.unwrap().success());
-}
 
 /// Waits until a script has written to the FIFO.
 fn until_written(editing: &Editing, name: &str) {
@@ -58,7 +54,7 @@ fn signal(running: &mut Running, signal: Signal) -> i32 {
 fn signal_while_the_answer_comes(what: Signal) {
     for bytes in [0, 1, 1_000_000, 3_000_000] {
         let editing = Editing::new();
-        make_fifo(&editing, "here");
+        fifo::make(&editing.elsewhere("here"));
         editing.service(&format!(
             "cat > /dev/null; head -c {bytes} /dev/zero; echo > \"$WORK/here\"; exec {UNTIL_THE_END}"
         ));
@@ -80,7 +76,7 @@ fn a_client_killed_while_the_answer_comes_leaves_no_trace_either() {
 
 fn a_client_that_is_interrupted_after_the_answer_keeps_it() {
     let editing = Editing::new();
-    make_fifo(&editing, "here");
+    fifo::make(&editing.elsewhere("here"));
     // Stderr is still held, so the call has not ended.
     editing.service(&format!(
         "cat > /dev/null; echo edited; exec > /dev/null; echo > \"$WORK/here\"; exec {UNTIL_THE_END}"
@@ -272,7 +268,7 @@ fn a_server_that_is_interrupted_while_the_file_comes_leaves_nothing() {
 fn a_server_that_is_interrupted_while_the_file_is_edited_leaves_nothing() {
     for what in POLITE {
         let editing = Editing::new();
-        make_fifo(&editing, "here");
+        fifo::make(&editing.elsewhere("here"));
         editing.editor(&format!(
             "echo x > \"$1.swp\"; echo > \"$WORK/here\"; exec {UNTIL_THE_END}"
         ));
@@ -289,7 +285,7 @@ fn a_server_that_is_interrupted_while_the_file_is_edited_leaves_nothing() {
 fn a_server_that_is_interrupted_while_a_window_is_shown_takes_it_away() {
     let editing = Editing::new();
     for name in ["here", "closed"] {
-        make_fifo(&editing, name);
+        fifo::make(&editing.elsewhere(name));
     }
     fs::create_dir(editing.elsewhere("programs")).unwrap();
     editing.script(

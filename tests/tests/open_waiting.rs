@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use qfile_tests::cannot_run::needs_program;
 use qfile_tests::editing::{Editing, OLD, UNTIL_THE_END};
+use qfile_tests::fifo;
 use qfile_tests::process::{Finished, run};
 use qfile_tests::programs::program;
 use qfile_tests::suite;
@@ -81,8 +82,7 @@ impl Service {
         editing.script("service", "read -r path < \"$WORK/bus\"; \"$WORK/one-file\" \"$path\"; read -r more < \"$WORK/bus\"",
         );
         let bus = editing.elsewhere("bus");
-        let made = Command::new("mkfifo").arg(&bus).status().unwrap();
-        assert!(made.success());
+        fifo::make(&bus);
         let mut command = Command::new(editing.elsewhere("service"));
         editing.prepare(&mut command);
         Self(command.stdin(Stdio::null()).spawn().unwrap())

@@ -2,14 +2,19 @@
 //! that dies, answers too early or says what it should not; and what `qvm-copy` makes of it.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Stdio;
 
-use qfile_tests::process::run;
+use qfile_tests::cannot_run::needs_program;
+use qfile_tests::fifo;
+use qfile_tests::process::{Running, run};
 use qfile_tests::programs::program;
 use qfile_tests::qubes::{Qubes, SOURCE, TARGET};
 use qfile_tests::suite;
 use qfile_tests::tree::Snapshot;
+use rustix::process::{Pid, Signal, kill_process};
 
 suite! {
     a_copy_denied_by_policy_is_126,
@@ -17,6 +22,7 @@ suite! {
     a_service_that_does_not_exist_is_127,
     a_missing_client_is_said,
     a_client_that_cannot_be_started_is_said_without_driving_the_terminal,
+    a_signal_after_the_end_of_the_agent_cancels [needs_bash],
     a_missing_receiver_is_a_failure,
     a_receiver_that_dies_in_the_middle_is_a_failure,
     a_receiver_that_says_nothing_is_a_failure_whatever_its_status,
@@ -92,6 +98,35 @@ fn a_client_that_cannot_be_started_is_said_without_driving_the_terminal() {
     let copied = run(command);
     copied.assert_code(1);
     copied.assert_says("_[31mclient: Permission denied");
+}
+
+fn needs_bash() -> Result<(), String> {
+    needs_program("bash")
+}
+
+/// The client goes on for a while after the agent has ended without a word.
+fn a_signal_after_the_end_of_the_agent_cancels() {
+    let qubes = qubes_with_file(1);
+    let client = qubes.root().join("client");
+    let script = r#"#!/usr/bin/env bash
+        for fd in /proc/self/fd/*; do case ${fd##*/} in [012] | 255) ;; *) eval "exec ${fd##*/}>&-" ;; esac; done
+        echo >"$0.here"
+        exec cat "$0.held""#;
+    fs::write(&client, script).unwrap();
+    fs::set_permissions(&client, Permissions::from_mode(0o755)).unwrap();
+    fifo::make(&qubes.root().join("client.here"));
+    let _held = fifo::held(&qubes.root().join("client.held"));
+    let mut command = qubes.command(SOURCE, "qvm-copy-to-vm");
+    command
+        .args([TARGET, "file"])
+        .env("QREXEC_CLIENT_VM", &client)
+        .stdin(Stdio::null());
+    let running = Running::start(command);
+    fs::read(qubes.root().join("client.here")).unwrap();
+    kill_process(Pid::from_child(&running.child), Signal::TERM).unwrap();
+    let copied = running.finish();
+    copied.assert_code(32);
+    copied.assert_says("cancelled");
 }
 
 fn a_missing_receiver_is_a_failure() {

@@ -5,10 +5,10 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
-use std::process::Command;
 
 use qfile_tests::backups::{Backups, PROFILE};
 use qfile_tests::cannot_run::needs_program;
+use qfile_tests::fifo;
 use qfile_tests::process::run;
 use qfile_tests::programs::{folder, program, source};
 use qfile_tests::qubes::SOURCE;
@@ -68,9 +68,7 @@ fn kept() -> Backups {
 
 /// A FIFO that nobody writes to: whoever opens it to read waits.
 fn keep_fifo(backups: &Backups, name: &str) {
-    let mut fifo = Command::new("mkfifo");
-    fifo.arg(backups.kept(name));
-    run(fifo).assert_code(0);
+    fifo::make(&backups.kept(name));
 }
 
 fn a_folder_that_was_backed_up_comes_back() {

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::Read as _;
 
 use qfile_tests::code::LEGAL_EOF;
+use qfile_tests::fifo;
 use qfile_tests::hostile::{Hostile, Sender};
 use qfile_tests::process::{Running, run};
 use qfile_tests::stream::Verdict;
@@ -147,14 +148,7 @@ fn a_verdict_that_never_comes_is_waited_for_until_the_user_ends_it() {
     // and by a signal, off it.
     let hostile = Hostile::new(1000).takes_all().runs("echo >>taken").waits();
     let taken = hostile.path("taken");
-    rustix::fs::mknodat(
-        rustix::fs::CWD,
-        &taken,
-        rustix::fs::FileType::Fifo,
-        rustix::fs::Mode::RWXU,
-        0,
-    )
-    .expect("ours");
+    fifo::make(&taken);
     let mut command = hostile.command(Sender::Command);
     command.stdin(std::process::Stdio::null());
     command.stdout(std::process::Stdio::null());

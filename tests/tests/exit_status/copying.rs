@@ -4,6 +4,7 @@ use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::{Command, Stdio};
 
+use qfile_tests::fifo;
 use qfile_tests::inbox::Inbox;
 use qfile_tests::moving::{Moved, Moving, wait_at};
 use qfile_tests::peer::{Joint, join};
@@ -13,8 +14,6 @@ use qfile_tests::stream::{RawEntry, Stream};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, kill_process_group};
-
-use crate::make_fifo;
 
 // qvm-copy and qvm-move, with their other names: dom0 asks all of them for the target.
 
@@ -63,7 +62,7 @@ pub(crate) fn no_file_is_named(program: &str) {
 pub(crate) fn a_named_pipe_is_left_out(program: &str) {
     let moving = Moving::new();
     moving.file("d/file", "content");
-    make_fifo(&moving.path("d/pipe"));
+    fifo::make(&moving.path("d/pipe"));
     let moved = copy(&moving, program, &["d"]);
     moved.finished.assert_code(3);
     moved.finished.assert_says("d/pipe");
@@ -119,7 +118,7 @@ pub(crate) fn the_receiver_refuses(_: &str) {
 pub(crate) fn something_is_left_out(_: &str) {
     let (moving, inbox) = (one_file(), Inbox::default());
     moving.file("d/file", "content");
-    make_fifo(&moving.path("d/pipe"));
+    fifo::make(&moving.path("d/pipe"));
     let (sender, _) = join(agent(&moving, "d"), inbox.command(&[]), Joint::Sockets);
     sender.assert_code(3);
     assert_eq!(inbox.landed().paths(), ["d", "d/file"]);

@@ -8,7 +8,6 @@ mod opening;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 use std::process::ExitCode;
 
 use libtest_mimic::Trial;
@@ -16,7 +15,6 @@ use qfile_tests::cannot_run;
 use qfile_tests::process::run;
 use qfile_tests::programs::source;
 use qfile_tests::qubes::{Qubes, SOURCE};
-use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use archives::*;
 use copying::*;
@@ -179,8 +177,4 @@ fn an_option_is_unknown(program: &str) {
     let finished = run(command);
     finished.assert_code(2);
     assert_eq!(finished.stdout, b"");
-}
-
-fn make_fifo(path: &Path) {
-    mknodat(CWD, path, FileType::Fifo, Mode::RWXU, 0).unwrap();
 }

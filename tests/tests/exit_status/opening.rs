@@ -1,14 +1,13 @@
 //! The programs that open a file in another qube, on both sides.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::process::{Command, Stdio};
 
 use qfile_tests::editing::{Editing, NEW, OLD};
+use qfile_tests::fifo;
 use qfile_tests::peer::{Joint, converse};
 use qfile_tests::process::{Finished, Running, run};
 use rustix::process::{Pid, Signal, kill_process};
-
-use crate::make_fifo;
 
 // qvm-open-in-vm and qvm-open-in-dvm.
 
@@ -72,13 +71,10 @@ const POLITE: [Signal; 3] = [Signal::INT, Signal::TERM, Signal::HUP];
 /// An editor that shows the file until what comes with it is dropped.
 fn with_waiting_editor() -> (Editing, File) {
     let editing = Editing::new();
-    for name in ["here", "held"] {
-        make_fifo(&editing.elsewhere(name));
-    }
+    fifo::make(&editing.elsewhere("here"));
+    let held = fifo::held(&editing.elsewhere("held"));
     editing.editor("echo > \"$WORK/here\"; exec cat \"$WORK/held\"");
-    let mut both = OpenOptions::new();
-    let held = both.read(true).write(true).open(editing.elsewhere("held"));
-    (editing, held.unwrap())
+    (editing, held)
 }
 
 /// Waits until that editor has been started.
