@@ -1,2 +1,2 @@
 #![no_main]
-libfuzzer_sys::fuzz_target!(|untrusted: &[u8]| tar2qfile::fuzzing::archive(untrusted));
+libfuzzer_sys::fuzz_target!(|untrusted: &[u8]| services::fuzzing::archive(untrusted));

@@ -1,8 +1,8 @@
 """Menu entries of Nautilus and Caja: copy or move to another qube, open in a disposable or another qube.
 
-Only shows entries and starts a program: all else, dialogs too, is the business of qvm-actions.sh. Caja has the extension
-interface of Nautilus under a name of its own; which of the two this is, the name of the installed file says:
-qfile_nautilus.py or qfile_caja.py.
+The extension only shows entries and starts qvm-actions.sh, which does everything else. Caja has the
+extension interface of Nautilus under another name. The name of the installed file decides which file
+manager the extension is for: qfile_nautilus.py or qfile_caja.py.
 """
 
 import importlib
@@ -25,23 +25,23 @@ ACTIONS = (
     ("openvm", "Open in another qube…"),
 )
 
-# The actions that take one file after the other, and no folder.
+# The actions that open each file separately, and accept no folder.
 OF_FILES = ("opendvm", "viewdvm", "openvm")
 
 
 def has_entries_of_the_core_agent():
-    """Its entries call the same programs, so they are qfile's too, and one set of them is enough."""
+    """True if the entries of the C tools are installed: they start qfile, so no other is needed."""
     return os.path.exists(os.path.join(FOLDER, "qvm_copy_" + MANAGER + ".py"))
 
 
 class QfileMenu(GObject.GObject, INTERFACE.MenuProvider):
-    """The entries for what is selected."""
+    """The entries for the selected files."""
 
     def get_file_items(self, *args):
-        """Called with the selected files, after the window in some versions."""
+        """Called with the selected files. In some versions, the window precedes them."""
         files = args[-1]
         paths = [file.get_location().get_path() for file in files]
-        # None: not a file of this qube, like one on a server.
+        # None: the file is not in this qube, for example a file on a server.
         if not paths or None in paths or has_entries_of_the_core_agent():
             return []
         has_folder = any(file.is_directory() for file in files)
@@ -52,11 +52,11 @@ class QfileMenu(GObject.GObject, INTERFACE.MenuProvider):
         ]
 
     def get_background_items(self, *_args):
-        """Nothing is selected, so there is nothing to offer."""
+        """There are no entries if no file is selected."""
         return []
 
     def entry(self, action, label, paths):
-        """One entry; what it starts outlives the file manager."""
+        """One entry. The program that it starts continues after the file manager ends."""
         item = INTERFACE.MenuItem(name="QfileMenu::" + action, label=label)
         command = [PROGRAM, action, *paths]
         item.connect("activate", lambda _item: subprocess.Popen(command, start_new_session=True))

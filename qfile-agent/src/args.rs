@@ -5,53 +5,79 @@ use std::os::fd::RawFd;
 use std::time::Duration;
 
 use clap::Parser;
-use qfile_walk::Links;
+use walk::Links;
 
-/// Send files and folders to another qube: the sending end of qubes.Filecopy
+/// Send files and folders to another qube: the sender of qubes.Filecopy
 ///
-/// Writes a qfile stream to stdout and reads the receiver's verdict from stdin. It is started by
-/// qrexec; people use qvm-copy.
+/// The program writes a qfile stream to stdout and reads the receiver's verdict from stdin.
+/// qrexec starts this program. Users run qvm-copy(1) instead.
 #[derive(Debug, Parser)]
 #[command(name = "qfile-agent", version, args_override_self = true, after_help = ENVIRONMENT)]
-pub(crate) struct Args {
-    /// Leave symbolic links out
+pub struct Args {
+    /// Leave out symbolic links
     #[arg(long, overrides_with = "dereference")]
     ignore_symlinks: bool,
 
-    /// Send what symbolic links point to in their place
+    /// Send the files that symbolic links point to, instead of the links
     #[arg(long, overrides_with = "ignore_symlinks")]
     dereference: bool,
 
-    /// Write what became of the copy to the inherited descriptor N, as one line: STATUS MESSAGE.
-    /// Whoever reads it shows it: with PROGRESS_TYPE=gui there is no window for a failure then
+    /// Leave out and list what the receiver would refuse: links that could lead out of the
+    /// folder that is sent, and names and link targets that are too long
+    #[arg(long)]
+    pub(crate) skip_refused: bool,
+
+    /// Send the only PATH under the name NAME
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) name: Option<OsString>,
+
+    /// Write the result of the copy to the inherited descriptor N, as one line: STATUS MESSAGE.
+    /// With PROGRESS_TYPE=gui, the caller must show a failure, because this program shows no
+    /// window for it
     #[arg(long, value_name = "N")]
     pub(crate) result_fd: Option<RawFd>,
 
-    /// Write what was sent to the inherited descriptor N once the receiver has confirmed it
+    /// Write the list of sent files to the inherited descriptor N when the receiver has
+    /// confirmed them
     #[arg(long, value_name = "N")]
     pub(crate) manifest: Option<RawFd>,
 
-    /// Wait no longer than this for the receiver to confirm what it got [default: no limit]
+    /// If the copy stops, write the list of files that arrived to the inherited descriptor N
+    #[arg(long, value_name = "N")]
+    pub(crate) journal: Option<RawFd>,
+
+    /// Continue a copy that stopped. Read its --journal from the inherited descriptor N, and
+    /// leave out the files in it. Those that have changed since then are listed
+    #[arg(long, value_name = "N")]
+    pub(crate) landed: Option<RawFd>,
+
+    /// Cancel the copy when all writers have closed the pipe whose reading end is the inherited
+    /// descriptor N
+    #[arg(long, value_name = "N")]
+    pub(crate) cancel_fd: Option<RawFd>,
+
+    /// The longest time to wait for the receiver's verdict [default: no limit]
     #[arg(long, value_name = "SECONDS")]
     verdict_timeout: Option<u64>,
 
-    /// Files and folders to send; each arrives under its last component
+    /// The files and folders to send. Each arrives under the last component of its path
     #[arg(value_name = "PATH")]
     pub(crate) paths: Vec<OsString>,
 }
 
 const ENVIRONMENT: &str = "\
 Environment:
-  PROGRESS_TYPE=console   show progress on stderr, of FILECOPY_TOTAL_BYTES if that is set
-  PROGRESS_TYPE=gui       write the bytes sent to the descriptor whose number is SAVED_FD_1,
-                          and show failures in a dialog
+  PROGRESS_TYPE=console   show progress on stderr; the total is FILECOPY_TOTAL_BYTES, if set
+  PROGRESS_TYPE=gui       write the number of sent bytes to the descriptor whose number is
+                          SAVED_FD_1, and show failures in a window
 
 Exit status:
   0   everything was sent and confirmed
   1   the copy failed
   2   the command line is wrong
-  3   what was sent is confirmed, but something was left out
-  32  cancelled";
+  3   everything that was sent is confirmed, but something was left out; named pipes, sockets and
+      devices count only with --result-fd or --manifest
+  32  the copy was cancelled";
 
 impl Args {
     pub(crate) fn links(&self) -> Links {
@@ -60,6 +86,12 @@ impl Args {
             (_, true) => Links::Follow,
             _ => Links::Send,
         }
+    }
+
+    /// True if a program that knows status 3 for what no stream carries has started this one. The C
+    /// tool ends with 0 then, and its callers know no other success.
+    pub(crate) fn is_called_by_ours(&self) -> bool {
+        self.result_fd.is_some() || self.manifest.is_some()
     }
 
     pub(crate) fn verdict_timeout(&self) -> Option<Duration> {

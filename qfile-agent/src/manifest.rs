@@ -4,24 +4,25 @@
 //! does a byte of them reach descriptor N. What was found through a followed link is not among
 //! them: it does not stand where it was found.
 
-use std::env;
 use std::fs::File;
 use std::io::{self, BufWriter, Seek as _, SeekFrom};
 use std::os::fd::RawFd;
-use std::os::unix::ffi::OsStringExt as _;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime};
 
-use qfile_walk::{Found, Stat, Time};
-use qvm_common::inherited;
-use qvm_common::manifest::{self, Kind, State, Writer, waiting_file};
+use files::{Stat, State};
+use program::inherited;
 use rustix::fs::fstat;
+use transfer::manifest::{AbsolutePaths, Kind, Writer, waiting_file};
+use walk::Found;
 
 use crate::report::Failure;
 
-/// After this time a file that is written to gets another time than before: a tick of the slowest
-/// clock that Linux stamps files with takes 10 ms.
+/// A tick of the slowest clock that Linux stamps files with takes 10 ms.
 const TICK: Duration = Duration::from_millis(20);
+
+/// A tick of a file system that keeps whole seconds only.
+const COARSE_TICK: Duration = Duration::from_millis(2100);
 
 /// How many ticks to wait for a file that is written to all the time.
 const MAX_TICKS: usize = 5;
@@ -31,8 +32,7 @@ const MAX_TICKS: usize = 5;
 pub(crate) struct Manifest {
     destination: File,
     waiting: Writer<BufWriter<File>>,
-    /// Where relative paths begin, with a `/` at its end; looked up when first needed.
-    start: Option<Vec<u8>>,
+    paths: AbsolutePaths,
 }
 
 impl Manifest {
@@ -47,7 +47,7 @@ impl Manifest {
         Ok(Self {
             destination,
             waiting,
-            start: None,
+            paths: AbsolutePaths::default(),
         })
     }
 
@@ -56,30 +56,54 @@ impl Manifest {
         if found.through_link {
             return Ok(());
         }
-        self.record(found, stat).map_err(Failure::Manifest)
+        self.record(Kind::Entry, found, &stat.state)
     }
 
-    fn record(&mut self, found: &Found<'_>, stat: &Stat) -> io::Result<()> {
-        let path = self.absolute(found.path)?;
-        if !found.name.contains(&b'/') {
-            let base = &path[..path.len() - found.name.len()];
-            let state = State::from(fstat(found.base)?);
-            self.waiting.record(Kind::Base, base, &state)?;
-        }
-        self.waiting.record(Kind::Entry, &path, &state(stat))
+    /// Notes that the file `found` changed while it was sent.
+    pub(crate) fn note_changed(&mut self, found: &Found<'_>, stat: &Stat) -> Result<(), Failure> {
+        self.record(Kind::Changed, found, &stat.state)
     }
 
-    fn absolute(&mut self, path: &[u8]) -> io::Result<Vec<u8>> {
-        if path.first() == Some(&b'/') {
-            return Ok(path.to_vec());
-        }
-        let start = match self.start.take() {
-            Some(start) => start,
-            None => working_directory()?,
+    /// Notes that the file `found` arrived in an earlier call, and has changed since.
+    pub(crate) fn note_older(&mut self, found: &Found<'_>, state: &State) -> Result<(), Failure> {
+        self.record(Kind::Older, found, state)
+    }
+
+    /// Notes that `found` was left out, because it is not a file, folder or link.
+    pub(crate) fn note_special(&mut self, found: &Found<'_>) -> Result<(), Failure> {
+        self.record(Kind::Special, found, &State::NONE)
+    }
+
+    /// Notes that `path` was left out, because the receiver would refuse it.
+    pub(crate) fn note_refused(&mut self, path: &[u8]) -> Result<(), Failure> {
+        self.record_path(Kind::Refused, path)
+    }
+
+    /// Notes that what stood under `path` was gone before it could be sent.
+    pub(crate) fn note_vanished(&mut self, path: &[u8]) -> Result<(), Failure> {
+        self.record_path(Kind::Vanished, path)
+    }
+
+    /// A record of something whose state does not matter.
+    fn record_path(&mut self, kind: Kind, path: &[u8]) -> Result<(), Failure> {
+        let mut noted = || {
+            let path = self.paths.absolute(path)?;
+            self.waiting.record(kind, &path, &State::NONE)
         };
-        let absolute = [&start, path].concat();
-        self.start = Some(start);
-        Ok(absolute)
+        noted().map_err(Failure::Manifest)
+    }
+
+    fn record(&mut self, kind: Kind, found: &Found<'_>, state: &State) -> Result<(), Failure> {
+        let mut noted = || {
+            let path = self.paths.absolute(found.path)?;
+            if !found.name.contains(&b'/') {
+                let base = &path[..path.len() - (found.path.len() - found.base_len)];
+                let state = State::from(fstat(found.base)?);
+                self.waiting.record(Kind::Base, base, &state)?;
+            }
+            self.waiting.record(kind, &path, state)
+        };
+        noted().map_err(Failure::Manifest)
     }
 
     /// The receiver has confirmed everything: hands the manifest over.
@@ -94,45 +118,46 @@ impl Manifest {
 }
 
 /// The state of `file`, which was in the state `stat`, once a change to it would show: a file that
-/// is written to twice within a tick of the clock has the same times after both.
-pub(crate) fn settled(file: &File, mut stat: Stat) -> io::Result<Stat> {
+/// is written to twice within a tick of the clock has the same times after both. `None` if it is
+/// written to all the time.
+pub(crate) fn settled(file: &File, mut stat: Stat) -> io::Result<Option<Stat>> {
     for _ in 0..MAX_TICKS {
-        let changed =
-            i128::from(stat.ctime.seconds) * 1_000_000_000 + i128::from(stat.ctime.nanoseconds);
+        let tick = tick_of(&stat.state);
+        let ctime = stat.state.ctime;
+        let changed = i128::from(ctime.seconds) * 1_000_000_000 + i128::from(ctime.nanoseconds);
         let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         let age = i128::try_from(now.as_nanos()).unwrap_or(i128::MAX) - changed;
-        if age.unsigned_abs() > TICK.as_nanos() {
-            break;
+        if age.unsigned_abs() > tick.as_nanos() {
+            return Ok(Some(stat));
         }
-        sleep(TICK);
-        stat = Stat::from(fstat(file)?);
+        sleep(tick);
+        stat = Stat::fresh(file)?;
     }
-    Ok(stat)
+    Ok(None)
 }
 
-fn working_directory() -> io::Result<Vec<u8>> {
-    let mut path = env::current_dir()?.into_os_string().into_vec();
-    // The system's word for one that no path leads to.
-    if path.first() != Some(&b'/') {
-        return Err(io::ErrorKind::NotFound.into());
+/// After this time a file that is written to gets another time than before. Where no time has a
+/// fraction of a second, the file system keeps none: FAT counts in steps of two seconds, SFTP and
+/// old ext3 in seconds.
+fn tick_of(state: &State) -> Duration {
+    match (state.mtime.nanoseconds, state.ctime.nanoseconds) {
+        (0, 0) => COARSE_TICK,
+        _ => TICK,
     }
-    if path.last() != Some(&b'/') {
-        path.push(b'/');
-    }
-    Ok(path)
 }
 
-fn state(stat: &Stat) -> State {
-    let time = |time: Time| manifest::Time {
-        seconds: time.seconds,
-        nanoseconds: u32::try_from(time.nanoseconds).unwrap_or(0),
-    };
-    State {
-        device: stat.device,
-        inode: stat.inode,
-        mode: stat.mode,
-        size: stat.size,
-        mtime: time(stat.mtime),
-        ctime: time(stat.ctime),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_system_without_fractions_of_a_second_needs_more_time() {
+        let file = tempfile::tempfile().unwrap();
+        let mut state = State::from(fstat(&file).unwrap());
+        state.mtime.nanoseconds = 0;
+        state.ctime.nanoseconds = 1;
+        assert_eq!(tick_of(&state), TICK);
+        state.ctime.nanoseconds = 0;
+        assert_eq!(tick_of(&state), COARSE_TICK);
     }
 }

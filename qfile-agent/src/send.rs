@@ -1,18 +1,25 @@
 //! Entries → stream.
 
 use std::fmt;
+use std::io::Write as _;
 
-use qfile_proto::display::own;
+use files::{Stat, Time};
 use qfile_proto::header::MAX_TARGET_LEN;
 use qfile_proto::{Encoder, Entry, Kind, Timestamp};
-use qfile_sender::{BUFFER_LEN, Output};
-use qfile_walk::{Found, FoundFile, FoundSymlink, Stat, Walk, WalkError, What};
+use text::own;
+use transfer::landed::{Known, Landed};
+use transfer::{BUFFER_LEN, Output};
+use walk::{
+    ByName, Found, FoundFile, FoundSymlink, NameFilter, Refusal, Walk, WalkError, What,
+    refusal_of_link,
+};
 
-use crate::left_out::{CannotBeSent, Changed, LeftOut};
+use crate::journal::{Journal, Stopped};
+use crate::left_out::{CannotBeSent, Changed, ChangedSince, LeftOut, Refused};
 use crate::manifest::{Manifest, settled};
 use crate::progress::Progress;
 use crate::report::Failure;
-use crate::source::{Piece, Source};
+use crate::source::{NoLength, Piece, Source};
 
 /// Zeros to send in place of holes.
 static ZEROS: [u8; BUFFER_LEN] = [0; BUFFER_LEN];
@@ -22,10 +29,23 @@ static ZEROS: [u8; BUFFER_LEN] = [0; BUFFER_LEN];
 pub(crate) struct Sender<'a> {
     encoder: Encoder<Output<'a>>,
     progress: &'a mut Progress,
-    manifest: Option<&'a mut Manifest>,
+    notes: Notes<'a>,
+    filter: Option<NameFilter>,
     buffer: Vec<u8>,
     left_out: LeftOut,
     time_warned: bool,
+    is_whole: bool,
+}
+
+/// The lists of what is sent, for another call or another program.
+#[derive(Debug, Default)]
+pub(crate) struct Notes<'a> {
+    /// What `qvm-move` may delete when it is confirmed.
+    pub(crate) manifest: Option<&'a mut Manifest>,
+    /// What has landed if the copy stops.
+    pub(crate) journal: Option<&'a mut Journal>,
+    /// What has landed of a copy that stopped, and is left out.
+    pub(crate) landed: Option<Landed>,
 }
 
 /// What is known of a stream once it was sent to its end.
@@ -41,20 +61,23 @@ impl<'a> Sender<'a> {
     pub(crate) fn new(
         output: Output<'a>,
         progress: &'a mut Progress,
-        manifest: Option<&'a mut Manifest>,
+        notes: Notes<'a>,
+        skip_refused: bool,
     ) -> Self {
         Self {
             encoder: Encoder::new(output),
             progress,
-            manifest,
+            left_out: LeftOut::new(notes.manifest.is_some()),
+            notes,
+            filter: skip_refused.then(NameFilter::default),
             buffer: vec![0; BUFFER_LEN],
-            left_out: LeftOut::default(),
             time_warned: false,
+            is_whole: false,
         }
     }
 
     /// Sends all that `walk` finds, and the end header.
-    pub(crate) fn send(mut self, mut walk: Walk<'_>) -> Result<Sent, Failure> {
+    pub(crate) fn send(&mut self, mut walk: Walk<'_>) -> Result<Sent, Failure> {
         self.progress.begin().map_err(Failure::from_stream)?;
         while let Some(found) = walk.next() {
             match found
@@ -62,21 +85,49 @@ impl<'a> Sender<'a> {
                 .and_then(|found| self.found(&found))
             {
                 // Others may use the folder meanwhile; nothing of this entry was sent yet.
-                Err(Failure::Walk(error)) if error.is_vanished() => self.leave_out(&error),
+                Err(Failure::Walk(error)) if error.is_vanished() => {
+                    if let Some(manifest) = &mut self.notes.manifest {
+                        manifest.note_vanished(&error.path)?;
+                    }
+                    self.leave_out(&error);
+                }
+                Err(Failure::Walk(error)) if self.filter.is_some() && error.is_refused() => {
+                    self.leave_out_refused(&error.path, Refusal::TooLong)?;
+                }
                 other => other?,
             }
         }
+        self.is_whole = true;
         self.encoder.end().map_err(Failure::from_stream)?;
         self.progress.wait_for_verdict();
         Ok(Sent {
             checksum: self.encoder.checksum(),
-            left_out: self.left_out,
+            left_out: std::mem::take(&mut self.left_out),
         })
     }
 
+    /// How far the stream came. What waits to be sent is sent first if `failure` is one of this side,
+    /// so that the receiver can say how far it came.
+    pub(crate) fn stopped(mut self, failure: &Failure) -> Stopped {
+        if failure.is_of_this_side() {
+            let _the_receiver_says_why = self.encoder.get_mut().flush();
+        }
+        Stopped {
+            checksum: self.encoder.checksum(),
+            is_whole: self.is_whole,
+        }
+    }
+
     fn found(&mut self, found: &Found<'_>) -> Result<(), Failure> {
+        let by_name = self.filter.as_mut().map(|filter| filter.judge(found));
+        match by_name.unwrap_or(ByName::Fine) {
+            ByName::Fine => {}
+            ByName::InRefused => return Ok(()),
+            ByName::Refused(refusal) => return self.leave_out_refused(found.path, refusal),
+        }
         match &found.what {
             What::EnterFolder(stat) => {
+                self.begin(found, stat)?;
                 self.header(found, Kind::Directory, 0, stat)?;
                 self.sent(found, stat)
             }
@@ -84,7 +135,12 @@ impl<'a> Sender<'a> {
             What::File(file) => self.file(found, file),
             What::Symlink(link) => self.link(found, link),
             What::Special(kind) => {
-                self.leave_out(&CannotBeSent(found.path, *kind));
+                if let Some(manifest) = &mut self.notes.manifest {
+                    manifest.note_special(found)?;
+                }
+                let special = CannotBeSent(found.path, *kind);
+                self.name_left_out(&special);
+                self.left_out.add_special(&special);
                 Ok(())
             }
         }
@@ -92,13 +148,44 @@ impl<'a> Sender<'a> {
 
     fn file(&mut self, found: &Found<'_>, file: &FoundFile<'_>) -> Result<(), Failure> {
         let cannot_read = |error| Failure::Content(found.path.to_vec(), error);
+        if self.notes.landed.is_some() && self.has_landed(found, &file.stat()?)? {
+            return Ok(());
+        }
         let (file, mut stat) = file.open()?;
-        if self.manifest.is_some() {
-            stat = settled(&file, stat).map_err(cannot_read)?;
+        let mut is_settled = true;
+        if self.notes.manifest.is_some() || self.notes.journal.is_some() {
+            let settled = settled(&file, stat).map_err(cannot_read)?;
+            is_settled = settled.is_some();
+            stat = settled.unwrap_or(stat);
         }
         self.progress.entry(found.path);
-        self.header(found, Kind::File, stat.size, &stat)?;
-        let mut source = Source::new(file, stat, &mut self.buffer);
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let sent = self.content(
+            found,
+            Source::open(file, stat, &mut buffer),
+            &stat,
+            is_settled,
+        );
+        self.buffer = buffer;
+        sent
+    }
+
+    fn content(
+        &mut self,
+        found: &Found<'_>,
+        source: Result<Source<'_>, NoLength>,
+        stat: &Stat,
+        is_settled: bool,
+    ) -> Result<(), Failure> {
+        let cannot_read = |error| Failure::Content(found.path.to_vec(), error);
+        let mut source = source.map_err(|error| match error {
+            NoLength::Read(error) => cannot_read(error),
+            other => Failure::NoLength(found.path.to_vec(), other),
+        })?;
+        self.begin(found, stat)?;
+        self.header(found, Kind::File, source.len(), stat)?;
+        // What the survey before the copy knows of its length, which is what progress counts.
+        let mut uncounted = stat.state.size;
         loop {
             let (sent, count) = match source.next().map_err(cannot_read)? {
                 Piece::Data(bytes) => (self.encoder.content(bytes), bytes.len() as u64),
@@ -106,24 +193,41 @@ impl<'a> Sender<'a> {
                 Piece::End => break,
                 Piece::Shrunk => return Err(Failure::Shrunk(found.path.to_vec())),
             };
-            sent.and_then(|()| self.progress.advance(count))
+            let counted = count.min(uncounted);
+            uncounted -= counted;
+            sent.and_then(|()| self.progress.advance(counted))
                 .map_err(Failure::from_stream)?;
         }
-        if source.has_changed().map_err(cannot_read)? {
+        self.progress
+            .advance(uncounted)
+            .map_err(Failure::from_stream)?;
+        if !is_settled || source.has_changed().map_err(cannot_read)? {
+            if let Some(manifest) = &mut self.notes.manifest {
+                manifest.note_changed(found, stat)?;
+            }
             self.leave_out(&Changed(found.path));
             return Ok(());
         }
-        self.sent(found, &stat)
+        self.sent(found, stat)
     }
 
     fn link(&mut self, found: &Found<'_>, link: &FoundSymlink<'_>) -> Result<(), Failure> {
         // In this order: reading the target changes the link's time of last access.
         let stat = link.stat()?;
+        if self.has_landed(found, &stat)? {
+            return Ok(());
+        }
         let target = link.target()?;
+        if self.filter.is_some() {
+            if let Some(refusal) = refusal_of_link(found.name, &target) {
+                return self.leave_out_refused(found.path, refusal);
+            }
+        }
         if target.len() > MAX_TARGET_LEN {
             return Err(Failure::TargetTooLong(found.path.to_vec()));
         }
         let len = target.len() as u64;
+        self.begin(found, &stat)?;
         self.header(found, Kind::Symlink, len, &stat)?;
         self.encoder
             .content(&target)
@@ -132,9 +236,37 @@ impl<'a> Sender<'a> {
         self.sent(found, &stat)
     }
 
+    /// True if `found`, in the state `stat`, is not to be sent, because it is there already.
+    fn has_landed(&mut self, found: &Found<'_>, stat: &Stat) -> Result<bool, Failure> {
+        let Some(landed) = &mut self.notes.landed else {
+            return Ok(false);
+        };
+        let state = stat.state;
+        let known = landed.judge(found.path, &state);
+        match known.map_err(Failure::Manifest)? {
+            Known::Nothing => return Ok(false),
+            Known::Same => {}
+            Known::Changed => {
+                if let Some(manifest) = &mut self.notes.manifest {
+                    manifest.note_older(found, &state)?;
+                }
+                self.leave_out(&ChangedSince(found.path));
+            }
+        }
+        Ok(true)
+    }
+
+    /// An entry is about to be sent.
+    fn begin(&mut self, found: &Found<'_>, stat: &Stat) -> Result<(), Failure> {
+        match &mut self.notes.journal {
+            Some(journal) => journal.begin(found, stat),
+            None => Ok(()),
+        }
+    }
+
     /// All of an entry, of a folder its first header, was sent.
     fn sent(&mut self, found: &Found<'_>, stat: &Stat) -> Result<(), Failure> {
-        match &mut self.manifest {
+        match &mut self.notes.manifest {
             Some(manifest) => manifest.note(found, stat),
             None => Ok(()),
         }
@@ -147,19 +279,20 @@ impl<'a> Sender<'a> {
         len: u64,
         stat: &Stat,
     ) -> Result<(), Failure> {
-        let (atime, atime_clamped) = Timestamp::clamped(stat.atime.seconds, stat.atime.nanoseconds);
-        let (mtime, mtime_clamped) = Timestamp::clamped(stat.mtime.seconds, stat.mtime.nanoseconds);
+        let clamped = |time: Time| Timestamp::clamped(time.seconds, time.nanoseconds.into());
+        let (atime, atime_clamped) = clamped(stat.atime);
+        let (mtime, mtime_clamped) = clamped(stat.state.mtime);
         if (atime_clamped || mtime_clamped) && !self.time_warned {
             self.time_warned = true;
             self.progress.note(format_args!(
-                "the times of \"{}\" (and maybe others) are not between 1970 and 2106; \
-                 it arrives with the nearest that can be sent",
+                "the times of \"{}\", and maybe of other entries, are not between 1970 and 2106; they \
+                 arrive with the nearest times that can be sent",
                 own(found.path)
             ));
         }
         let entry = Entry {
             kind,
-            permissions: stat.mode,
+            permissions: stat.state.mode,
             len,
             atime,
             mtime,
@@ -170,8 +303,24 @@ impl<'a> Sender<'a> {
     }
 
     fn leave_out(&mut self, what: &dyn fmt::Display) {
-        self.progress.note(format_args!("{what}"));
+        self.name_left_out(what);
         self.left_out.add(what);
+    }
+
+    /// Leaves out what the receiver would refuse.
+    fn leave_out_refused(&mut self, path: &[u8], refusal: Refusal) -> Result<(), Failure> {
+        if let Some(manifest) = &mut self.notes.manifest {
+            manifest.note_refused(path)?;
+        }
+        self.leave_out(&Refused(path, refusal));
+        Ok(())
+    }
+
+    /// Names what is left out, unless the reader of the manifest will.
+    fn name_left_out(&mut self, what: &dyn fmt::Display) {
+        if !self.left_out.is_listed() {
+            self.progress.note(format_args!("{what}"));
+        }
     }
 }
 

@@ -1,12 +1,19 @@
 //! The request of qubes.OpenInVM: 256 bytes of name, then the file.
 
-use crate::charset::is_safe;
+use text::is_safe;
 
 /// Bytes of the name on the wire.
 pub const REQUEST_LEN: usize = 256;
 
-/// Longest name in bytes; at least one NUL follows it.
+/// Longest name in bytes that a server takes; at least one NUL follows it.
 pub const MAX_NAME_LEN: usize = REQUEST_LEN - 1;
+
+/// The last bytes of a request whose client understands a framed answer ([`crate::edit_answer`]).
+/// Other servers read the name as a C string and never look behind its first NUL.
+pub const MARK: [u8; 16] = *b"\0qfile-answer\0\0\x01";
+
+/// Longest name in bytes that a client of ours sends, so that [`MARK`] fits behind its NUL.
+pub const MAX_SENT_NAME_LEN: usize = REQUEST_LEN - MARK.len() - 1;
 
 /// What the name begins with when the file is to be looked at only.
 pub const VIEW_ONLY_PREFIX: &[u8] = b"view-only-";
@@ -14,11 +21,12 @@ pub const VIEW_ONLY_PREFIX: &[u8] = b"view-only-";
 /// The name as it goes over the wire: `file_name` is the last component of the path. Of a name
 /// that is too long the last bytes are kept, so that the extension survives, from a character
 /// boundary on. A name that begins like a view-only request gets a `_` in front. Bytes that are
-/// not the name are zero (QSB-009: a client once sent its environment there).
+/// neither the name nor [`MARK`] are zero (QSB-009: a client once sent its environment there). The mark
+/// is there only if `asks_for_frame`.
 #[must_use]
-pub fn to_bytes(file_name: &[u8], view_only: bool) -> [u8; REQUEST_LEN] {
+pub fn to_bytes(file_name: &[u8], view_only: bool, asks_for_frame: bool) -> [u8; REQUEST_LEN] {
     let prefix = if view_only { VIEW_ONLY_PREFIX } else { b"" };
-    let name = last_bytes(file_name, MAX_NAME_LEN - prefix.len());
+    let name = last_bytes(file_name, MAX_SENT_NAME_LEN - prefix.len());
     // Judged as cut: the end of a long name can look like the prefix.
     let guard: &[u8] = if name.starts_with(VIEW_ONLY_PREFIX) {
         b"_"
@@ -26,10 +34,13 @@ pub fn to_bytes(file_name: &[u8], view_only: bool) -> [u8; REQUEST_LEN] {
         b""
     };
     let prefix = [prefix, guard].concat();
-    let name = last_bytes(name, MAX_NAME_LEN - prefix.len());
+    let name = last_bytes(name, MAX_SENT_NAME_LEN - prefix.len());
     let mut bytes = [0; REQUEST_LEN];
     bytes[..prefix.len()].copy_from_slice(&prefix);
     bytes[prefix.len()..prefix.len() + name.len()].copy_from_slice(name);
+    if asks_for_frame {
+        bytes[REQUEST_LEN - MARK.len()..].copy_from_slice(&MARK);
+    }
     bytes
 }
 
@@ -56,29 +67,44 @@ pub struct EditRequest {
     pub file_name: String,
     /// The file is to be looked at only; what becomes of it is not sent back.
     pub view_only: bool,
+    /// The client understands a framed answer ([`crate::edit_answer`]).
+    pub wants_frame: bool,
 }
 
-/// There is no name in the request, or one that names no file.
+/// Why a request cannot be served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoFileName;
+pub enum BadRequest {
+    /// There is no name in it, or one that names no file.
+    NoFileName,
+    /// There is something behind the name that has no meaning.
+    BytesBehindName,
+}
 
 impl EditRequest {
     /// Understands what a client sent.
     ///
     /// # Errors
-    /// [`NoFileName`] for a name that is empty, `.` or `..`, or that holds a `/`.
-    pub fn parse(untrusted: &[u8; REQUEST_LEN]) -> Result<Self, NoFileName> {
+    /// [`BadRequest::NoFileName`] for a name that is empty, `.` or `..`, or that holds a `/`;
+    /// [`BadRequest::BytesBehindName`] for anything behind its NUL but zeros and [`MARK`].
+    pub fn parse(untrusted: &[u8; REQUEST_LEN]) -> Result<Self, BadRequest> {
+        let is_zero = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
         let end = untrusted
             .iter()
             .position(|byte| *byte == 0)
             .unwrap_or(REQUEST_LEN);
-        let name = last_bytes(&untrusted[..end], MAX_NAME_LEN);
+        let (name, behind) = untrusted.split_at(end);
+        let wants_frame = match behind.strip_suffix(&MARK) {
+            Some(between) if is_zero(between) => true,
+            _ if is_zero(behind) => false,
+            _ => return Err(BadRequest::BytesBehindName),
+        };
+        let name = last_bytes(name, MAX_NAME_LEN);
         let (name, view_only) = match name.strip_prefix(VIEW_ONLY_PREFIX) {
             Some(rest) => (rest, true),
             None => (name, false),
         };
         if matches!(name, b"" | b"." | b"..") || name.contains(&b'/') {
-            return Err(NoFileName);
+            return Err(BadRequest::NoFileName);
         }
         let mut file_name: String = name
             .utf8_chunks()
@@ -96,6 +122,7 @@ impl EditRequest {
         Ok(Self {
             file_name,
             view_only,
+            wants_frame,
         })
     }
 }
@@ -116,6 +143,14 @@ mod tests {
         bytes
     }
 
+    /// As a client of ours sends it.
+    fn sent(name: &[u8]) -> [u8; REQUEST_LEN] {
+        let mut bytes = wire(name);
+        bytes[240..]
+            .copy_from_slice(b"\x00\x71\x66\x69\x6c\x65\x2d\x61\x6e\x73\x77\x65\x72\x00\x00\x01");
+        bytes
+    }
+
     fn parsed(name: &[u8]) -> (String, bool) {
         let request = EditRequest::parse(&wire(name)).unwrap();
         (request.file_name, request.view_only)
@@ -131,11 +166,13 @@ mod tests {
             (b"-rf", false, b"-rf"),
         ];
         for (name, view_only, expected) in table {
-            assert_eq!(to_bytes(name, view_only), wire(expected));
-            assert_eq!(
-                EditRequest::parse(&wire(expected)).unwrap().view_only,
-                view_only
-            );
+            assert_eq!(to_bytes(name, view_only, true), sent(expected));
+            assert_eq!(to_bytes(name, view_only, false), wire(expected));
+            for (bytes, wants_frame) in [(sent(expected), true), (wire(expected), false)] {
+                let request = EditRequest::parse(&bytes).unwrap();
+                assert_eq!(request.view_only, view_only);
+                assert_eq!(request.wants_frame, wants_frame);
+            }
         }
     }
 
@@ -144,15 +181,15 @@ mod tests {
         let name: Vec<u8> = (0..300)
             .map(|i| b'a' + u8::try_from(i % 26).unwrap())
             .collect();
-        assert_eq!(to_bytes(&name, false), wire(&name[45..]));
-        assert_eq!(to_bytes(&name[..255], false), wire(&name[..255]));
+        assert_eq!(to_bytes(&name, false, true), sent(&name[61..]));
+        assert_eq!(to_bytes(&name[..239], false, true), sent(&name[..239]));
         assert_eq!(
-            to_bytes(&name, true),
-            wire(&[b"view-only-", &name[55..]].concat())
+            to_bytes(&name, true, true),
+            sent(&[b"view-only-", &name[71..]].concat())
         );
         assert_eq!(
-            to_bytes(&name[..245], true),
-            wire(&[b"view-only-", &name[..245]].concat())
+            to_bytes(&name[..229], true, true),
+            sent(&[b"view-only-", &name[..229]].concat())
         );
     }
 
@@ -160,18 +197,18 @@ mod tests {
     fn a_character_is_never_cut() {
         for width in ["é", "报", "😀"] {
             let name = width.repeat(200);
-            let bytes = to_bytes(name.as_bytes(), false);
+            let bytes = to_bytes(name.as_bytes(), false, true);
             let end = bytes.iter().position(|byte| *byte == 0).unwrap();
             let kept = std::str::from_utf8(&bytes[..end]).unwrap();
             assert!(
-                name.ends_with(kept) && end > MAX_NAME_LEN - 4,
+                name.ends_with(kept) && end > MAX_SENT_NAME_LEN - 4,
                 "{width}: {end}"
             );
         }
-        let broken = to_bytes(&[0x80; 300], false);
+        let broken = to_bytes(&[0x80; 300], false, true);
         assert_eq!(
             broken.iter().filter(|byte| **byte == 0x80).count(),
-            MAX_NAME_LEN - 3
+            MAX_SENT_NAME_LEN - 3
         );
     }
 
@@ -205,13 +242,30 @@ mod tests {
             b"view-only-..",
             b"view-only-a/b",
         ] {
-            assert_eq!(EditRequest::parse(&wire(name)), Err(NoFileName), "{name:?}");
+            let parsed = EditRequest::parse(&wire(name));
+            assert_eq!(parsed, Err(BadRequest::NoFileName), "{name:?}");
         }
     }
 
     #[test]
-    fn the_name_ends_at_the_first_nul_or_at_the_last_byte() {
-        assert_eq!(parsed(b"a\0/b").0, "a");
+    fn nothing_but_the_mark_may_stand_behind_the_name() {
+        let bad = Err(BadRequest::BytesBehindName);
+        for at in 2..REQUEST_LEN {
+            for mut bytes in [wire(b"a"), sent(b"a")] {
+                bytes[at] ^= 1;
+                assert_eq!(EditRequest::parse(&bytes), bad, "{at}");
+            }
+        }
+        // Of the mark, only its NUL fits behind the longest name.
+        assert!(
+            !EditRequest::parse(&wire(&[b'x'; MAX_NAME_LEN]))
+                .unwrap()
+                .wants_frame
+        );
+    }
+
+    #[test]
+    fn a_name_without_a_nul_is_cut() {
         assert_eq!(
             EditRequest::parse(&[b'x'; REQUEST_LEN]).unwrap().file_name,
             "x".repeat(MAX_NAME_LEN)

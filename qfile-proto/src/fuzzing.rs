@@ -8,10 +8,10 @@ use crate::checksum::Checksum;
 use crate::header::{MAX_NAME_LEN, MAX_TARGET_LEN};
 use crate::verdict::{MAX_LAST_NAME_LEN, VerdictParser};
 use crate::{Charset, Decoder, Encoder, Entry, Kind, LinkRules, Refusal, SafeName, SafeTarget};
-use crate::{display, edit_request};
+use crate::{edit_answer, edit_request};
 
 /// One accepted entry: its name, its header, its content.
-pub type Decoded = (Vec<u8>, Entry, Vec<u8>);
+type Decoded = (Vec<u8>, Entry, Vec<u8>);
 
 /// Decodes a stream; what was accepted is encoded again and must decode to the same.
 ///
@@ -66,8 +66,7 @@ fn entries_len(entries: &[Decoded], untrusted: &[u8]) -> usize {
 }
 
 /// The entries of a stream that are complete, why it is refused after them, and the checksum.
-#[must_use]
-pub fn decode_all(untrusted: &[u8]) -> (Vec<Decoded>, Option<Refusal>, u32) {
+fn decode_all(untrusted: &[u8]) -> (Vec<Decoded>, Option<Refusal>, u32) {
     let mut decoder = Decoder::with_capacity(61, untrusted);
     let mut entries = Vec::new();
     let mut name = Vec::new();
@@ -116,14 +115,14 @@ pub fn names(untrusted: &[u8]) {
             assert!(SafeName::parse(untrusted_name, Charset::All).is_ok());
         }
     }
-    let foreign = display::foreign(untrusted_name);
+    let foreign = text::foreign(untrusted_name);
     assert!(
         foreign
             .bytes()
             .all(|byte| matches!(byte, b' '..=b'~') && byte != b'"')
     );
-    for shown in [foreign, display::own(untrusted_name)] {
-        assert!(shown.chars().count() <= display::MAX_CHARS);
+    for shown in [foreign, text::own(untrusted_name)] {
+        assert!(shown.chars().count() <= text::MAX_CHARS);
         assert!(!shown.chars().any(|c| c.is_control() || c == '"'));
     }
 }
@@ -225,15 +224,65 @@ pub fn edit_request(untrusted: &[u8]) {
         .iter()
         .position(|byte| *byte == 0)
         .unwrap_or(untrusted.len())];
-    for view_only in [false, true] {
-        let bytes = edit_request::to_bytes(file_name, view_only);
+    for (view_only, asks) in [(false, true), (true, true), (false, false), (true, false)] {
+        let bytes = edit_request::to_bytes(file_name, view_only, asks);
         let end = bytes
             .iter()
             .position(|byte| *byte == 0)
             .expect("a NUL follows the name");
-        assert!(bytes[end..].iter().all(|byte| *byte == 0));
+        let behind = match asks {
+            true => bytes[end..].strip_suffix(&edit_request::MARK),
+            false => Some(&bytes[end..]),
+        };
+        assert!(behind.expect("the mark").iter().all(|byte| *byte == 0));
         let sent = bytes[..end].strip_prefix(edit_request::VIEW_ONLY_PREFIX);
         assert_eq!(sent.is_some(), view_only);
+    }
+}
+
+/// Understands an answer of qubes.OpenInVM, in one piece and byte by byte.
+///
+/// # Panics
+/// When something that must hold does not.
+pub fn edit_answer(untrusted: &[u8]) {
+    let decoded = |piece: usize| {
+        let mut content = Vec::new();
+        let mut store = |bytes: &[u8]| {
+            content.extend_from_slice(bytes);
+            Ok::<(), std::convert::Infallible>(())
+        };
+        let mut decoder = edit_answer::Decoder::default();
+        for piece in untrusted.chunks(piece) {
+            let Ok(()) = decoder.take(piece, &mut store);
+        }
+        let Ok(answer) = decoder.finish(&mut store);
+        (answer, content)
+    };
+    let (answer, content) = decoded(usize::MAX);
+    assert_eq!(decoded(1), (answer.clone(), content.clone()));
+    match answer {
+        edit_answer::Answer::Nothing => assert!(untrusted.is_empty()),
+        edit_answer::Answer::Raw => assert_eq!(content, untrusted),
+        edit_answer::Answer::Framed {
+            kind: Ok(kind),
+            untrusted_start_up_text,
+        } => {
+            // What is believed is what the encoder makes, to the byte.
+            let (mut encoder, start) = edit_answer::Encoder::start(kind, content.len() as u64);
+            encoder.content(&content);
+            let made = [
+                &untrusted_start_up_text[..],
+                &start,
+                &content,
+                &encoder.end(),
+            ];
+            assert_eq!(made.concat(), untrusted);
+        }
+        edit_answer::Answer::Framed {
+            kind: Err(edit_answer::Fault::Malformed),
+            ..
+        } => assert_eq!(content, untrusted),
+        edit_answer::Answer::Framed { kind: Err(_), .. } => {}
     }
 }
 
@@ -277,5 +326,10 @@ mod tests {
     #[test]
     fn edit_request_corpus() {
         run("edit_request", super::edit_request);
+    }
+
+    #[test]
+    fn edit_answer_corpus() {
+        run("edit_answer", super::edit_answer);
     }
 }

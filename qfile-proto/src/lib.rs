@@ -8,13 +8,13 @@
 //! clock, no environment. What has come from another qube and has not been judged is named
 //! `untrusted_…`.
 
-pub mod charset;
-mod charset_table;
 pub mod checksum;
+pub mod copy_report;
 pub mod decode;
-pub mod display;
+pub mod edit_answer;
 pub mod edit_request;
 pub mod encode;
+#[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod header;
 pub mod link;
@@ -22,11 +22,12 @@ pub mod name;
 pub mod qube_name;
 pub mod verdict;
 
-pub use charset::Charset;
+pub use copy_report::CopyReport;
 pub use decode::Decoder;
 pub use encode::Encoder;
 pub use header::{Entry, EntryHeader, Kind, Timestamp};
 pub use link::{LinkRules, SafeTarget};
 pub use name::SafeName;
 pub use qube_name::QubeName;
+pub use text::Charset;
 pub use verdict::{Refusal, Verdict};

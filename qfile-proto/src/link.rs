@@ -1,8 +1,8 @@
 //! [`SafeTarget`]: the only way to get a link target that may be created.
 
-use crate::charset::Charset;
 use crate::name::SafeName;
 use crate::verdict::Refusal;
+use text::Charset;
 
 /// How link targets are judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! [`SafeName`]: the only way to get a path that may be created.
 
-use crate::charset::Charset;
 use crate::verdict::Refusal;
+use text::Charset;
 
 /// The name of an entry, judged: relative, `/`-separated, without empty, `.` or `..` components
 /// and without NUL, in characters of the charset asked for.
@@ -49,6 +49,45 @@ impl<'a> SafeName<'a> {
             Some(slash) => (Some(Self(&self.0[..slash])), &self.0[slash + 1..]),
             None => (None, self.0),
         }
+    }
+
+    /// The same name, owning its bytes.
+    #[must_use]
+    pub fn to_buf(self) -> SafeNameBuf {
+        SafeNameBuf(self.0.to_vec())
+    }
+
+    /// The name beneath `top` in place of its own first component.
+    #[must_use]
+    pub fn beneath(self, top: SafeName<'_>) -> SafeNameBuf {
+        let rest = self.0.iter().position(|byte| *byte == b'/');
+        let rest = rest.map_or(&b""[..], |slash| &self.0[slash..]);
+        SafeNameBuf([top.0, rest].concat())
+    }
+
+    /// The name with ` (NUMBER)` in its last component: before the extension of a file, at the end
+    /// of a folder's name and of one that only begins with a dot.
+    #[must_use]
+    pub fn numbered(self, is_folder: bool, number: u32) -> SafeNameBuf {
+        let (_, last) = self.split_last();
+        let stem_len = match last.iter().rposition(|byte| *byte == b'.') {
+            Some(dot) if dot > 0 && !is_folder => dot,
+            _ => last.len(),
+        };
+        let (stem, extension) = self.0.split_at(self.0.len() - last.len() + stem_len);
+        SafeNameBuf([stem, format!(" ({number})").as_bytes(), extension].concat())
+    }
+}
+
+/// A [`SafeName`] that owns its bytes. It is made of safe names only, by what leaves them safe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SafeNameBuf(Vec<u8>);
+
+impl SafeNameBuf {
+    /// The name.
+    #[must_use]
+    pub fn as_name(&self) -> SafeName<'_> {
+        SafeName(&self.0)
     }
 }
 
@@ -123,5 +162,53 @@ mod tests {
         let single = SafeName::parse(b"a", Charset::Safe).unwrap();
         assert_eq!(single.split_last(), (None, &b"a"[..]));
         assert_eq!(single.depth(), 1);
+    }
+    fn safe(name: &str) -> SafeName<'_> {
+        SafeName::parse(name.as_bytes(), Charset::Safe).unwrap()
+    }
+
+    fn text(name: &SafeNameBuf) -> &str {
+        std::str::from_utf8(name.as_name().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_number_stands_before_the_extension() {
+        for (name, expected) in [
+            ("name.ext", "name (2).ext"),
+            ("name", "name (2)"),
+            (".bashrc", ".bashrc (2)"),
+            ("a.b/c.d.e", "a.b/c.d (2).e"),
+            ("a.b/c", "a.b/c (2)"),
+            ("a.", "a (2)."),
+            ("..a", ". (2).a"),
+        ] {
+            assert_eq!(text(&safe(name).numbered(false, 2)), expected);
+        }
+        assert_eq!(
+            text(&safe("photos.2024").numbered(true, 13)),
+            "photos.2024 (13)"
+        );
+    }
+
+    #[test]
+    fn a_name_can_be_put_beneath_another_top() {
+        let top = safe("a (2)");
+        assert_eq!(text(&safe("a/b/c").beneath(top)), "a (2)/b/c");
+        assert_eq!(text(&safe("a").beneath(top)), "a (2)");
+    }
+
+    #[test]
+    fn what_is_made_of_a_safe_name_is_safe() {
+        for name in ["a", ".a", "a.", "...", "a/...", "..a/.b.", "a/b.c/d"] {
+            for made in [
+                safe(name).to_buf(),
+                safe(name).numbered(true, 999),
+                safe(name).numbered(false, 2),
+                safe(name).beneath(safe("b/c")),
+            ] {
+                let again = SafeName::parse(made.as_name().as_bytes(), Charset::Safe);
+                assert_eq!(again, Ok(made.as_name()));
+            }
+        }
     }
 }

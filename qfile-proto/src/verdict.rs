@@ -38,6 +38,8 @@ pub enum Refusal {
     AlreadyExists,
     /// The incoming folder has been deleted during the copy: `ENOENT`.
     IncomingFolderGone,
+    /// What arrived cannot be used by its owner, because its mode could not be set: the errno of that.
+    Unusable(i32),
     /// The system refused: its errno, never 0.
     System(i32),
 }
@@ -56,7 +58,7 @@ impl Refusal {
             Self::LimitReached => libc::EDQUOT,
             Self::AlreadyExists => libc::EEXIST,
             Self::IncomingFolderGone => libc::ENOENT,
-            Self::System(errno) => errno,
+            Self::Unusable(errno) | Self::System(errno) => errno,
         };
         u32::try_from(errno)
             .ok()
@@ -98,6 +100,10 @@ impl fmt::Display for Refusal {
             Self::LimitReached => "a limit on bytes or files is reached",
             Self::AlreadyExists => "a file of that name is already there",
             Self::IncomingFolderGone => "the incoming folder has been deleted during the copy",
+            Self::Unusable(errno) => {
+                let reason = io::Error::from_raw_os_error(*errno);
+                return write!(f, "its owner could not use it: {reason}");
+            }
             Self::System(errno) => return io::Error::from_raw_os_error(*errno).fmt(f),
         })
     }
@@ -392,6 +398,7 @@ mod tests {
             (Refusal::LimitReached, 122),
             (Refusal::AlreadyExists, 17),
             (Refusal::IncomingFolderGone, 2),
+            (Refusal::Unusable(1), 1),
             (Refusal::System(28), 28),
             (Refusal::System(0), 5),
             (Refusal::System(-1), 5),

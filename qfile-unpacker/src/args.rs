@@ -9,19 +9,17 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use qfile_proto::display;
-
-use crate::jail::Level;
-use crate::options::{number, OnConflict, Options, MAX_MARGIN};
-use crate::profile::{self, UpdateLimits};
-use crate::Error;
+use crate::environment::UpdateLimits;
+use crate::error::Error;
+use crate::options::Options;
+use crate::usage::{number, Effect, Flag};
 
 /// Parses the arguments after the program's name; what they do not say stays as in `options`.
 /// `limits` are for the profile.
 ///
 /// # Errors
 /// [`Error::Usage`].
-pub fn parse(
+pub(crate) fn parse(
     arguments: impl Iterator<Item = OsString>,
     mut options: Options,
     limits: &UpdateLimits,
@@ -38,7 +36,7 @@ pub fn parse(
                 long_option(long, &mut arguments, &mut options, limits)?;
             }
             short if short.len() > 1 && short[0] == b'-' => {
-                short_options(&short[1..], &mut arguments, &mut options)?;
+                short_options(&short[1..], &mut arguments, &mut options, limits)?;
             }
             _ => positional.push(argument),
         }
@@ -51,10 +49,10 @@ pub fn parse(
         .as_ref()
         .is_some_and(|dir| dir.as_os_str().is_empty())
     {
-        return Err(usage("the folder has no name", b""));
+        return Err(Error::usage("the folder has no name", b""));
     }
     match positional.next() {
-        Some(extra) => Err(usage("one argument too many", extra.as_bytes())),
+        Some(extra) => Err(Error::usage("one argument too many", extra.as_bytes())),
         None => Ok(options),
     }
 }
@@ -91,23 +89,24 @@ fn short_options(
     letters: &[u8],
     arguments: &mut Arguments,
     options: &mut Options,
+    limits: &UpdateLimits,
 ) -> Result<(), Error> {
     for (at, letter) in letters.iter().enumerate() {
+        let option = [b'-', *letter];
+        let flag = Flag::of_letter(*letter);
+        let flag = flag.ok_or_else(|| Error::usage("unknown option", &option))?;
         let attached = &letters[at + 1..];
-        match letter {
-            b'v' => options.verbose = true,
-            b'w' => {
-                options.wait_for_space = if !attached.is_empty() {
-                    parse_margin(attached)?
-                } else if arguments.is_legacy {
-                    let given = arguments.next_number();
-                    given.map_or(Ok(1), |bytes| parse_margin(bytes.as_bytes()))?
-                } else {
-                    parse_margin(value(None, arguments, b"-w")?.as_bytes())?
+        match flag.effect {
+            Effect::Switch(field, setting) => *field(options) = setting,
+            Effect::Value(set) if !attached.is_empty() => return set(options, attached, limits),
+            Effect::Value(set) => {
+                let given = match arguments.is_legacy {
+                    true => arguments.next_number().unwrap_or_else(|| "1".into()),
+                    false => value(None, arguments, &option)?,
                 };
-                return Ok(());
+                return set(options, given.as_bytes(), limits);
             }
-            _ => return Err(usage("unknown option", &[b'-', *letter])),
+            Effect::Alone => {}
         }
     }
     Ok(())
@@ -121,52 +120,22 @@ fn long_option(
 ) -> Result<(), Error> {
     let mut parts = option.splitn(2, |byte| *byte == b'=');
     let (name, attached) = (parts.next().unwrap_or_default(), parts.next());
-    let flag = match name {
-        b"--verbose" => Some((&mut options.verbose, true)),
-        b"--allow-all-names" => Some((&mut options.allow_all_names, true)),
-        b"--no-allow-all-names" => Some((&mut options.allow_all_names, false)),
-        b"--allow-unsafe-symlinks" => Some((&mut options.allow_unsafe_symlinks, true)),
-        b"--no-allow-unsafe-symlinks" => Some((&mut options.allow_unsafe_symlinks, false)),
-        b"--canonical-symlinks" => Some((&mut options.canonical_symlinks, true)),
-        b"--only-regular-files" => Some((&mut options.only_regular_files, true)),
-        b"--no-sparse" => Some((&mut options.no_sparse, true)),
-        b"--no-space-check" => Some((&mut options.no_space_check, true)),
-        _ => None,
-    };
-    if let Some((flag, setting)) = flag {
-        *flag = setting;
-        return match attached {
-            Some(_) => Err(usage("an option that takes no value has one", option)),
-            None => Ok(()),
-        };
-    }
-    let mut value = || value(attached, arguments, name);
-    match name {
-        b"--wait-for-space" => options.wait_for_space = parse_margin(value()?.as_bytes())?,
-        b"--max-bytes" => options.max_bytes = Some(parse_number(value()?.as_bytes())?),
-        b"--max-files" => options.max_files = Some(parse_number(value()?.as_bytes())?),
-        b"--max-fill" => match parse_number(value()?.as_bytes())? {
-            percent @ 0..=100 => options.max_fill = Some(percent),
-            _ => return Err(usage("more than all of the free space", name)),
-        },
-        b"--profile" => match value()?.as_bytes() {
-            b"dom0" => profile::dom0(options, limits)?,
-            other => return Err(usage("no such profile", other)),
-        },
-        b"--on-conflict" => {
-            let way = value()?;
-            options.on_conflict = OnConflict::parse(way.as_bytes())
-                .ok_or_else(|| usage("no such way to treat conflicts", way.as_bytes()))?;
+    let flag = name.strip_prefix(b"--").and_then(Flag::of_name);
+    match flag.map(|flag| flag.effect) {
+        Some(Effect::Switch(field, setting)) if attached.is_none() => {
+            *field(options) = setting;
+            Ok(())
         }
-        b"--require-isolation" => {
-            let level = value()?;
-            let level = Level::parse(level.as_bytes())
-                .ok_or_else(|| usage("no such level of isolation", level.as_bytes()))?;
-            options.require_isolation = Some(level);
+        Some(Effect::Switch(..)) => Err(Error::usage(
+            "an option that takes no value has one",
+            option,
+        )),
+        Some(Effect::Value(set)) => {
+            let value = value(attached, arguments, name)?;
+            set(options, value.as_bytes(), limits)
         }
-        _ => return Err(usage("unknown option", name)),
+        Some(Effect::Alone) | None => Err(Error::usage("unknown option", name)),
     }
-    Ok(())
 }
 
 fn value(
@@ -177,7 +146,7 @@ fn value(
     attached
         .map(|bytes| std::ffi::OsStr::from_bytes(bytes).to_owned())
         .or_else(|| arguments.next())
-        .ok_or_else(|| usage("an option lacks its value", option))
+        .ok_or_else(|| Error::usage("an option lacks its value", option))
 }
 
 fn parse_uid(text: &OsString) -> Result<Option<u32>, Error> {
@@ -185,33 +154,16 @@ fn parse_uid(text: &OsString) -> Result<Option<u32>, Error> {
         return Ok(None);
     }
     // 2^32-1 means "no change" to the calls that set uids.
-    match u32::try_from(parse_number(text.as_bytes())?) {
+    match u32::try_from(number(text.as_bytes())?) {
         Ok(uid) if uid != u32::MAX => Ok(Some(uid)),
-        _ => Err(usage("no such uid", text.as_bytes())),
-    }
-}
-
-fn parse_margin(text: &[u8]) -> Result<u64, Error> {
-    match parse_number(text)? {
-        bytes if bytes <= MAX_MARGIN => Ok(bytes),
-        _ => Err(usage("more space to wait for than is possible", text)),
-    }
-}
-
-fn parse_number(text: &[u8]) -> Result<u64, Error> {
-    number(text).ok_or_else(|| usage("not a number that is possible here", text))
-}
-
-fn usage(what: &str, argument: &[u8]) -> Error {
-    match display::foreign(argument) {
-        shown if shown.is_empty() => Error::Usage(what.to_owned()),
-        shown => Error::Usage(format!("{what}: \"{shown}\"")),
+        _ => Err(Error::usage("no such uid", text.as_bytes())),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::{Level, OnConflict};
 
     fn parsed(arguments: &[&str]) -> Result<Options, String> {
         let arguments = arguments.iter().map(OsString::from);
@@ -347,6 +299,9 @@ mod tests {
             &["--verb"][..],
             &["--verbose=yes"],
             &["-x"],
+            &["-h", "-h"],
+            &["-v", "--help"],
+            &["--wait-for-space"],
             &["--max-bytes"],
             &["--max-bytes", "-1"],
             &["--max-bytes", "+1"],

@@ -7,11 +7,14 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use crate::jail::Level;
+use crate::options::Level;
 
-/// Why a step before the stream failed.
+/// The most faults of the settings to name in one line of the log.
+const MAX_FAULTS: usize = 8;
+
+/// Why nothing was received.
 #[derive(Debug)]
-pub enum Error {
+pub(crate) enum Error {
     /// A bad option or value; the text says which.
     Usage(String),
     /// The descriptors that were inherited cannot be listed and closed, or looked at.
@@ -32,6 +35,8 @@ pub enum Error {
     RemoteDomain,
     /// The identity of the user could not be taken up; the text says which part.
     Identity(&'static str, io::Error),
+    /// The owner's settings cannot be used; the texts say what is wrong with them.
+    Settings(Vec<String>),
     /// The incoming folder, or the way to it, cannot be opened or created.
     Incoming(&'static str, PathBuf, io::Error),
     /// A step of the jail failed that has no substitute; the text says which.
@@ -47,13 +52,32 @@ pub enum Error {
 }
 
 impl Error {
+    /// `what` is wrong with `argument`, which is shown; an empty one is not.
+    pub(crate) fn usage(what: &str, argument: &[u8]) -> Self {
+        match text::foreign(argument) {
+            shown if shown.is_empty() => Self::Usage(what.to_owned()),
+            shown => Self::Usage(format!("{what}: \"{shown}\"")),
+        }
+    }
+
     /// The message with what only the owner of this qube may see: whose path it is and why.
-    #[must_use]
-    pub fn for_the_owner(&self) -> String {
+    pub(crate) fn for_the_owner(&self) -> String {
         match self {
             Self::Incoming(what, path, error) => {
-                let path = qfile_proto::display::own(path.as_os_str().as_encoded_bytes());
+                let path = text::path(path);
                 format!("cannot {what}: {error} (\"{path}\")")
+            }
+            Self::Settings(faults) => {
+                let shown = &faults[..faults.len().min(MAX_FAULTS)];
+                let more = match faults.len() - shown.len() {
+                    0 => String::new(),
+                    more => format!("; and {more} more"),
+                };
+                let shown = shown.join("; ");
+                format!(
+                    "every copy is refused until the settings are corrected: {shown}{more}; \
+                     see filecopy.conf(5)"
+                )
             }
             Self::NoPasswordEntry(uid) => format!("{self}: uid {uid}"),
             Self::PasswordDatabase(error) => format!("{self}: {error}"),
@@ -70,7 +94,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Usage(what) => write!(f, "{what}; see qfile-unpacker(8)"),
-            Self::Descriptors(e) => write!(f, "cannot see to the open descriptors: {e}"),
+            Self::Descriptors(e) => {
+                write!(f, "cannot list and close the inherited descriptors: {e}")
+            }
             Self::Folder => f.write_str("stdin, stdout or stderr is a folder"),
             Self::Limits(e) => write!(f, "cannot reset signals and limits: {e}"),
             Self::ForeignUid => f.write_str("only root may receive for another user"),
@@ -81,6 +107,9 @@ impl fmt::Display for Error {
             Self::PasswordDatabase(_) => f.write_str("cannot read the password database"),
             Self::RemoteDomain => f.write_str("QREXEC_REMOTE_DOMAIN is not the name of a qube"),
             Self::Identity(what, e) => write!(f, "cannot become the user: {what}: {e}"),
+            Self::Settings(_) => {
+                f.write_str("the target qube receives nothing; its log gives the reason")
+            }
             Self::Incoming(what, _, _) => {
                 write!(f, "cannot {what}; the target qube's log says why")
             }

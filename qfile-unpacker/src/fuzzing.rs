@@ -12,15 +12,18 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{symlink, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use qfile_proto::fuzzing::{decode_all, Decoded};
 use qfile_proto::header::MAX_NAME_LEN;
 use qfile_proto::verdict::{VerdictParser, LEGAL_EOF};
-use qfile_proto::Kind;
+use qfile_proto::{Decoder, Entry, Kind, Refusal};
 
 use crate::jail::Jailed;
-use crate::options::OnConflict;
+use crate::options::{OnConflict, Options};
+use crate::outcome::Outcome;
 use crate::receive::receive;
-use crate::{reply, Options, Outcome, Say};
+use crate::say::Say;
+
+/// One accepted entry: its name, its header, its content.
+type Decoded = (Vec<u8>, Entry, Vec<u8>);
 
 /// Longest stream in bytes: too short for a path that the standard library cannot open at once.
 const MAX_LEN: usize = 16 * 1024;
@@ -41,7 +44,7 @@ pub fn stream(scratch: &Path, untrusted: &[u8]) {
     let before = look_at(&incoming);
 
     let root = File::open(&incoming).expect("it has been made");
-    let jailed = Jailed::not_at_all_for_tests(root.into());
+    let jailed = Jailed::without_a_jail(root.into());
     let pieces = Pieces {
         rest: untrusted,
         max: usize::from(*piece) * 8 + 1,
@@ -60,6 +63,33 @@ pub fn stream(scratch: &Path, untrusted: &[u8]) {
         assert_eq!((refusal, outcome.checksum), (None, checksum));
         assert_nothing_is_missing(&landed, &entries, &options);
     }
+}
+
+/// The entries of a stream that are complete, why it is refused after them, and the checksum.
+fn decode_all(untrusted: &[u8]) -> (Vec<Decoded>, Option<Refusal>, u32) {
+    let mut decoder = Decoder::with_capacity(61, untrusted);
+    let mut entries = Vec::new();
+    let mut name = Vec::new();
+    let mut next = || -> Result<bool, Refusal> {
+        let Some(entry) = decoder.next_entry(&mut name)? else {
+            return Ok(false);
+        };
+        let mut content = Vec::new();
+        decoder.content(&entry, |chunk| {
+            content.extend_from_slice(chunk);
+            Ok(())
+        })?;
+        entries.push((name.clone(), entry, content));
+        Ok(true)
+    };
+    let refusal = loop {
+        match next() {
+            Ok(true) => {}
+            Ok(false) => break None,
+            Err(refusal) => break Some(refusal),
+        }
+    };
+    (entries, refusal, decoder.checksum())
 }
 
 fn options(flags: u8) -> Options {
@@ -158,7 +188,7 @@ fn content(path: &Path, metadata: &Metadata, left: &mut Vec<PathBuf>) -> io::Res
 }
 
 fn assert_well_formed(outcome: &Outcome) {
-    let verdict = reply::verdict(outcome);
+    let verdict = outcome.verdict();
     match outcome.refusal {
         None => assert_eq!(verdict.error_code, 0),
         Some(refusal) => {

@@ -1,4 +1,4 @@
-//! Step 3 and the first half of step 4: for whom the stream is received.
+//! For whom the stream is received.
 //!
 //! Everything that needs the password database happens here, before the jail: inside it there is no
 //! database, and looking for one would load code from a folder that others fill (CVE-2019-14271,
@@ -10,17 +10,17 @@ use std::path::PathBuf;
 use nix::errno::Errno;
 use nix::unistd::{self, Gid, Uid, User};
 
-use crate::Error;
+use crate::error::Error;
 
 /// The user to whom what lands will belong.
 #[derive(Debug)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// The user.
-    pub uid: Uid,
+    pub(crate) uid: Uid,
     /// The group.
-    pub gid: Gid,
+    pub(crate) gid: Gid,
     /// The home folder, if it was asked for.
-    pub home: Option<PathBuf>,
+    pub(crate) home: Option<PathBuf>,
     /// Supplementary groups to take up; `None` keeps the caller's, who may have given up some of
     /// those that the database lists and gets none back from a set-uid program.
     groups: Option<Vec<Gid>>,
@@ -32,7 +32,7 @@ impl Identity {
     /// # Errors
     /// [`Error::ForeignUid`], [`Error::WrongSetId`], [`Error::NoPasswordEntry`] and
     /// [`Error::PasswordDatabase`].
-    pub fn look_up(
+    pub(crate) fn look_up(
         requested: Option<u32>,
         wants_home: bool,
         untrusted_home: Option<OsString>,
@@ -84,12 +84,12 @@ impl Identity {
         })
     }
 
-    /// Step 4: from here on files are looked up, opened and created with the user's rights. The
+    /// From here on files are looked up, opened and created with the user's rights. The
     /// privileges that build the jail remain.
     ///
     /// # Errors
     /// [`Error::Identity`].
-    pub fn take_up_for_files(&self) -> Result<(), Error> {
+    pub(crate) fn use_for_files(&self) -> Result<(), Error> {
         if !unistd::geteuid().is_root() {
             return Ok(());
         }

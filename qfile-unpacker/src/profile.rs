@@ -4,8 +4,9 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
-use crate::options;
-use crate::{Error, Options};
+use crate::environment::UpdateLimits;
+use crate::error::Error;
+use crate::options::{self, Options};
 
 /// Most bytes of content: 4 GiB.
 const MAX_BYTES: u64 = 4 << 30;
@@ -15,17 +16,6 @@ const MAX_FILES: u64 = 4096;
 
 /// Most of the free space, in percent.
 const MAX_FILL: u64 = 90;
-
-/// Other limits than the profile's own: `UPDATES_MAX_BYTES` and `UPDATES_MAX_FILES`, which the
-/// programs that update dom0 set. A caller who has the program run with more rights than their own
-/// must not raise the limits, so for such a caller these are not there.
-#[derive(Clone, Debug, Default)]
-pub struct UpdateLimits {
-    /// `UPDATES_MAX_BYTES`. Nothing in it has been judged.
-    pub untrusted_bytes: Option<OsString>,
-    /// `UPDATES_MAX_FILES`. Likewise.
-    pub untrusted_files: Option<OsString>,
-}
 
 /// Sets what the profile is made of.
 ///

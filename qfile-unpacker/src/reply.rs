@@ -6,11 +6,9 @@ use qfile_proto::Verdict;
 use rustix::net::Shutdown;
 use rustix::stdio;
 
-use crate::Outcome;
-
 /// The stream, without a buffer or a lock of its own.
 #[derive(Debug)]
-pub struct Stdin;
+pub(crate) struct Stdin;
 
 impl Read for Stdin {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -20,29 +18,15 @@ impl Read for Stdin {
 
 /// Closes stdin, so that a sender in the middle of a write is not kept waiting by a full pipe. The
 /// same socket may be stdout too, so its reading side is shut first, which closing would not do.
-pub fn stop_reading() {
+pub(crate) fn stop_reading() {
     // ENOTSOCK where stdin is a pipe.
     let _ = rustix::net::shutdown(stdio::stdin(), Shutdown::Read);
     let _ = nix::unistd::close(libc::STDIN_FILENO);
 }
 
 /// Sends the verdict.
-///
-/// # Errors
-/// Those of writing to stdout.
-pub fn send(outcome: &Outcome) -> io::Result<()> {
-    verdict(outcome).write_to(&mut Stdout)
-}
-
-/// The verdict on what was received.
-#[must_use]
-pub fn verdict(outcome: &Outcome) -> Verdict {
-    let name = &outcome.untrusted_last_name;
-    Verdict {
-        error_code: outcome.refusal.map_or(0, |refusal| refusal.code()),
-        crc32: outcome.checksum.into(),
-        untrusted_last_name: (!name.is_empty()).then(|| name.clone()),
-    }
+pub(crate) fn send(verdict: &Verdict) -> io::Result<()> {
+    verdict.write_to(&mut Stdout)
 }
 
 /// Stdout without the line buffer of `std`, which would cut a verdict at a newline byte.

@@ -9,8 +9,7 @@ use std::os::unix::net::UnixDatagram;
 
 use rustix::stdio;
 
-use crate::jail::{Jailed, Level};
-use crate::Error;
+use crate::error::Error;
 
 const PROGRAM: &str = "qfile-unpacker";
 
@@ -19,19 +18,19 @@ const USER_WARNING: u32 = 1 << 3 | 4;
 
 /// Where messages go.
 #[derive(Debug, Default)]
-pub struct Say {
+pub(crate) struct Say {
     verbose: bool,
     owner_log: Option<UnixDatagram>,
 }
 
 impl Say {
     /// Lets [`Say::detail`] speak.
-    pub fn set_verbose(&mut self, verbose: bool) {
+    pub(crate) fn set_verbose(&mut self, verbose: bool) {
         self.verbose = verbose;
     }
 
     /// Connects to the system log of this qube, if there is one.
-    pub fn connect_to_the_owner(&mut self) {
+    pub(crate) fn connect_to_the_owner(&mut self) {
         let connect = || {
             let log = UnixDatagram::unbound()?;
             log.connect("/dev/log")?;
@@ -41,35 +40,25 @@ impl Say {
         self.owner_log = connect().ok();
     }
 
-    /// What the jail is made of, and what it lacks.
-    pub fn isolation(&self, jailed: &Jailed) {
-        let level = jailed.level.map_or("none", Level::name);
-        self.detail(&format!("isolation: {level}"));
-        for note in &jailed.notes {
-            self.detail(note);
-        }
-    }
-
     /// True if somebody asked for details by hand.
-    #[must_use]
-    pub fn is_verbose(&self) -> bool {
+    pub(crate) fn is_verbose(&self) -> bool {
         self.verbose
     }
 
     /// A line that the calling qube may see.
-    pub fn to_everyone(&self, text: &str) {
+    pub(crate) fn to_everyone(&self, text: &str) {
         let line = format!("{PROGRAM}: {text}\n");
         // There is nobody to tell that telling failed.
         let _ = rustix::io::write(stdio::stderr(), line.as_bytes());
     }
 
     /// A text that was asked for by hand. It goes to stderr too: stdout is the protocol's.
-    pub fn asked_for(&self, text: &str) {
+    pub(crate) fn asked_for(&self, text: &str) {
         let _ = rustix::io::write(stdio::stderr(), text.as_bytes());
     }
 
-    /// Why nothing was received; whoever may see details gets the line with them, and only that.
-    pub fn failure(&self, error: &Error) {
+    /// Says why nothing was received, on stderr without details of this qube unless `-v` was given.
+    pub(crate) fn failure(&self, error: &Error) {
         if !self.verbose {
             self.to_everyone(&error.to_string());
         }
@@ -77,14 +66,14 @@ impl Say {
     }
 
     /// A line about this qube, on stderr only with `-v`.
-    pub fn detail(&self, text: &str) {
+    pub(crate) fn detail(&self, text: &str) {
         if self.verbose {
             self.to_everyone(text);
         }
     }
 
     /// A line for the owner of this qube: to its log, and on stderr with `-v`.
-    pub fn to_the_owner(&self, text: &str) {
+    pub(crate) fn to_the_owner(&self, text: &str) {
         if let Some(log) = &self.owner_log {
             let line = format!("<{USER_WARNING}>{PROGRAM}: {text}");
             let _ = rustix::io::write(log, line.as_bytes());

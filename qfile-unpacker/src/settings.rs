@@ -1,17 +1,19 @@
-//! The first half of step 3: what the owner of this qube has set, in files that only root can write.
+//! What the owner of this qube has set, in files that only root can write.
 //!
 //! `docs/settings.md` describes them. A setting can limit what is received and choose between safe
-//! ways to treat a name that is taken; there is none that lifts a rule or lowers the isolation, and
-//! this file is where to make sure of that. What is wrong with a file is said by number of line and
+//! ways to treat a name that is taken; there is none that lifts a rule or lowers the isolation: the
+//! table of options (`usage`) names those that may be set here. What is wrong with a file is said by number of line and
 //! never by content: a file may be closed to the user who starts the set-uid program.
 
-use std::fs::OpenOptions;
 use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use crate::options::{number, OnConflict, MAX_MARGIN};
-use crate::Options;
+use files::{open_regular, OnLink};
+use rustix::fs::{OFlags, CWD};
+
+use crate::environment::UpdateLimits;
+use crate::options::Options;
+use crate::usage::{Effect, Flag, FLAGS};
 
 /// The files, each of which may be missing. Where both set something, the last one counts.
 const FILES: [&str; 2] = ["/etc/qubes/filecopy.conf", "/rw/config/filecopy.conf"];
@@ -21,22 +23,19 @@ const MAX_LEN: u64 = 16 * 1024;
 
 const ROOT: u32 = 0;
 
-/// The options as the files set them, and what is wrong with the files, for the owner to read. What
-/// is wrong counts as not there.
-#[must_use]
-pub fn read() -> (Options, Vec<String>) {
+/// The options as the files set them, and what is wrong with the files, for the owner to read. A
+/// caller that finds anything wrong must receive nothing: what the owner meant to limit is not known.
+pub(crate) fn read() -> (Options, Vec<String>) {
     let mut options = Options::default();
     let mut faults = Vec::new();
     for file in FILES {
         match read_file_of(ROOT, Path::new(file)) {
             Ok(text) => {
                 let wrong = take(&text, &mut options).into_iter();
-                faults.extend(
-                    wrong.map(|(line, what)| format!("{file}, line {line} is left out: {what}")),
-                );
+                faults.extend(wrong.map(|(line, what)| format!("{file}, line {line}: {what}")));
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => faults.push(format!("{file} is left out: {error}")),
+            Err(error) => faults.push(format!("{file}: {error}")),
         }
     }
     (options, faults)
@@ -45,16 +44,10 @@ pub fn read() -> (Options, Vec<String>) {
 /// Reads a file that nobody but `owner` can have written. All is checked by the descriptor, so
 /// that what is read is what was checked.
 fn read_file_of(owner: u32, path: &Path) -> io::Result<Vec<u8>> {
-    // NONBLOCK: the open of a FIFO would wait for its other end.
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
-        .open(path)?;
-    let metadata = file.metadata()?;
+    let (file, stat) = open_regular(CWD, path, OFlags::RDONLY, OnLink::Refuse)?;
     let fault = match () {
-        () if !metadata.is_file() => "it is not a regular file",
-        () if metadata.uid() != owner => "it does not belong to root",
-        () if metadata.mode() & 0o022 != 0 => "others than its owner may write to it",
+        () if stat.owner.0 != owner => "it does not belong to root",
+        () if stat.state.mode & 0o022 != 0 => "others than its owner may write to it",
         () => {
             let mut text = Vec::new();
             file.take(MAX_LEN + 1).read_to_end(&mut text)?;
@@ -83,24 +76,21 @@ fn take_line(line: &[u8], options: &mut Options) -> Result<(), &'static str> {
         return Err("it is not of the form KEY=value");
     };
     let bad_value = "the setting cannot have this value";
-    match key {
-        b"ON_CONFLICT" => options.on_conflict = OnConflict::parse(value).ok_or(bad_value)?,
-        b"MAX_BYTES" => options.max_bytes = Some(number(value).ok_or(bad_value)?),
-        b"MAX_FILES" => options.max_files = Some(number(value).ok_or(bad_value)?),
-        b"WAIT_FOR_SPACE" => {
-            let margin = number(value).filter(|bytes| *bytes <= MAX_MARGIN);
-            options.wait_for_space = margin.ok_or(bad_value)?;
+    let is_it = |flag: &&Flag| flag.setting.is_some_and(|own| own.as_bytes() == key);
+    match FLAGS.iter().find(is_it).map(|flag| flag.effect) {
+        Some(Effect::Value(set)) => {
+            set(options, value, &UpdateLimits::default()).map_err(|_| bad_value)
         }
-        _ => return Err("there is no such setting"),
+        _ => Err("there is no such setting"),
     }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::{Notify, OnConflict};
     use std::fs::{self, Permissions};
-    use std::os::unix::fs::{symlink, PermissionsExt};
+    use std::os::unix::fs::{symlink, MetadataExt, PermissionsExt};
 
     fn taken(text: &str) -> (Options, Vec<(usize, &'static str)>) {
         let mut options = Options::default();
@@ -111,12 +101,13 @@ mod tests {
     #[test]
     fn every_setting_is_understood() {
         let text = "# what may come\n\nON_CONFLICT=rename\n MAX_BYTES = 5\nMAX_FILES=6\r\n\
-            WAIT_FOR_SPACE=7";
+            WAIT_FOR_SPACE=7\nNOTIFY=no";
         let expected = Options {
             on_conflict: OnConflict::Rename,
             max_bytes: Some(5),
             max_files: Some(6),
             wait_for_space: 7,
+            notify: Notify::No,
             ..Options::default()
         };
         assert_eq!(taken(text), (expected, Vec::new()));
@@ -146,6 +137,8 @@ mod tests {
             "WAIT_FOR_SPACE=2147483648",
             "ON_CONFLICT=overwrite",
             "ON_CONFLICT=Rename",
+            "NOTIFY=",
+            "NOTIFY=off",
             "export MAX_BYTES=1",
         ] {
             let (options, faults) = taken(&format!("\n{line}\n"));
@@ -166,6 +159,7 @@ mod tests {
             "NO_SPACE_CHECK",
             "NO_SPARSE",
             "VERBOSE",
+            "REPORT_FD",
             "UID",
             "DIR",
         ] {
@@ -201,8 +195,7 @@ mod tests {
         assert_eq!(fault(owner, dir.path()), "it is not a regular file");
         let link = dir.path().join("link");
         symlink(&path, &link).unwrap();
-        let error = read_file_of(owner, &link).unwrap_err();
-        assert_eq!(error.raw_os_error(), Some(libc::ELOOP));
+        assert_eq!(fault(owner, &link), "it is not a regular file");
         let fifo = dir.path().join("fifo");
         nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
         assert_eq!(fault(owner, &fifo), "it is not a regular file");

@@ -1,13 +1,17 @@
-//! What the command line takes, as a table: `--help` and the manual page are both made of it.
-//!
-//! [`args`](crate::args) is written by hand; that it knows every option here is tested.
+//! What the command line takes, as one table: the parser, `--help`, the manual page and the settings
+//! of the owner are all made of it.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 
+use crate::environment::UpdateLimits;
+use crate::error::Error;
+use crate::options::{self, Level, Notify, OnConflict, Options};
+use crate::profile;
+
 /// One line about the program.
 pub const ABOUT: &str =
-    "Receive files and folders from another qube: the receiving end of qubes.Filecopy";
+    "Receive files and folders from another qube: the receiver of qubes.Filecopy";
 
 /// The two forms of the command line.
 pub const FORMS: [&str; 2] = [
@@ -19,11 +23,11 @@ pub const FORMS: [&str; 2] = [
 pub const ARGUMENTS: [(&str, &str); 2] = [
     (
         "UID",
-        "Whose incoming folder; only root may name another uid [default: the caller's]",
+        "The user who receives; only root may name another user [default: the caller]",
     ),
     (
         "DIR",
-        "Where to put what comes [default: ~/QubesIncoming/QUBE of UID]",
+        "The incoming folder [default: ~/QubesIncoming/QUBE of UID]",
     ),
 ];
 
@@ -38,109 +42,198 @@ pub struct Flag {
     pub value: Option<&'static str>,
     /// What it does.
     pub help: &'static str,
+    /// Its key in the files of the owner's settings. What lifts a rule, or lowers the isolation, has
+    /// none.
+    pub setting: Option<&'static str>,
+    pub(crate) effect: Effect,
+}
+
+/// What an option sets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Effect {
+    /// This switch, on or off.
+    Switch(fn(&mut Options) -> &mut bool, bool),
+    /// What its value says.
+    Value(fn(&mut Options, &[u8], &UpdateLimits) -> Result<(), Error>),
+    /// Nothing: it is no option among others.
+    Alone,
 }
 
 /// The options.
-pub const FLAGS: [Flag; 17] = [
+pub const FLAGS: [Flag; 19] = [
     Flag {
         short: Some('v'),
-        ..flag(
+        ..switch(
             "verbose",
-            "Name each file that landed, the isolation, and paths in errors, on stderr",
+            |options| &mut options.verbose,
+            "Print received files, the isolation, and paths in errors on stderr",
         )
     },
     Flag {
         short: Some('w'),
-        value: Some("BYTES"),
-        ..flag(
+        setting: Some("WAIT_FOR_SPACE"),
+        ..value(
             "wait-for-space",
-            "Wait until there is room for a file and this much more; 0 is off",
+            "BYTES",
+            |options, bytes, _| {
+                options.wait_for_space = margin(bytes)?;
+                Ok(())
+            },
+            "Wait until there is space for a file and BYTES more; 0 turns this off",
         )
     },
-    flag(
+    switch(
         "allow-all-names",
-        "Accept names whose characters are not safe for display",
+        |options| &mut options.allow_all_names,
+        "Accept names with characters that are not safe for display",
     ),
-    flag("no-allow-all-names", "Refuse them (default)"),
-    flag(
+    off(
+        "no-allow-all-names",
+        |options| &mut options.allow_all_names,
+        "Refuse such names (default)",
+    ),
+    switch(
         "allow-unsafe-symlinks",
-        "Accept symbolic links that lead anywhere",
+        |options| &mut options.allow_unsafe_symlinks,
+        "Accept symbolic links with any target",
     ),
-    flag(
+    off(
         "no-allow-unsafe-symlinks",
-        "Refuse links that leave the folder they came with (default)",
+        |options| &mut options.allow_unsafe_symlinks,
+        "Refuse symbolic links that lead out of their top-level folder (default)",
     ),
-    flag(
+    switch(
         "canonical-symlinks",
-        "Refuse links whose target takes detours",
+        |options| &mut options.canonical_symlinks,
+        "Refuse symbolic links whose target contains // or a . component",
     ),
-    flag("only-regular-files", "Refuse folders and links"),
+    switch(
+        "only-regular-files",
+        |options| &mut options.only_regular_files,
+        "Refuse folders and links",
+    ),
     Flag {
-        value: Some("WAY"),
-        ..flag(
+        setting: Some("ON_CONFLICT"),
+        ..value(
             "on-conflict",
-            "What to do with a name that is there: fail (default), rename, skip-identical",
+            "WAY",
+            |options, way, _| {
+                options.on_conflict = OnConflict::parse(way)
+                    .ok_or_else(|| Error::usage("no such way to treat conflicts", way))?;
+                Ok(())
+            },
+            "What to do if a name already exists: fail (default), rename or skip-identical",
         )
     },
     Flag {
-        value: Some("N"),
-        ..flag(
+        setting: Some("MAX_BYTES"),
+        ..value(
             "max-bytes",
-            "Refuse more than N bytes of content in all [default: no limit]",
+            "N",
+            |options, count, _| {
+                options.max_bytes = Some(number(count)?);
+                Ok(())
+            },
+            "Refuse more than N bytes of content in total [default: no limit]",
         )
     },
     Flag {
-        value: Some("N"),
-        ..flag(
+        setting: Some("MAX_FILES"),
+        ..value(
             "max-files",
+            "N",
+            |options, count, _| {
+                options.max_files = Some(number(count)?);
+                Ok(())
+            },
             "Refuse more than N files, folders and links [default: no limit]",
         )
     },
-    Flag {
-        value: Some("PERCENT"),
-        ..flag(
-            "max-fill",
-            "Refuse more than this share of what is free at the beginning",
-        )
-    },
-    Flag {
-        value: Some("dom0"),
-        ..flag(
-            "profile",
-            "As dom0: canonical symlinks, 4 GiB, 4096 files, 90 % of the free space",
-        )
-    },
-    flag("no-sparse", "Write zeros out instead of leaving holes"),
-    flag(
+    value(
+        "max-fill",
+        "PERCENT",
+        |options, percent, _| match number(percent)? {
+            percent @ 0..=100 => {
+                options.max_fill = Some(percent);
+                Ok(())
+            }
+            _ => Err(Error::usage("more than all of the free space", percent)),
+        },
+        "Refuse more than PERCENT of the space that is free at the beginning",
+    ),
+    value(
+        "profile",
+        "dom0",
+        |options, name, limits| match name {
+            b"dom0" => profile::dom0(options, limits),
+            other => Err(Error::usage("no such profile", other)),
+        },
+        "Use the limits of dom0: canonical symlinks, 4 GiB, 4096 files, 90 % of free space",
+    ),
+    switch(
+        "no-sparse",
+        |options| &mut options.no_sparse,
+        "Write zeros instead of leaving holes",
+    ),
+    switch(
         "no-space-check",
+        |options| &mut options.no_space_check,
         "Receive files that are longer than the free space, such as sparse images",
     ),
+    value(
+        "require-isolation",
+        "LEVEL",
+        |options, level, _| {
+            let level = Level::parse(level)
+                .ok_or_else(|| Error::usage("no such level of isolation", level))?;
+            options.require_isolation = Some(level);
+            Ok(())
+        },
+        "Refuse to run with less isolation than LEVEL: root, user-namespace or landlock",
+    ),
     Flag {
-        value: Some("LEVEL"),
-        ..flag(
-            "require-isolation",
-            "Refuse to run with less: root, user-namespace or landlock",
+        setting: Some("NOTIFY"),
+        ..value(
+            "notify",
+            "yes|no",
+            |options, answer, _| {
+                options.notify = Notify::parse(answer)
+                    .ok_or_else(|| Error::usage("neither yes nor no", answer))?;
+                Ok(())
+            },
+            "Let qubes-filecopy(8) notify the user of this copy: yes (default) or no",
+        )
+    },
+    Flag {
+        effect: Effect::Alone,
+        ..value(
+            "report-fd",
+            "N",
+            |_, _, _| Ok(()),
+            "Write a report to the pipe N, for qubes-filecopy(8); must be the first argument",
         )
     },
     Flag {
         short: Some('h'),
-        ..flag(
+        effect: Effect::Alone,
+        ..switch(
             "help",
-            "Print help; only as the first argument, as --version",
+            |options| &mut options.verbose,
+            "Print help; --help and --version must be the first argument",
         )
     },
 ];
 
 /// The exit statuses.
 pub const STATUSES: [(&str, &str); 3] = [
-    ("0", "everything landed and is on disk"),
+    ("0", "all files arrived and are on disk"),
     (
         "1",
-        "nothing was received; why is said on stderr, and in this qube's log",
+        "nothing was received; stderr and the log of this qube give the reason",
     ),
     (
         "other",
-        "a refusal stopped the copy: the errno that the verdict carries, cut to 8 bits",
+        "a refusal stopped the copy; the status is the errno of the verdict, reduced to 8 bits",
     ),
 ];
 
@@ -156,13 +249,73 @@ pub fn asked_for(first: &OsStr) -> Option<String> {
     }
 }
 
-const fn flag(long: &'static str, help: &'static str) -> Flag {
+impl Flag {
+    /// The option of this name, without its dashes.
+    pub(crate) fn of_name(name: &[u8]) -> Option<&'static Self> {
+        Self::find(|flag| flag.long.as_bytes() == name)
+    }
+
+    /// The option of this letter.
+    pub(crate) fn of_letter(letter: u8) -> Option<&'static Self> {
+        Self::find(|flag| flag.short == Some(letter.into()))
+    }
+
+    fn find(is_it: impl Fn(&Self) -> bool) -> Option<&'static Self> {
+        static ALL: [Flag; FLAGS.len()] = FLAGS;
+        let mut options = ALL
+            .iter()
+            .filter(|flag| !matches!(flag.effect, Effect::Alone));
+        options.find(|flag| is_it(flag))
+    }
+}
+
+const fn switch(
+    long: &'static str,
+    field: fn(&mut Options) -> &mut bool,
+    help: &'static str,
+) -> Flag {
     Flag {
         short: None,
         long,
         value: None,
         help,
+        setting: None,
+        effect: Effect::Switch(field, true),
     }
+}
+
+const fn off(long: &'static str, field: fn(&mut Options) -> &mut bool, help: &'static str) -> Flag {
+    Flag {
+        effect: Effect::Switch(field, false),
+        ..switch(long, field, help)
+    }
+}
+
+const fn value(
+    long: &'static str,
+    value: &'static str,
+    set: fn(&mut Options, &[u8], &UpdateLimits) -> Result<(), Error>,
+    help: &'static str,
+) -> Flag {
+    Flag {
+        short: None,
+        long,
+        value: Some(value),
+        help,
+        setting: None,
+        effect: Effect::Value(set),
+    }
+}
+
+fn margin(text: &[u8]) -> Result<u64, Error> {
+    number(text)?;
+    options::margin(text)
+        .ok_or_else(|| Error::usage("more space to wait for than is possible", text))
+}
+
+/// A number of decimal digits.
+pub(crate) fn number(text: &[u8]) -> Result<u64, Error> {
+    options::number(text).ok_or_else(|| Error::usage("not a number that is possible here", text))
 }
 
 fn help() -> String {
@@ -197,43 +350,7 @@ fn spelled(flag: Flag) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::ffi::OsString;
-
     use super::*;
-    use crate::profile::UpdateLimits;
-    use crate::{args, Error, Options};
-
-    fn is_unknown(option: &str) -> bool {
-        let parsed = args::parse(
-            [OsString::from(option)].into_iter(),
-            Options::default(),
-            &UpdateLimits::default(),
-        );
-        matches!(parsed, Err(Error::Usage(why)) if why.starts_with("unknown option"))
-    }
-
-    #[test]
-    fn the_parser_knows_every_option_of_the_table() {
-        assert!(is_unknown("--no-such-option"));
-        for flag in FLAGS.iter().filter(|flag| flag.long != "help") {
-            assert!(!is_unknown(&format!("--{}", flag.long)), "{flag:?}");
-            let short = flag.short.map(|letter| format!("-{letter}"));
-            assert!(!short.is_some_and(|short| is_unknown(&short)), "{flag:?}");
-        }
-    }
-
-    #[test]
-    fn the_table_has_every_option_of_the_parser() {
-        let parser = include_str!("args.rs")
-            .split("#[cfg(test)]")
-            .next()
-            .unwrap();
-        let named = parser.split("b\"--").skip(1);
-        let named = named.filter_map(|rest| rest.split('"').next().filter(|name| !name.is_empty()));
-        for name in named {
-            assert!(FLAGS.iter().any(|flag| flag.long == name), "--{name}");
-        }
-    }
 
     #[test]
     fn help_and_version_are_told_only_for_the_first_argument_itself() {
@@ -251,5 +368,30 @@ mod tests {
             help.lines().all(|line| line.chars().count() <= 120),
             "{help}"
         );
+    }
+
+    #[test]
+    fn each_name_letter_and_setting_is_one_options_own() {
+        let own = |names: Vec<&str>| {
+            let all: std::collections::BTreeSet<_> = names.iter().collect();
+            assert_eq!(all.len(), names.len(), "{names:?}");
+        };
+        own(FLAGS.iter().map(|flag| flag.long).collect());
+        own(FLAGS.iter().filter_map(|flag| flag.setting).collect());
+        let letters = FLAGS.iter().filter_map(|flag| flag.short);
+        let letters: Vec<String> = letters.map(String::from).collect();
+        own(letters.iter().map(|letter| &**letter).collect());
+    }
+
+    #[test]
+    fn only_an_option_with_a_value_can_be_set_by_the_owner() {
+        for flag in FLAGS.iter().filter(|flag| flag.setting.is_some()) {
+            assert!(matches!(flag.effect, Effect::Value(_)), "{flag:?}");
+        }
+        let among_others = |flag: &&Flag| !matches!(flag.effect, Effect::Alone);
+        for flag in FLAGS.iter().filter(among_others) {
+            let takes_value = matches!(flag.effect, Effect::Value(_));
+            assert_eq!(flag.value.is_some(), takes_value, "{flag:?}");
+        }
     }
 }

@@ -2,22 +2,23 @@
 
 use std::path::PathBuf;
 
+use crate::Limit;
 use clap::Parser;
-use qopen_client::Limit;
 
-/// Send a file to be opened in another qube, and take the change back
+/// Open a file in another qube and store the edit in this qube
 ///
-/// Started by qrexec as a local program: stdin and stdout are joined to the service qubes.OpenInVM.
-/// It never learns how the service ended, so it keeps the content before as FILE~. People use
-/// qvm-open-in-vm, which does learn it.
+/// qrexec starts this program as a local program, with stdin and stdout connected to the
+/// service qubes.OpenInVM. The program cannot read the exit status of the service. If the
+/// answer does not show whether it is complete, the program therefore saves the previous
+/// content as FILE~. Users run qvm-open-in-vm(1) instead.
 #[derive(Debug, Parser)]
-#[command(name = "qopen-in-vm", version, after_help = AFTER_HELP)]
-pub(crate) struct Args {
-    /// Only look at the file: whatever comes back is dropped
+#[command(name = "qopen-in-vm", version, after_help = AFTER_HELP, args_override_self = true)]
+pub struct Args {
+    /// Open the file for viewing only, and discard any answer
     #[arg(long)]
     view_only: bool,
 
-    /// Longest answer that is taken, in bytes [default: 4 times the file and 1 GiB]
+    /// The longest accepted answer, in bytes [default: 4 times the length of FILE and 1 GiB]
     #[arg(long, value_name = "N")]
     max_answer_bytes: Option<u64>,
 
@@ -28,10 +29,10 @@ pub(crate) struct Args {
 
 const AFTER_HELP: &str = "\
 Exit status:
-      0  FILE has the new content, or nothing came back
-      1  FILE is as it was; why, and where the edit is, is said on stderr
+      0  FILE has the new content, or the file was not changed
+      1  FILE was not replaced; stderr gives the reason, and names the saved edit
       2  the command line is wrong
-  128+N  ended by the signal N";
+  128+N  the program was ended by the signal N";
 
 impl Args {
     pub(crate) fn limit(&self) -> Limit {

@@ -8,21 +8,23 @@ use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use crate::cannot_run::needs_program;
 use crate::process::run;
 use crate::tree::TempFolder;
 
 /// What a desktop is made of, beside the AT-SPI binding.
-const PROGRAMS: [&str; 8] = [
+const PROGRAMS: [&str; 10] = [
     "Xvfb",
     "dbus-run-session",
     "file",
     "l3afpad",
+    "notify-send",
     "scrot",
     "xdg-open",
     "xdotool",
+    "xterm",
     "zenity",
 ];
 
@@ -101,6 +103,24 @@ impl Desktop {
     pub fn prepare(&self, command: &mut Command) {
         put_on(command, &self.settings, &self.display);
         command.env("DBUS_SESSION_BUS_ADDRESS", &self.bus);
+    }
+
+    /// Starts a notification service that clicks on whatever it shows. What it prints: a line of JSON
+    /// for each notification.
+    #[must_use]
+    pub fn notification_service(&self) -> (Child, BufReader<ChildStdout>) {
+        let mut command = Command::new(PYTHON);
+        command.arg(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/src/desktop/notifications.py"
+        ));
+        self.prepare(&mut command);
+        let mut service = command.stdout(Stdio::piped()).spawn().expect("starts");
+        let mut shown = BufReader::new(service.stdout.take().expect("is a pipe"));
+        let mut line = String::new();
+        shown.read_line(&mut line).expect("is text");
+        assert_eq!(line, "ready\n");
+        (service, shown)
     }
 
     /// Waits for a window whose title matches the regular expression `title`.

@@ -3,8 +3,7 @@
 //! The editor is a shell script that runs in a disposable, with the file as `$1`; what it starts
 //! are real programs. The service can be replaced as well, by a hostile one.
 
-use std::fs::{self, File, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,7 +12,7 @@ use crate::fifo;
 use crate::process::{Finished, run};
 use crate::programs::program;
 use crate::qubes::{Qubes, TARGET};
-use crate::user::{am_root, as_ordinary, give_to_ordinary};
+use crate::user::{am_root, as_ordinary, give_to_ordinary, install};
 
 /// The name of the file, unless a test takes another.
 pub const NAME: &str = "letter.txt";
@@ -117,6 +116,18 @@ impl Editing {
         self.qubes.root().join(name)
     }
 
+    /// The name of the qube that has the file.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// A path in the home folder of [`TARGET`].
+    #[must_use]
+    pub fn in_target(&self, name: &str) -> PathBuf {
+        self.qubes.home(TARGET).join(name)
+    }
+
     /// What the file contains now.
     #[must_use]
     pub fn content(&self) -> Vec<u8> {
@@ -143,12 +154,10 @@ impl Editing {
 
     /// Writes an executable shell script [elsewhere](Self::elsewhere), which has `$WORK` too.
     pub fn script(&self, name: &str, script: &str) {
-        let path = self.elsewhere(name);
-        // A new file each time: one that is running cannot be written.
-        let _was_there = fs::remove_file(&path);
         let script = format!("#!/bin/sh\n{}\n{script}\n", self.work_variable());
-        fs::write(&path, script).expect("ours");
-        fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("ours");
+        let draft = self.elsewhere("draft");
+        fs::write(&draft, script).expect("ours");
+        install(&draft, &self.elsewhere(name), 0o755);
     }
 
     fn work_variable(&self) -> String {
@@ -182,6 +191,7 @@ impl Editing {
             .env("VM_FILE_EDITOR_LOOK_EVERY_MS", "20")
             .env("VM_FILE_EDITOR_SETTLING_MS", "1000")
             .env("VM_FILE_EDITOR_TOO_QUICK_MS", "60000")
+            .env("VM_FILE_EDITOR_PERSISTENCE", "rw-only")
             .env_remove("RUST_LOG");
     }
 

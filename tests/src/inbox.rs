@@ -1,49 +1,30 @@
-//! An incoming folder with sentinels around it, and the receiver that fills it.
+//! An incoming folder with sentinels beside its home, and the receiver that fills it.
 
-use std::fs;
-use std::os::unix::fs::symlink;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::peer::{Answer, Joint, converse, feed};
-use crate::programs::program;
+use crate::receiver::Form;
+use crate::sentinel::Sentinels;
 use crate::stream::{Stream, Verdict};
-use crate::tree::{Snapshot, TempFolder, set};
-use crate::user::{Installed, am_root, as_ordinary, give_to_ordinary, mount_tmpfs};
+use crate::tree::{Snapshot, TempFolder};
+use crate::user::{give_to_ordinary, in_private_mounts, mount_tmpfs, needs_private_mounts};
 use crate::watched::Watched;
 
-/// How the receiver runs. Each form takes another way into its jail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// The built program, run by whoever runs the tests.
-    Direct,
-    /// A copy, run by an ordinary user without any privilege. Needs root.
-    Ordinary,
-    /// A set-uid root copy, run by an ordinary user. Needs root, and a file system that heeds
-    /// set-uid bits.
-    SetUid,
-}
-
-impl Form {
-    /// The forms that need nothing but [`crate::user::needs_set_uid`] when root runs the tests;
-    /// the only form when an ordinary user does.
-    #[must_use]
-    pub fn all() -> &'static [Self] {
-        match am_root() {
-            true => &[Self::Direct, Self::Ordinary, Self::SetUid],
-            false => &[Self::Direct],
-        }
-    }
-}
-
-/// An incoming folder: `ROOT/home/incoming`. Beside it and above it stand sentinels, which every
-/// [`receive`](Self::receive) compares before and after.
+/// An incoming folder: `ROOT/home/incoming`, with sentinels in `ROOT/outside`. It belongs to whoever
+/// runs the receiver.
 #[derive(Debug)]
 pub struct Inbox {
+    /// The form of the receiver.
+    pub form: Form,
     root: TempFolder,
-    form: Form,
-    installed: Option<Installed>,
+    sentinels: Sentinels,
 }
+
+/// Path, mode, owner, and time of the last change.
+type Seen = (PathBuf, u32, u32, Option<(i64, i64)>);
 
 impl Default for Inbox {
     fn default() -> Self {
@@ -52,78 +33,87 @@ impl Default for Inbox {
 }
 
 impl Inbox {
-    /// An empty incoming folder for a receiver of that form, owned by whoever runs it.
+    /// An empty incoming folder for a receiver of that form.
     #[must_use]
     pub fn new(form: Form) -> Self {
+        Self::on(form, |_| ())
+    }
+
+    /// Runs `body` with an empty incoming folder in memory, where root runs the tests: what makes
+    /// many thousand files or folders would keep a disk busy.
+    pub fn in_memory(form: Form, body: impl Fn(&Self) + Sync) {
+        match needs_private_mounts() {
+            Ok(()) => in_private_mounts(|| {
+                let mount = |home: &Path| mount_tmpfs(home, 1 << 30, ",nr_inodes=0");
+                body(&Self::on(form, mount));
+            }),
+            Err(_) => body(&Self::new(form)),
+        }
+    }
+
+    /// As [`Inbox::new`], with something mounted on the empty folder `ROOT/home` first.
+    #[must_use]
+    pub fn on(form: Form, mount: impl FnOnce(&Path)) -> Self {
         let root = TempFolder::open_to_all();
+        let home = root.folder("home");
+        mount(&home);
         let incoming = root.folder("home/incoming");
-        for sentinel in ["home", ""].map(|place| root.path().join(place)) {
-            fs::write(sentinel.join("sentinel"), b"must stay as it is").expect("ours");
-            symlink("sentinel", sentinel.join("link-to-sentinel")).expect("ours");
-            fs::create_dir(sentinel.join("sentinels")).expect("ours");
-            set(&sentinel.join("sentinel"), Some(0o640), (1_234_567, 89));
-            set(&sentinel.join("sentinels"), Some(0o750), (1_234_567, 89));
+        for folder in [&home, &incoming] {
+            fs::set_permissions(folder, Permissions::from_mode(0o700)).expect("it is ours");
         }
-        let installed = match form {
-            Form::Direct => None,
-            Form::Ordinary => Some(Installed::new(&["qfile-unpacker"])),
-            Form::SetUid => Some(Installed::new(&["qfile-unpacker"]).set_uid("qfile-unpacker")),
-        };
-        if form != Form::Direct {
-            // The sentinels too: an ordinary user's receiver must be able to harm them.
-            for path in [
-                "home",
-                "home/sentinel",
-                "home/sentinels",
-                "sentinel",
-                "sentinels",
-            ] {
-                give_to_ordinary(&root.path().join(path));
+        if form.changes_user() {
+            // ROOT too: the receiver must be able to harm what is in it.
+            for folder in [root.path(), &home, &incoming] {
+                give_to_ordinary(folder);
             }
-            give_to_ordinary(&incoming);
-            give_to_ordinary(root.path());
         }
+        let sentinels = Sentinels::plant(&root.path().join("outside"));
         Self {
-            root,
             form,
-            installed,
+            root,
+            sentinels,
         }
     }
 
-    /// The incoming folder.
-    #[must_use]
-    pub fn path(&self) -> PathBuf {
-        self.home().join("incoming")
-    }
-
-    /// The folder above it, the user's home.
-    #[must_use]
-    pub fn home(&self) -> PathBuf {
-        self.root.path().join("home")
-    }
-
-    /// The folder above home.
+    /// The folder that holds the home folder and the sentinels.
     #[must_use]
     pub fn root(&self) -> &Path {
         self.root.path()
     }
 
-    /// `qfile-unpacker` with `arguments`, run in this form, `HOME` being [`home`](Self::home) and
-    /// without any other variable of its own.
+    /// The folder above the incoming folder, the user's home.
+    #[must_use]
+    pub fn home(&self) -> PathBuf {
+        self.root().join("home")
+    }
+
+    /// The incoming folder.
+    #[must_use]
+    pub fn incoming(&self) -> PathBuf {
+        self.home().join("incoming")
+    }
+
+    /// The folder of the sentinels.
+    #[must_use]
+    pub fn outside(&self) -> &Path {
+        self.sentinels.folder()
+    }
+
+    /// A new folder of whoever runs the receiver.
+    #[must_use]
+    pub fn users_folder(&self, path: &str) -> PathBuf {
+        let folder = self.root.folder(path);
+        if self.form.changes_user() {
+            give_to_ordinary(&folder);
+        }
+        folder
+    }
+
+    /// `qfile-unpacker` with `arguments`, run in this form, `HOME` being [`home`](Self::home).
     #[must_use]
     pub fn bare_command(&self, arguments: &[&str]) -> Command {
-        let mut command = match &self.installed {
-            Some(installed) => Command::new(installed.program("qfile-unpacker")),
-            None => Command::new(program("qfile-unpacker")),
-        };
-        if self.form != Form::Direct {
-            as_ordinary(&mut command);
-        }
-        command
-            .args(arguments)
-            .current_dir("/")
-            .env("HOME", self.home())
-            .env_remove("QREXEC_REMOTE_DOMAIN");
+        let mut command = self.form.bare_command(arguments);
+        command.current_dir("/").env("HOME", self.home());
         command
     }
 
@@ -131,16 +121,17 @@ impl Inbox {
     #[must_use]
     pub fn command(&self, options: &[&str]) -> Command {
         let mut command = self.bare_command(options);
-        command.arg("").arg(self.path());
+        command.arg("").arg(self.incoming());
         command
     }
 
-    /// Has `stream` received with `options`, over pipes.
+    /// Has `stream` received with `options`, over pipes. Nothing but the incoming folder changes.
     #[track_caller]
     pub fn receive(&self, options: &[&str], stream: &Stream) -> Answer {
-        let before = self.outside();
+        let before = self.surroundings();
         let answer = feed(self.command(options), Joint::Pipes, stream.as_bytes());
-        before.assert_unchanged(&self.outside());
+        assert_eq!(before, self.surroundings());
+        self.assert_sentinels();
         answer
     }
 
@@ -155,12 +146,74 @@ impl Inbox {
         Answer { verdict, finished }
     }
 
+    /// What has landed.
+    #[must_use]
+    pub fn landed(&self) -> Snapshot {
+        Snapshot::of(&self.incoming())
+    }
+
+    /// Fails the test unless exactly `paths` are in the incoming folder and the sentinels are
+    /// untouched.
+    #[track_caller]
+    pub fn assert_landed(&self, paths: &[&str]) {
+        let mut expected = paths.to_vec();
+        expected.sort_unstable();
+        assert_eq!(self.landed().paths(), expected);
+        self.assert_sentinels();
+    }
+
+    /// Fails the test unless the receiver refuses `stream` with `code`, names `last_name`, and
+    /// leaves exactly `landed`.
+    #[track_caller]
+    pub fn assert_refuses(
+        &self,
+        options: &[&str],
+        stream: &Stream,
+        code: i32,
+        last_name: Option<&[u8]>,
+        landed: &[&str],
+    ) {
+        let answer = self.receive(options, stream);
+        answer.assert_refused(code.unsigned_abs());
+        let shown = |name: Option<&[u8]>| name.map(|name| name.escape_ascii().to_string());
+        assert_eq!(shown(answer.last_name()), shown(last_name));
+        self.assert_landed(landed);
+    }
+
+    /// Fails the test unless the receiver confirms `stream` and leaves exactly `landed`.
+    #[track_caller]
+    pub fn assert_accepts(&self, options: &[&str], stream: &Stream, landed: &[&str]) {
+        self.receive(options, stream)
+            .assert_confirmed(stream.checksum());
+        self.assert_landed(landed);
+    }
+
+    /// Fails the test if anything has landed that is not among `sent`, or is not whole.
+    #[track_caller]
+    pub fn assert_complete(&self, sent: &[(&str, Vec<u8>)]) {
+        for name in self.landed().paths() {
+            let content = fs::read(self.incoming().join(&name)).expect("it has landed");
+            let sent = sent.iter().find(|(sent_name, _)| *sent_name == name);
+            assert!(
+                sent.is_some_and(|(_, sent)| *sent == content),
+                "{name} is not what was sent"
+            );
+        }
+        self.assert_sentinels();
+    }
+
+    /// Fails the test unless the sentinels are untouched.
+    #[track_caller]
+    pub fn assert_sentinels(&self) {
+        self.sentinels.assert_untouched();
+    }
+
     /// Fails the test unless the receiver with `options`, which tell it to wait until half a
     /// megabyte is free, waits for as long as less is free, and then goes on. Only [in private
-    /// mounts](crate::user::in_private_mounts), in the form [`Form::Direct`].
+    /// mounts](in_private_mounts), in the form [`Form::Direct`].
     pub fn assert_waits_for_room(&self, options: &[&str]) {
-        mount_tmpfs(&self.path(), 1 << 20, "");
-        let filler = self.path().join("filler");
+        mount_tmpfs(&self.incoming(), 1 << 20, "");
+        let filler = self.incoming().join("filler");
         fs::write(&filler, vec![1; 700_000]).expect("it is ours");
         let stream = Stream::new().file("f", "x").end();
         let mut receiver = Watched::start(self.command(options));
@@ -173,15 +226,20 @@ impl Inbox {
         assert_eq!(self.landed().paths(), ["f"]);
     }
 
-    /// What has landed.
-    #[must_use]
-    pub fn landed(&self) -> Snapshot {
-        Snapshot::of(&self.path())
-    }
-
-    /// The sentinels, the home folder and the incoming folder's own entry, whose times change
-    /// when something lands.
-    fn outside(&self) -> Snapshot {
-        Snapshot::around(self.root.path(), "home/incoming")
+    /// What stands in ROOT and in the home folder: names, modes, owners, and when it was changed, but
+    /// for the incoming folder, which changes when something lands.
+    fn surroundings(&self) -> Vec<Seen> {
+        let in_folder = |folder: &Path| fs::read_dir(folder).expect("it is ours");
+        let mut found: Vec<_> = in_folder(self.root())
+            .chain(in_folder(&self.home()))
+            .map(|entry| {
+                let path = entry.expect("it is listed").path();
+                let stat = fs::symlink_metadata(&path).expect("it is listed");
+                let changed = (path != self.incoming()).then(|| (stat.mtime(), stat.mtime_nsec()));
+                (path, stat.mode(), stat.uid(), changed)
+            })
+            .collect();
+        found.sort_unstable();
+        found
     }
 }

@@ -1,17 +1,22 @@
 //! End-to-end tests and the harness they share.
 //!
 //! The tests see the programs as the world does: they start what has been built, give it bytes and
-//! files, and look at what comes out. One file in `tests/` is one topic; this library holds what
-//! the topics share:
+//! files, and look at what comes out. One module of `tests/e2e/` is one topic; this library holds
+//! what the topics share:
 //!
 //! - [`cannot_run`]: the list of tests of a topic, and what a test needs of the machine
+//! - [`changes`]: waiting for what another process does
 //! - [`programs`]: where the built programs are
 //! - [`tarball`]: tar archives block by block, and made by real programs
 //! - [`backups`]: a qube that keeps backups, and another that makes and restores them
+//! - [`applications`]: desktop files, and the programs that they start
+//! - [`bus`]: a private session bus, with fakes on it
 //! - [`desktop`]: a real desktop without a screen
 //! - [`editing`]: a file, an editor of the test's own, and the qubes between them
 //! - [`process`]: starting programs, waiting with a bound, what is left of them
+//! - [`framed`]: requests for a framed answer to an edit, and such answers, byte by byte
 //! - [`fifo`]: making FIFOs, and holding them open
+//! - [`mounted`]: file systems in user space, mounted for one test
 //! - [`peer`]: talking to one over pipes or sockets as its (hostile) other side
 //! - [`stream`]: qfile streams and verdicts, byte by byte, right or wrong
 //! - [`code`]: the codes that a verdict carries
@@ -19,11 +24,18 @@
 //! - [`inbox`]: an incoming folder with sentinels around it, and the receiver that fills it
 //! - [`hostile`]: a hostile receiver as the service of a qube
 //! - [`qubes`]: local qubes under a temporary root, joined by `qrexec-loopback`
+//! - [`network`]: network namespaces, and real packets between them
+//! - [`firewall`]: a network qube with its firewall, and qubes behind it
+//! - [`qubesdb`]: QubesDB daemons, and messages to them, byte by byte
+//! - [`raw_device`]: carriers of files without a file system: image files and loop devices
 //! - [`receiver`]: the receiver in each form of its isolation
 //! - [`attack`]: tests of attacks on it, run for each form
+//! - [`inherits`]: programs that are started by somebody who ignores or blocks signals
 //! - [`injected`]: the receiver where the system lacks something or fails
 //! - [`sentinel`]: files outside that an attack must leave as they are, to the last bit
 //! - [`terminal`]: a program on a real terminal, and the screen that a person would see
+//! - [`spelling`]: commands as the argument of qubes.VMExec
+//! - [`system_log`]: the log of the system, as only one test sees it
 //! - [`tree`]: making, comparing and removing trees of files, however deep
 //! - [`own_root`]: a root folder that only one test sees, with an `/etc` and an `/rw` to write to
 //! - [`user`]: running programs as an ordinary user, installed set-uid, in mounts of their own
@@ -37,26 +49,38 @@
     reason = "a harness panics where its test has failed"
 )]
 
+pub mod applications;
 pub mod attack;
 pub mod backups;
+pub mod bus;
 pub mod cannot_run;
+pub mod changes;
 pub mod code;
 pub mod desktop;
 pub mod editing;
 pub mod fifo;
+pub mod firewall;
+pub mod framed;
 mod hangup;
 pub mod hostile;
 pub mod inbox;
+pub mod inherits;
 pub mod injected;
+pub mod mounted;
 pub mod moving;
+pub mod network;
 pub mod own_root;
 pub mod peer;
 pub mod process;
 pub mod programs;
 pub mod qubes;
+pub mod qubesdb;
+pub mod raw_device;
 pub mod receiver;
 pub mod sentinel;
+pub mod spelling;
 pub mod stream;
+pub mod system_log;
 pub mod tarball;
 pub mod terminal;
 pub mod tree;

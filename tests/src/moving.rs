@@ -4,24 +4,15 @@
 //! the source qube between the end of the stream and the verdict: the attacker wins every round.
 
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread;
-use std::time::Duration;
-
-use rustix::fs::OFlags;
 
 use crate::fifo;
 use crate::process::{Finished, run};
 use crate::programs::program;
 use crate::qubes::{Qubes, SOURCE, TARGET};
 use crate::tree::Snapshot;
-
-/// Looks at the gate before the test gives up, and the pause between them.
-const MAX_LOOKS: u32 = 6000;
-const PAUSE: Duration = Duration::from_millis(10);
 
 /// A qube with files to move, and the one that they go to.
 #[derive(Debug, Default)]
@@ -102,7 +93,7 @@ impl Moving {
     }
 
     /// Has the verdict wait until the test lets it go, and gives the gate for
-    /// [`wait_at`].
+    /// [`fifo::once_it_is_read`].
     #[must_use]
     pub fn hold_the_verdict(&self) -> PathBuf {
         let gate = self.qubes.root().join("gate");
@@ -134,25 +125,6 @@ impl Moving {
     }
 }
 
-/// Waits until everything was received and the verdict waits at `gate`; it goes on when the file is
-/// dropped.
-#[must_use]
-pub fn wait_at(gate: &Path) -> File {
-    let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).expect("a small number");
-    for _ in 0..MAX_LOOKS {
-        // A FIFO that nobody reads cannot be opened so (fifo(7)).
-        let opened = OpenOptions::new()
-            .write(true)
-            .custom_flags(nonblocking)
-            .open(gate);
-        if let Ok(file) = opened {
-            return file;
-        }
-        thread::sleep(PAUSE);
-    }
-    panic!("the verdict does not get to the gate");
-}
-
 impl Moved {
     /// Fails the test unless everything is gone, silently but for the sender's own summary.
     #[track_caller]
@@ -169,8 +141,8 @@ impl Moved {
         self.finished.assert_code(3);
         assert_eq!(self.left.paths(), paths, "{stderr}");
         let count = match told.len() {
-            1 => "1 entry stays here:".to_owned(),
-            more => format!("{more} entries stay here:"),
+            1 => "1 entry is not deleted here:".to_owned(),
+            more => format!("{more} entries are not deleted here:"),
         };
         self.finished.assert_says(&count);
         for (reason, path) in told {

@@ -67,7 +67,8 @@ fn sockets() -> (OwnedFd, OwnedFd) {
 pub struct Side {
     /// Reads what the other side writes.
     pub input: File,
-    output: Option<File>,
+    /// Writes what the other side reads; `None` once no more is sent.
+    pub output: Option<File>,
 }
 
 impl Side {

@@ -14,7 +14,7 @@ use crate::hangup;
 
 /// After this long a program hangs: it and its children are killed, and the test fails. No test
 /// waits for it when all is well.
-const HANGS_AFTER: Duration = Duration::from_secs(150);
+pub(crate) const HANGS_AFTER: Duration = Duration::from_secs(150);
 
 /// What a program left when it ended.
 #[derive(Debug)]

@@ -1,16 +1,44 @@
 //! Where the built programs are: beside the folder of the test that is running.
 
 use std::env;
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
 
-/// The folder of the built programs, `target/PROFILE`: a test stands in its `deps/`.
+use tempfile::TempDir;
+
+/// The program that is told apart by the name that it is called by, and its other names.
+const QVM_COPY: &str = "qvm-copy";
+const OTHER_NAMES: [&str; 3] = ["qvm-copy-to-vm", "qvm-move", "qvm-move-to-vm"];
+
+/// The folder of the built programs, `target/PROFILE`, under all their names: a test stands in its
+/// `deps/`.
 #[must_use]
 pub fn folder() -> PathBuf {
-    let test = env::current_exe().expect("a running program has a path");
-    test.ancestors()
-        .nth(2)
-        .expect("a test stands in target/PROFILE/deps")
-        .to_owned()
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let find = || {
+        let test = env::current_exe().expect("a running program has a path");
+        let folder = test.ancestors().nth(2);
+        let folder = folder.expect("a test stands in target/PROFILE/deps");
+        for name in OTHER_NAMES {
+            link(&folder.join(name));
+        }
+        folder.to_owned()
+    };
+    FOLDER.get_or_init(find).clone()
+}
+
+/// Makes `name` a link to the program beside it, in one step: other tests may be using it.
+fn link(name: &Path) {
+    if fs::read_link(name).is_ok_and(|target| target == Path::new(QVM_COPY)) {
+        return;
+    }
+    let new = name.with_extension(std::process::id().to_string());
+    symlink(QVM_COPY, &new)
+        .and_then(|()| fs::rename(&new, name))
+        .expect("the folder of the built programs can be written");
 }
 
 /// The built program `name`.
@@ -23,6 +51,16 @@ pub fn program(name: &str) -> PathBuf {
         path.display()
     );
     path
+}
+
+/// A folder with the manual pages of this build, as man(1) finds them.
+#[must_use]
+pub fn manual() -> TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let mut generate = Command::new(program("dev"));
+    let status = generate.arg("manual").arg(folder.path()).status();
+    assert!(status.is_ok_and(|status| status.success()));
+    folder
 }
 
 /// A file of the project, by its path in the repository.

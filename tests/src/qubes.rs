@@ -101,6 +101,7 @@ impl Qubes {
             .env_remove("QREXEC_REMOTE_DOMAIN")
             .env_remove("QREXEC_SERVICE_FULL_NAME")
             .env_remove("PROGRESS_TYPE")
+            .env("XDG_STATE_HOME", self.root.path().join(qube).join("state"))
             .env_remove("DISPLAY")
             .env_remove("WAYLAND_DISPLAY");
         command

@@ -13,10 +13,13 @@ use crate::programs::program;
 use crate::tree::TempFolder;
 use crate::user::{self, ORDINARY, am_root, as_ordinary, my_uid};
 
-/// How the receiver is installed and started. Each asks for the isolation that it must reach, so
-/// that no test passes on less.
+/// How the receiver is installed and started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
+    /// As it was built, started by whoever runs the tests.
+    Direct,
+    /// Without any privilege, started by an ordinary user; it reaches what it can. Needs root.
+    Ordinary,
     /// Set-uid root, started by an ordinary user.
     SetUid,
     /// Without any privilege: it makes itself a user namespace.
@@ -26,16 +29,36 @@ pub enum Form {
 }
 
 impl Form {
-    /// Every form.
+    /// Every form that asks for the isolation which it must reach, so that no test passes on less.
     pub const ALL: [Self; 3] = [Self::SetUid, Self::UserNamespace, Self::Landlock];
 
     /// The forms with namespaces of their own.
     pub const WALLED: [Self; 2] = [Self::SetUid, Self::UserNamespace];
 
+    /// The ways to start the receiver that need nothing but [`user::needs_set_uid`] when root runs
+    /// the tests; the only one when an ordinary user does.
+    #[must_use]
+    pub fn all() -> &'static [Self] {
+        match am_root() {
+            true => &[Self::Direct, Self::Ordinary, Self::SetUid],
+            false => &[Self::Direct],
+        }
+    }
+
+    /// Whether another user than the one who runs the tests runs it.
+    #[must_use]
+    pub fn changes_user(self) -> bool {
+        self != Self::Direct && am_root()
+    }
+
     /// The isolation that it must reach, in the words of `--require-isolation`.
+    ///
+    /// # Panics
+    /// If it may reach any.
     #[must_use]
     pub fn level(self) -> &'static str {
         match self {
+            Self::Direct | Self::Ordinary => panic!("{self:?} may reach any level"),
             Self::SetUid => "root",
             Self::UserNamespace => "user-namespace",
             Self::Landlock => "landlock",
@@ -49,10 +72,12 @@ impl Form {
     pub fn can_run(self) -> Result<(), String> {
         static USER_NAMESPACE: OnceLock<Result<(), String>> = OnceLock::new();
         static LIMITED: OnceLock<Result<(), String>> = OnceLock::new();
-        if am_root() {
+        if self.changes_user() {
             user::needs_root()?;
         }
         match self {
+            Self::Direct => Ok(()),
+            Self::Ordinary => user::needs_root(),
             Self::SetUid => user::needs_set_uid(),
             Self::UserNamespace => USER_NAMESPACE
                 .get_or_init(|| try_to("unshare", &["--user", "--map-current-user", "true"]))
@@ -68,12 +93,14 @@ impl Form {
         }
     }
 
-    /// The installed receiver, started by an ordinary user in this form, with `arguments` after
-    /// its demand for isolation. The environment and the working folder are the caller's.
+    /// The installed receiver, started in this form, with `arguments` after its demand for
+    /// isolation if it has one. The environment and the working folder are the caller's.
     #[must_use]
     pub fn bare_command(self, arguments: &[&str]) -> Command {
         let mut command = self.started_by(&[]);
-        command.arg(format!("--require-isolation={}", self.level()));
+        if !matches!(self, Self::Direct | Self::Ordinary) {
+            command.arg(format!("--require-isolation={}", self.level()));
+        }
         command.args(arguments);
         command
     }
@@ -91,7 +118,7 @@ impl Form {
         line.push(self.program());
         let mut command = Command::new(&line[0]);
         command.args(&line[1..]).env_remove("QREXEC_REMOTE_DOMAIN");
-        if am_root() {
+        if self.changes_user() {
             as_ordinary(&mut command);
         }
         command
@@ -113,12 +140,12 @@ impl Form {
     /// The program file of this form.
     #[must_use]
     pub fn program(self) -> PathBuf {
-        if !am_root() {
+        if !self.changes_user() {
             return program("qfile-unpacker");
         }
         let folder = match self {
             Self::SetUid => "set-uid",
-            Self::UserNamespace | Self::Landlock => "plain",
+            _ => "plain",
         };
         installed().join(folder).join("qfile-unpacker")
     }

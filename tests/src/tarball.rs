@@ -85,9 +85,13 @@ pub fn plant_sources(folder: &Path) {
     let project = project.parent().expect("the project's folder");
     let mut copy = Command::new("cp");
     copy.current_dir(project).args(["-a", "--"]);
-    copy.args(["Cargo.lock", "docs", "qfile-proto", "rpc", "tar2qfile"]);
-    copy.args(["scripts", "tests"]).arg(folder);
+    copy.args(["Cargo.lock", "docs", "qfile-proto", "rpc", "services"]);
+    copy.args(["dev/scripts", "tests"]).arg(folder);
     run(copy).assert_code(0);
+    // Services that share a file are links, which these archives are not about.
+    let mut unlink = Command::new("find");
+    unlink.arg(folder).args(["-type", "l", "-delete"]);
+    run(unlink).assert_code(0);
 }
 
 /// Makes files in `folder` that are no part of any sources: empty, large, read-only, with names of

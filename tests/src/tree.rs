@@ -120,6 +120,7 @@ pub fn remove(folder: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::fs::UTIME_OMIT;
     use std::fs::File;
     use std::os::unix::fs::{FileExt, symlink};
     use std::panic::catch_unwind;
@@ -167,6 +168,34 @@ mod tests {
             let compared = catch_unwind(|| expected.assert_arrived(&found));
             assert!(compared.is_err(), "change {number} was not found");
         }
+    }
+
+    #[test]
+    fn the_time_of_access_of_a_file_counts_and_that_of_a_folder_does_not() {
+        let temp = TempFolder::new();
+        plant(temp.path());
+        let before = Snapshot::of(temp.path());
+        let accessed = |name| {
+            let last_access = Timespec {
+                tv_sec: 2_000_000,
+                tv_nsec: 0,
+            };
+            let last_modification = Timespec {
+                tv_sec: 0,
+                tv_nsec: UTIME_OMIT,
+            };
+            let times = Timestamps {
+                last_access,
+                last_modification,
+            };
+            utimensat(CWD, temp.path().join(name), &times, AtFlags::empty()).unwrap();
+        };
+        accessed("a");
+        before.assert_unchanged(&Snapshot::of(temp.path()));
+        accessed("a/file");
+        let found = Snapshot::of(temp.path());
+        let compared = catch_unwind(|| before.assert_unchanged(&found));
+        assert!(compared.is_err(), "the access to the file was not found");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -13,11 +14,13 @@ use rustix::io::ioctl_fionread;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::changes;
 use crate::peer::Answer;
 use crate::process::{Finished, Running};
 use crate::stream::{Stream, Verdict};
 
-/// How often to look before it is given up, [`PAUSE`] apart. No test gets there when all is well.
+/// How often to look whether it sleeps before it is given up, [`PAUSE`] apart: the kernel tells nobody
+/// but a tracer. No test gets there when all is well.
 const MAX_LOOKS: u32 = 100_000;
 const PAUSE: Duration = Duration::from_micros(500);
 
@@ -81,23 +84,9 @@ impl Watched {
     /// Waits until it has read everything sent so far and sleeps: it is waiting for more.
     #[track_caller]
     pub fn settle(&mut self) {
-        let waits = |watched: &Self| {
-            let unread = ioctl_fionread(&watched.stream).expect("a pipe knows its length");
-            unread == 0 && watched.sleeps()
-        };
-        self.look_until(waits, "the receiver does not get to wait for more");
-    }
-
-    /// Waits until something shows, for a receiver that another program runs and traces.
-    #[track_caller]
-    pub fn until(&mut self, shows: impl Fn() -> bool) {
-        self.look_until(|_| shows(), "what was waited for does not show");
-    }
-
-    #[track_caller]
-    fn look_until(&mut self, is_so: impl Fn(&Self) -> bool, otherwise: &str) {
         for _ in 0..MAX_LOOKS {
-            if is_so(self) {
+            let unread = ioctl_fionread(&self.stream).expect("a pipe knows its length");
+            if unread == 0 && self.sleeps() {
                 return;
             }
             let status = self
@@ -108,7 +97,15 @@ impl Watched {
             assert!(status.is_none(), "the receiver has ended: {status:?}");
             thread::sleep(PAUSE);
         }
-        panic!("{otherwise}");
+        panic!("the receiver does not get to wait for more");
+    }
+
+    /// Waits until something shows in `folder`, for a receiver that another program runs and traces.
+    #[track_caller]
+    pub fn until(&self, folder: &Path, shows: impl Fn() -> bool) {
+        let process = Pid::from_child(&self.running.child);
+        let shown = changes::until_or_end(folder, process, shows);
+        assert!(shown, "the receiver has ended");
     }
 
     /// What `/proc/PID/FILE` says.

@@ -34,7 +34,7 @@ impl Windows {
 
     /// Has `command` and what it starts find the stand-ins, then the built programs.
     pub fn prepare(&self, command: &mut Command) {
-        let stand_ins = source("qvm-tools/tests/copy/stand_ins/desktop");
+        let stand_ins = source("commands/tests/integration/stand_ins/desktop");
         let path = env::var_os("PATH").unwrap_or_default();
         let folders = [stand_ins, folder()]
             .into_iter()

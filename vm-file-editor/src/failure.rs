@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use qfile_proto::display;
+use qfile_proto::edit_answer::Kind;
 
 /// What kept the server from answering. The status is not 0 then.
 #[derive(Debug)]
@@ -18,6 +18,10 @@ pub(crate) enum Failure {
     NoRequest,
     /// The name in the request can be no file's.
     NoFileName,
+    /// There is something behind the name in the request.
+    BytesBehindName,
+    /// The other qube ended the call while it sent the file.
+    CallerGone,
     /// There is neither `qubes-open` nor `xdg-open`.
     NoOpener,
     /// The opener cannot be started.
@@ -34,8 +38,10 @@ pub(crate) enum Failure {
     Emptied(String),
     /// Somebody wrote to the file while it was sent.
     StillWritten(String),
-    /// The other qube does not take the answer.
+    /// The other qube does not take the new content.
     NotSent(String, io::Error),
+    /// The other qube does not take the answer, which has no content.
+    NobodyListens(String, io::Error),
 }
 
 impl Failure {
@@ -43,19 +49,58 @@ impl Failure {
     pub(crate) fn system(attempted: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |error| Self::System(attempted, error)
     }
+
+    /// What the other qube is told that happened to a file that was to be opened.
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::NoOpener | Self::NotStarted(..) | Self::OpenerFailed(..) => Kind::OpenerFailed,
+            _ => Kind::EndNotSeen,
+        }
+    }
+
+    /// The other qube has what there is to have, or there is nothing.
+    pub(crate) fn is_about_an_answer_that_was_given(&self) -> bool {
+        match self {
+            Self::NoOpener
+            | Self::NotStarted(..)
+            | Self::OpenerFailed(..)
+            | Self::Gone(..)
+            | Self::NotRegular(_)
+            | Self::Emptied(_)
+            | Self::NobodyListens(..) => true,
+            Self::Caller
+            | Self::RelativeOpener
+            | Self::System(..)
+            | Self::NoRequest
+            | Self::NoFileName
+            | Self::BytesBehindName
+            | Self::CallerGone
+            | Self::NobodyToAsk(_)
+            | Self::StillWritten(_)
+            | Self::NotSent(..) => false,
+        }
+    }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let own = |name: &str| display::own(name.as_bytes());
+        let own = |name: &str| text::own(name.as_bytes());
         match self {
             Self::Caller => f.write_str("QREXEC_REMOTE_DOMAIN is not the name of a qube"),
             Self::RelativeOpener => f.write_str("VM_FILE_EDITOR_OPENER is not an absolute path"),
             Self::System(attempted, error) => write!(f, "cannot {attempted}: {error}"),
             Self::NoRequest => f.write_str("the other qube ended before it had sent a name"),
-            Self::NoFileName => f.write_str("the other qube sent a name that can be no file's"),
+            Self::NoFileName => f.write_str("the other qube sent a name that no file can have"),
+            Self::BytesBehindName => f.write_str(
+                "the other qube sent unexpected data after the name: its program is damaged or \
+                 newer than this one",
+            ),
+            Self::CallerGone => {
+                f.write_str("the other qube ended the call before it had sent all of the file")
+            }
             Self::NoOpener => f.write_str(
-                "nothing opens files here: neither /usr/bin/qubes-open nor xdg-open is installed",
+                "no program here can open files: neither /usr/bin/qubes-open nor xdg-open is \
+                 installed",
             ),
             Self::NotStarted(program, error) => write!(f, "cannot start {}: {error}", own(program)),
             Self::OpenerFailed(how, last_line) => {
@@ -67,14 +112,18 @@ impl fmt::Display for Failure {
             }
             Self::NobodyToAsk(name) => write!(
                 f,
-                "it cannot be seen whether somebody works on {}, and nobody can be asked: install \
-                 zenity or kdialog in the template; nothing was sent back",
+                "cannot detect whether {} is still in use, and cannot show a window to ask the \
+                 user: install zenity or kdialog in the template",
                 own(name)
             ),
             Self::Gone(name, saved_as) => {
-                write!(f, "{} is gone, so nothing was sent back", own(name))?;
+                write!(
+                    f,
+                    "{} no longer exists, so nothing was sent back",
+                    own(name)
+                )?;
                 match saved_as {
-                    Some(other) => write!(f, "; the other file, {}, is lost", own(other)),
+                    Some(other) => write!(f, "; it may have been saved as {}", own(other)),
                     None => Ok(()),
                 }
             }
@@ -82,22 +131,28 @@ impl fmt::Display for Failure {
                 let name = own(name);
                 write!(
                     f,
-                    "{name} is no regular file any more, so nothing was sent back"
+                    "{name} is no longer a regular file, so nothing was sent back"
                 )
             }
             Self::Emptied(name) => write!(
                 f,
-                "{} is empty now; that cannot be sent back, and the original stays as it is",
+                "{} is empty now; an empty file cannot be sent back, and the original is not \
+                 replaced",
                 own(name)
             ),
             Self::StillWritten(name) => {
                 let name = own(name);
-                write!(f, "{name} was written to while it was sent back")
+                write!(f, "{name} was changed while it was being sent back")
             }
             Self::NotSent(name, error) => {
                 let name = own(name);
-                write!(f, "the other qube does not take {name} back: {error}")
+                write!(f, "the other qube did not accept {name}: {error}")
             }
+            Self::NobodyListens(name, error) => write!(
+                f,
+                "the other qube did not wait for the end of {}: {error}",
+                own(name)
+            ),
         }
     }
 }

@@ -5,14 +5,12 @@ use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use qfile_proto::edit_request::{EditRequest, REQUEST_LEN};
-use qvm_common::channel::Source;
+use files::{CHUNK_LEN, State};
+use qfile_proto::edit_request::{BadRequest, EditRequest, REQUEST_LEN};
+use qrexec::channel::Source;
 
-use crate::changed::{Arrived, Fingerprinting, Stamp};
+use crate::changed::{Arrived, Fingerprinting};
 use crate::failure::Failure;
-
-/// Bytes that are received at once.
-const CHUNK: usize = 128 * 1024;
 
 /// A file that is here to be edited, or looked at.
 #[derive(Debug)]
@@ -20,6 +18,8 @@ pub(crate) struct Document {
     pub(crate) name: String,
     pub(crate) path: PathBuf,
     pub(crate) view_only: bool,
+    /// The other qube understands a framed answer.
+    pub(crate) wants_frame: bool,
     pub(crate) arrived: Arrived,
 }
 
@@ -40,28 +40,31 @@ impl Document {
             .set_permissions(Permissions::from_mode(mode))
             .and_then(|()| file.metadata())
             .map_err(Failure::system("finish the file"))?;
-        let stamp = Stamp::of(&metadata);
+        let state = State::from(&metadata);
         Ok(Self {
             name: request.file_name,
             path,
             view_only: request.view_only,
-            arrived: Arrived { stamp, fingerprint },
+            wants_frame: request.wants_frame,
+            arrived: Arrived { state, fingerprint },
         })
+    }
+
+    /// What the file system says of the file now; `None` if it is gone.
+    pub(crate) fn state_now(&self) -> Option<State> {
+        self.path.symlink_metadata().ok().as_ref().map(State::from)
     }
 
     /// At a glance, something was done to the file since it arrived.
     pub(crate) fn looks_changed(&self) -> bool {
-        let now = self.path.symlink_metadata();
-        now.map_or(true, |now| Stamp::of(&now) != self.arrived.stamp)
+        self.state_now() != Some(self.arrived.state)
     }
 
     /// At a glance, somebody has saved something. An opener that only gives the file another mode has
     /// not shown it to anybody yet.
     pub(crate) fn looks_saved(&self) -> bool {
-        let now = self.path.symlink_metadata();
-        now.map_or(true, |now| {
-            !Stamp::of(&now).is_unwritten_since(&self.arrived.stamp)
-        })
+        let now = self.state_now();
+        now.is_none_or(|now| !now.is_unwritten_since(&self.arrived.state))
     }
 }
 
@@ -74,12 +77,15 @@ async fn receive_name(from: &mut Source) -> Result<EditRequest, Failure> {
     if count < REQUEST_LEN {
         return Err(Failure::NoRequest);
     }
-    EditRequest::parse(&untrusted_name).map_err(|_| Failure::NoFileName)
+    EditRequest::parse(&untrusted_name).map_err(|bad| match bad {
+        BadRequest::NoFileName => Failure::NoFileName,
+        BadRequest::BytesBehindName => Failure::BytesBehindName,
+    })
 }
 
 async fn receive_content(from: &mut Source, file: &mut File) -> Result<Fingerprinting, Failure> {
     let mut fingerprinting = Fingerprinting::default();
-    let mut buffer = vec![0; CHUNK];
+    let mut buffer = vec![0; CHUNK_LEN];
     loop {
         let count = from
             .read(&mut buffer)

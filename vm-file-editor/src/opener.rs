@@ -1,29 +1,17 @@
 //! What shows the file to the user: `qubes-open`, or the desktop's own `xdg-open`.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use qfile_proto::display;
-use qvm_common::programs::find_in_path;
-use rustix::pipe::{PipeFlags, pipe_with};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
-use tokio::net::unix::pipe;
-use tokio::task::JoinHandle;
+use program::programs::find_in_path;
 
 use crate::failure::Failure;
+use crate::output::{Goes, Last, Output};
+use crate::telling::tell;
 
 /// What Qubes OS installs.
 const QUBES_OPEN: &str = "/usr/bin/qubes-open";
-
-/// Longest line that is looked at, in bytes.
-const MAX_LINE: u64 = 4096;
-
-/// How long to wait for the last words of an opener that has ended already.
-const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// The program to start.
 #[derive(Debug)]
@@ -49,66 +37,84 @@ impl Opener {
         })
     }
 
+    /// Its path.
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// The name of the program, to be shown.
     pub(crate) fn shown(&self) -> String {
         self.program.to_string_lossy().into_owned()
     }
 
-    /// The command that opens `file`, and what it will say on stdout and stderr: neither may get
-    /// into the answer, and holding our stderr would keep the call from ending.
+    /// The command that opens `file`, with the streams that it writes to, and what reads them: neither
+    /// may get into the answer.
     pub(crate) fn command(&self, file: &Path) -> io::Result<(Command, Words)> {
-        let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (stdout, its_stdout) = Output::new(Goes::ToLog)?;
+        let (stderr, its_stderr) = Output::new(Goes::ToCaller)?;
         let mut command = Command::new(&self.program);
         command
             .arg(file)
             .stdin(Stdio::null())
-            .stdout(write.try_clone()?)
-            .stderr(write);
+            .stdout(its_stdout)
+            .stderr(its_stderr);
         if self.is_xdg_open {
             // It waits for the program that it starts then, instead of asking a desktop to do it.
             command.env("DE", "generic");
         }
-        Ok((command, Words::listen(read)?))
+        Ok((command, Words { stdout, stderr }))
     }
 }
 
-/// What the opener, and what it started, write. It goes to the log.
+/// What the opener, and what it started, write.
 #[derive(Debug)]
 pub(crate) struct Words {
-    listening: JoinHandle<()>,
-    last: Arc<Mutex<String>>,
+    stdout: Output,
+    stderr: Output,
 }
 
 impl Words {
-    fn listen(pipe: OwnedFd) -> io::Result<Self> {
-        let pipe = pipe::Receiver::from_owned_fd(pipe)?;
-        let last = Arc::default();
-        let listening = tokio::spawn(log(pipe, Arc::clone(&last)));
-        Ok(Self { listening, last })
-    }
-
-    /// The last line that was not empty.
-    pub(crate) async fn last(self) -> String {
-        let _others_may_hold_the_pipe = tokio::time::timeout(LAST_WORDS, self.listening).await;
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.clone()
+    /// Takes what was written until now, and passes on nothing of what is written later.
+    pub(crate) fn end(&self) -> LastWords {
+        let (printed, _) = self.stdout.end();
+        let (complained, left_out) = self.stderr.end();
+        LastWords {
+            printed,
+            complained,
+            left_out,
+        }
     }
 }
 
-async fn log(pipe: pipe::Receiver, last: Arc<Mutex<String>>) {
-    let mut words = BufReader::new(pipe);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        let mut limited = (&mut words).take(MAX_LINE);
-        match limited.read_until(b'\n', &mut line).await {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
+/// What was written last.
+#[derive(Debug, Default)]
+pub(crate) struct LastWords {
+    printed: Option<Last>,
+    complained: Option<Last>,
+    left_out: u64,
+}
+
+impl LastWords {
+    /// The last line on stderr, else on stdout; empty if there is none.
+    pub(crate) fn line(&self) -> &str {
+        let last = self.complained.as_ref().or(self.printed.as_ref());
+        last.map_or("", |last| &last.text)
+    }
+
+    /// Tells the caller, whom nothing else will be told: programs there take the last line for the
+    /// result. `after_others`: we have said something since the opener has.
+    pub(crate) fn say_last(&self, after_others: bool) {
+        let Some(last) = &self.complained else {
+            return;
+        };
+        let left_out = self.left_out - u64::from(!last.is_said);
+        if left_out > 0 {
+            tell(format_args!(
+                "vm-file-editor: {left_out} lines of the program that opens files were left out"
+            ));
         }
-        let shown = display::own(line.trim_ascii());
-        if !shown.is_empty() {
-            tracing::info!(target: "opener", "{shown}");
-            *last.lock().unwrap_or_else(PoisonError::into_inner) = shown;
+        if after_others || left_out > 0 || !last.is_said {
+            tell(&last.text);
         }
     }
 }

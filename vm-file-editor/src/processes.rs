@@ -7,15 +7,22 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// A process: numbers are used again, a number and a start time are not.
+use procfs::process::Stat;
+
+use crate::launchers::only_asks_others;
+
+/// A process and the program that it runs: numbers are used again, a number and a start time are not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Process {
     pid: u32,
     started: u64,
+    /// Where its code and its stack begin and its code ends. They change with execve(2): between
+    /// fork(2) and that a child still has the arguments of its parent, which say nothing of it.
+    program: [u64; 3],
 }
 
 /// What a process has to do with the folder.
@@ -24,12 +31,17 @@ pub(crate) struct Trace {
     pub(crate) process: Process,
     /// It has the folder, or something in it, open.
     pub(crate) has_open: bool,
+    /// It has something in the folder open.
+    pub(crate) holds: bool,
     /// It names something in it in an argument.
     pub(crate) names: bool,
+    /// It is a program that only asks another one to open a file.
+    pub(crate) only_asks: bool,
 }
 
-/// The processes of this user, without this one, that have to do with `folder`.
-pub(crate) fn traces_of(folder: &Path) -> io::Result<Vec<Trace>> {
+/// The processes of this user, without this one, that have to do with `folder`, in which `opener` was
+/// to open a file.
+pub(crate) fn traces_of(folder: &Path, opener: &Path) -> io::Result<Vec<Trace>> {
     let folder = folder.as_os_str().as_bytes();
     let user = rustix::process::geteuid().as_raw();
     let mut traces = Vec::new();
@@ -44,13 +56,17 @@ pub(crate) fn traces_of(folder: &Path) -> io::Result<Vec<Trace>> {
         let Some(process) = is_users.then(|| Process::read(pid)).flatten() else {
             continue;
         };
-        let has_open = has_open(&entry.path(), folder);
-        let names = names(&entry.path(), folder);
+        let (has_open, holds) = has_open(&entry.path(), folder);
+        // Not by `procfs`, which fails where one argument is not UTF-8.
+        let arguments = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let names = names(&arguments, folder);
         if has_open || names {
             traces.push(Trace {
                 process,
                 has_open,
+                holds,
                 names,
+                only_asks: only_asks_others(&arguments, opener),
             });
         }
     }
@@ -60,39 +76,48 @@ pub(crate) fn traces_of(folder: &Path) -> io::Result<Vec<Trace>> {
 impl Process {
     /// The process that has this number now, unless it has ended and only waits to be reaped.
     fn read(pid: u32) -> Option<Self> {
-        let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-        let started = start_time(&stat)?;
-        Some(Self { pid, started })
+        let stat = procfs::process::Process::new(pid.try_into().ok()?)
+            .ok()?
+            .stat()
+            .ok()?;
+        Self::of(pid, &stat)
     }
 
-    /// It has not ended.
+    fn of(pid: u32, stat: &Stat) -> Option<Self> {
+        let has_ended = matches!(stat.state, 'Z' | 'X' | 'x');
+        (!has_ended).then_some(Self {
+            pid,
+            started: stat.starttime,
+            program: [stat.startcode, stat.endcode, stat.startstack],
+        })
+    }
+
+    /// It has not ended, nor become another program.
     pub(crate) fn lives(&self) -> bool {
         Self::read(self.pid) == Some(*self)
     }
 }
 
-/// Field 22 of proc_pid_stat(5), unless field 3 says that the process has ended. Field 2 is in
-/// parentheses and may hold anything, parentheses too.
-fn start_time(stat: &[u8]) -> Option<u64> {
-    let end_of_name = stat.iter().rposition(|byte| *byte == b')')?;
-    let rest = std::str::from_utf8(&stat[end_of_name + 1..]).ok()?;
-    let mut fields = rest.split_ascii_whitespace();
-    let ended = matches!(fields.next()?, "Z" | "X" | "x");
-    let started = fields.nth(22 - 4)?.parse().ok();
-    started.filter(|_| !ended)
-}
-
-/// Descriptors and the working directory, from which a file can be named without its folder.
-fn has_open(process: &Path, folder: &[u8]) -> bool {
+/// Descriptors and the working directory, from which a file can be named without its folder; and
+/// whether a descriptor is of something in the folder.
+fn has_open(process: &Path, folder: &[u8]) -> (bool, bool) {
+    let target =
+        |link| fs::read_link(link).map_or(Vec::new(), |path| path.into_os_string().into_vec());
     let descriptors = fs::read_dir(process.join("fd")).into_iter().flatten();
-    let descriptors = descriptors.flatten().map(|descriptor| descriptor.path());
-    descriptors.chain([process.join("cwd")]).any(|link| {
-        fs::read_link(link).is_ok_and(|target| is_within(target.as_os_str().as_bytes(), folder))
-    })
+    let mut open = is_within(&target(process.join("cwd")), folder);
+    for descriptor in descriptors.flatten() {
+        let target = target(descriptor.path());
+        if is_within(&target, folder) {
+            if target.get(folder.len()) == Some(&b'/') {
+                return (true, true);
+            }
+            open = true;
+        }
+    }
+    (open, false)
 }
 
-fn names(process: &Path, folder: &[u8]) -> bool {
-    let arguments = fs::read(process.join("cmdline")).unwrap_or_default();
+fn names(arguments: &[u8], folder: &[u8]) -> bool {
     // An argument cannot hold a NUL, and the name of the folder does not either.
     let mut places = arguments.windows(folder.len()).enumerate();
     places.any(|(at, place)| place == folder && ends_name(arguments.get(at + folder.len())))
@@ -110,6 +135,7 @@ fn ends_name(byte: Option<&u8>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use procfs::FromRead as _;
     use std::process::{Child, Command, Stdio};
 
     use super::*;
@@ -126,7 +152,7 @@ mod tests {
     }
 
     fn trace(child: &Child, folder: &Path) -> Option<(bool, bool)> {
-        let traces = traces_of(folder).unwrap();
+        let traces = traces_of(folder, Path::new("/opener")).unwrap();
         let found = traces.iter().find(|trace| trace.process.pid == child.id());
         found.map(|trace| (trace.has_open, trace.names))
     }
@@ -194,11 +220,62 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_open_is_told_from_a_folder_that_is() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().canonicalize().unwrap();
+        let file = fs::File::create(folder.join("file")).unwrap();
+        let opened_folder = fs::File::open(&folder).unwrap();
+        for (open, holds) in [(file, true), (opened_folder, false)] {
+            let mut child = waiting(&[], Stdio::from(open));
+            let traces = traces_of(&folder, Path::new("/opener")).unwrap();
+            // This process has them open too, and is not looked at; what another test starts may
+            // have them until it executes its program.
+            assert!(
+                traces
+                    .iter()
+                    .all(|trace| trace.process.pid != std::process::id())
+            );
+            let mut of_child = traces
+                .iter()
+                .filter(|trace| trace.process.pid == child.id());
+            let found = of_child.next().map(|trace| (trace.has_open, trace.holds));
+            assert_eq!(found, Some((true, holds)));
+            drop(child.stdin.take());
+            child.wait().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_process_that_becomes_another_program_is_another_one() {
+        let mut child = Command::new("sh")
+            .args(["-c", "read line; exec sh -c 'echo; read line'"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let before = Process::read(child.id()).unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        std::io::Write::write_all(&mut stdin, b"\n").unwrap();
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut [0]).unwrap();
+        assert!(!before.lives());
+        assert_eq!(Process::read(child.id()).unwrap().started, before.started);
+        drop(stdin);
+        child.wait().unwrap();
+    }
+
+    #[test]
     fn a_name_cannot_hide_the_start_time() {
-        let stat = b"7 (a) R 1 (x) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20 21";
-        assert_eq!(start_time(stat), Some(4711));
-        let zombie = b"7 (a) Z 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20 21";
-        assert_eq!(start_time(zombie), None);
-        assert_eq!(start_time(b"7 (a) S 1"), None);
+        let fields = "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20 21 22 23 24 25 26 27 28";
+        let stat = |begin: &[u8], state| {
+            let rest = format!(
+                ") {state} {fields} 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49"
+            );
+            Stat::from_read(&[begin, rest.as_bytes()].concat()[..]).unwrap()
+        };
+        for begin in [&b"7 (a"[..], b"7 (a) R 1 (x", b"7 (\xFF)"] {
+            let process = Process::of(7, &stat(begin, 'S')).unwrap();
+            assert_eq!((process.started, process.program), (4711, [23, 24, 25]));
+            assert_eq!(Process::of(7, &stat(begin, 'Z')), None);
+        }
     }
 }

@@ -1,5 +1,6 @@
-//! The folder in which the file is edited. Nothing of it outlives the session.
+//! The folder in which the file is edited. Nothing of it outlives the session, unless it is left.
 
+use std::cell::Cell;
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -16,6 +17,7 @@ const ATTEMPTS: u32 = 5;
 pub(crate) struct Scratch {
     /// Links resolved, as the kernel will show it in `/proc`.
     path: PathBuf,
+    is_left: Cell<bool>,
 }
 
 impl Scratch {
@@ -27,6 +29,7 @@ impl Scratch {
             .tempdir_in(Path::new("/tmp").canonicalize()?)?;
         Ok(Self {
             path: TempDir::keep(folder),
+            is_left: Cell::new(false),
         })
     }
 
@@ -34,22 +37,22 @@ impl Scratch {
         &self.path
     }
 
-    /// The only regular file in the folder, if there is exactly one; its name.
-    pub(crate) fn only_file(&self) -> io::Result<Option<String>> {
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&self.path)? {
-            let entry = entry?;
-            if entry.file_type()?.is_file() {
-                names.push(entry.file_name().to_string_lossy().into_owned());
-            }
-        }
-        let name = names.pop();
-        Ok(name.filter(|_| names.is_empty()))
+    /// Has the folder outlive the session, since somebody may work in it.
+    pub(crate) fn leave(&self) {
+        self.is_left.set(true);
+    }
+
+    /// It will outlive the session.
+    pub(crate) fn is_left(&self) -> bool {
+        self.is_left.get()
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
+        if self.is_left() {
+            return;
+        }
         let mut result = fs::remove_dir_all(&self.path);
         for _ in 1..ATTEMPTS {
             if result.is_ok() {
@@ -111,17 +114,13 @@ mod tests {
     }
 
     #[test]
-    fn the_only_file_is_found_among_folders_and_links() {
+    fn what_is_left_stays() {
         let scratch = scratch();
-        assert_eq!(scratch.only_file().unwrap(), None);
-        fs::write(scratch.path().join("new name.odt"), "").unwrap();
-        fs::create_dir(scratch.path().join("folder")).unwrap();
-        symlink("/etc/passwd", scratch.path().join("link")).unwrap();
-        assert_eq!(
-            scratch.only_file().unwrap().as_deref(),
-            Some("new name.odt")
-        );
-        fs::write(scratch.path().join("second"), "").unwrap();
-        assert_eq!(scratch.only_file().unwrap(), None);
+        let path = scratch.path().to_path_buf();
+        fs::write(path.join("file"), "").unwrap();
+        scratch.leave();
+        drop(scratch);
+        assert!(path.join("file").exists());
+        fs::remove_dir_all(path).unwrap();
     }
 }

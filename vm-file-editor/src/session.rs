@@ -1,86 +1,144 @@
 //! One call, from the request to the answer.
 
-use qvm_common::channel::{Sink, Source};
-use tokio::time::Instant;
+use std::process::ExitCode;
 
-use crate::answer::send_if_changed;
+use program::interrupt::{Interrupt, exit_status};
+use qrexec::channel::{Sink, Source};
+
+use crate::answer::Answer;
+use crate::ending::Ending;
 use crate::failure::Failure;
 use crate::intake::Document;
 use crate::notice;
-use crate::opener::Opener;
-use crate::reaper::Reaper;
+use crate::opener::{Opener, Words};
 use crate::scratch::Scratch;
 use crate::settings::Settings;
-use crate::wait::{self, Waited};
+use crate::wait::{self, End};
+use program::reaper::Reaper;
 
-/// Receives a file, has it edited and sends it back. Without an error everything that the other
-/// qube has to get was sent.
-pub(crate) async fn serve(settings: &Settings) -> Result<(), Failure> {
+/// Receives a file, has it edited and sends it back; the exit status. An error is not told yet.
+pub(crate) async fn serve(
+    settings: &Settings,
+    interrupt: &mut Interrupt,
+) -> Result<ExitCode, Failure> {
     let from = Source::stdin().map_err(Failure::system("use stdin"))?;
     let mut to = Sink::stdout().map_err(Failure::system("use stdout"))?;
-    let mut reaper = Reaper::new().map_err(Failure::system("wait for programs"))?;
+    let reaper = Reaper::new().map_err(Failure::system("wait for programs"))?;
     let scratch = Scratch::create(&settings.caller)
         .map_err(Failure::system("make a temporary folder in /tmp"))?;
-    let document = Document::receive(from, scratch.path()).await?;
-    let result = edit_and_answer(settings, &document, &scratch, &mut reaper, &mut to).await;
-    if let Err(failure) = &result {
-        notice::failed(&mut reaper, failure).await;
+    let document = tokio::select! {
+        received = Document::receive(from, scratch.path()) => received?,
+        signal = interrupt.caught() => return Ok(ended_by(signal)),
+    };
+    // The end of the connection looks like the end of the file.
+    if to.is_given_up() {
+        return Err(Failure::CallerGone);
     }
-    result
-}
-
-async fn edit_and_answer(
-    settings: &Settings,
-    document: &Document,
-    scratch: &Scratch,
-    reaper: &mut Reaper,
-    to: &mut Sink,
-) -> Result<(), Failure> {
-    let opened = open_and_wait(settings, document, scratch, reaper).await;
-    if document.view_only {
-        return opened;
-    }
-    match opened {
-        // What was saved before a program failed is sent too: the other qube keeps it aside.
-        Err(failure @ Failure::OpenerFailed(..)) => {
-            if document.looks_changed() {
-                send_if_changed(document, scratch, to).await?;
-            }
-            Err(failure)
+    let mut session = Session {
+        settings,
+        document,
+        scratch,
+        reaper,
+        words: None,
+        is_in_use: false,
+    };
+    let result = tokio::select! {
+        result = session.edit_and_answer(&mut to) => result,
+        signal = interrupt.caught() => {
+            session.ending().after_signal();
+            return Ok(ended_by(signal));
         }
-        Err(failure) => Err(failure),
-        Ok(()) => send_if_changed(document, scratch, to).await,
+    };
+    tokio::select! {
+        () = session.end(&result) => {}
+        signal = interrupt.caught() => return Ok(ended_by(signal)),
     }
+    Ok(match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    })
 }
 
-/// Returns when the user is done with the file.
-async fn open_and_wait(
-    settings: &Settings,
-    document: &Document,
-    scratch: &Scratch,
-    reaper: &mut Reaper,
-) -> Result<(), Failure> {
-    let opener = Opener::find(settings.opener.as_deref())?;
-    let start = Instant::now();
-    let not_started = |error| Failure::NotStarted(opener.shown(), error);
-    let (mut command, words) = opener.command(&document.path).map_err(not_started)?;
-    let pid = reaper.start(&mut command).map_err(not_started)?;
-    // It holds the pipe of its words.
-    drop(command);
-    let opened = wait::for_opener(reaper, pid).await;
-    let failed = opened.is_err();
-    let patience = &settings.patience;
-    match wait::until_done(document, scratch, reaper, start, failed, patience).await? {
-        Waited::Done => {}
-        Waited::Unsure { seen } => {
+fn ended_by(signal: u8) -> ExitCode {
+    ExitCode::from(exit_status(signal))
+}
+
+struct Session<'a> {
+    settings: &'a Settings,
+    document: Document,
+    scratch: Scratch,
+    reaper: Reaper,
+    /// What the opener writes, once it has been started.
+    words: Option<Words>,
+    /// The user may work on the file, whether that can be seen or not.
+    is_in_use: bool,
+}
+
+impl Session<'_> {
+    async fn edit_and_answer(&mut self, to: &mut Sink) -> Result<(), Failure> {
+        let opened = self.open_and_wait().await;
+        let answer = Answer {
+            document: &self.document,
+            scratch: &self.scratch,
+            to,
+        };
+        match opened {
+            Ok(()) => answer.of_finished().await,
+            Err(failure) => match answer.of_failed(&failure).await {
+                // What failed here is why nobody waits any more, or at least more telling.
+                Ok(()) | Err(Failure::NobodyListens(..)) => Err(failure),
+                Err(not_sent) => Err(not_sent),
+            },
+        }
+    }
+
+    /// Returns when the user is done with the file.
+    async fn open_and_wait(&mut self) -> Result<(), Failure> {
+        let opener = Opener::find(self.settings.opener.as_deref())?;
+        let not_started = |error| Failure::NotStarted(opener.shown(), error);
+        let (mut command, words) = opener.command(&self.document.path).map_err(not_started)?;
+        let pid = self.reaper.start(&mut command).map_err(not_started)?;
+        // It holds the pipes of its words.
+        drop(command);
+        let words = self.words.insert(words);
+        self.is_in_use = true;
+        let waited = wait::until_done(
+            &self.document,
+            &self.scratch,
+            &mut self.reaper,
+            (opener.program(), pid),
+            &self.settings.patience,
+        )
+        .await?;
+        if let End::Unsure { seen } = waited.end {
             if !seen && !notice::can_be_asked() {
-                return Err(Failure::NobodyToAsk(document.name.clone()));
+                return Err(Failure::NobodyToAsk(self.document.name.clone()));
             }
-            notice::until_ok(reaper, &document.name, &settings.caller).await;
+            notice::until_ok(&mut self.reaper, &self.document.name, &self.settings.caller).await;
+        }
+        self.is_in_use = false;
+        waited.opened.map_err(|how| {
+            let last = words.end().line().to_owned();
+            Failure::OpenerFailed(how, last)
+        })
+    }
+
+    fn ending(&self) -> Ending<'_> {
+        Ending {
+            settings: self.settings,
+            document: &self.document,
+            scratch: &self.scratch,
+            words: self.words.as_ref(),
+            is_in_use: self.is_in_use,
         }
     }
-    match opened {
-        Ok(()) => Ok(()),
-        Err(how) => Err(Failure::OpenerFailed(how, words.last().await)),
+
+    /// Tells everybody how it went, and waits until the user has read what there is to read.
+    async fn end(&mut self, result: &Result<(), Failure>) {
+        if let Some((notice, text)) = self.ending().after_answer(result) {
+            let before = self.document.state_now();
+            notice::show(&mut self.reaper, notice, &text).await;
+            self.ending().after_window(result, before);
+        }
     }
 }

@@ -39,6 +39,7 @@ impl Settings {
             patience: Patience {
                 look_every: milliseconds("VM_FILE_EDITOR_LOOK_EVERY_MS", default.look_every),
                 settling: milliseconds("VM_FILE_EDITOR_SETTLING_MS", default.settling),
+                glance: milliseconds("VM_FILE_EDITOR_GLANCE_MS", default.glance),
                 too_quick: milliseconds("VM_FILE_EDITOR_TOO_QUICK_MS", default.too_quick),
             },
         })

@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
-use qfile_proto::display::own;
-use qvm_common::say::say;
+use program::say::say;
 use rustix::termios::tcgetwinsize;
+use text::own;
 
 use super::line::{Line, tail};
 

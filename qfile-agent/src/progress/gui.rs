@@ -9,11 +9,11 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
-use qfile_sender::{PACE, Stop, Window};
-use qvm_common::inherited;
-use qvm_common::say::say;
+use program::inherited;
+use program::say::say;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, write};
+use transfer::{PACE, Stop, Window};
 
 /// Where the counts go. Its descriptor breaks when nobody reads them any more.
 #[derive(Debug)]

@@ -12,8 +12,8 @@ use std::fmt;
 use std::io;
 use std::rc::Rc;
 
-use qfile_sender::Window;
-use qvm_common::say::say;
+use program::say::say;
+use transfer::Window;
 
 use console::Console;
 use gui::Gui;

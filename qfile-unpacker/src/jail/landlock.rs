@@ -1,4 +1,4 @@
-//! Step 10, first half: Landlock. Beneath the incoming folder it allows the few things that receiving
+//! Landlock. Beneath the incoming folder it allows the few things that receiving
 //! takes, elsewhere nothing.
 
 use std::io;
@@ -9,7 +9,7 @@ use ::landlock::{
     RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope, ABI,
 };
 
-use crate::Error;
+use crate::error::Error;
 
 /// The newest rules that are asked for (Linux 6.12); an older kernel enforces those it knows.
 const NEWEST: ABI = ABI::V6;

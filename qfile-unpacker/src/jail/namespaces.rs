@@ -1,4 +1,4 @@
-//! Steps 6 to 8: namespaces of its own, in which the incoming folder is all there is.
+//! Namespaces of its own, in which the incoming folder is all there is.
 //!
 //! The mount tree is a private copy that nobody else ever sees: any number of receivers run side by
 //! side, and nothing is left behind when one is killed.
@@ -14,29 +14,33 @@ use rustix::mount::{
 };
 use rustix::process::{chdir, chroot, fchdir, pivot_root};
 
-use super::Level;
+use crate::identity::Identity;
 use crate::incoming::Incoming;
-use crate::Identity;
+use crate::options::Level;
 
 /// `ST_NOSYMFOLLOW` of statfs(2), which the crates do not name.
 const ST_NOSYMFOLLOW: u64 = 0x2000;
 
-/// What stands after the three steps.
+/// What could be had.
 #[derive(Debug)]
-pub(super) struct Walls {
+pub(super) struct Namespaces {
     /// `None`: there are none, and Landlock has to do alone.
     pub(super) level: Option<Level>,
     /// The kernel confirms that it follows no link on the mount.
     pub(super) no_links_followed: bool,
 }
 
-/// Puts walls up as far as the system lets; what it does not let is noted.
-pub(super) fn enter(incoming: &Incoming, identity: &Identity, notes: &mut Vec<String>) -> Walls {
+/// Enters namespaces as far as the system allows; what it does not allow is noted.
+pub(super) fn enter(
+    incoming: &Incoming,
+    identity: &Identity,
+    notes: &mut Vec<String>,
+) -> Namespaces {
     match build(incoming, identity, notes) {
-        Ok(walls) => walls,
+        Ok(namespaces) => namespaces,
         Err((what, error)) => {
             notes.push(format!("no namespaces: {what}: {error}"));
-            Walls {
+            Namespaces {
                 level: None,
                 no_links_followed: false,
             }
@@ -50,18 +54,18 @@ fn build(
     incoming: &Incoming,
     identity: &Identity,
     notes: &mut Vec<String>,
-) -> Result<Walls, Failed> {
+) -> Result<Namespaces, Failed> {
     let level = make_namespaces(identity, notes)?;
-    keep_mounts_to_oneself()?;
+    stop_mount_propagation()?;
     let no_links_followed = mount_the_incoming_folder(incoming, notes)?;
     make_it_the_root(notes)?;
-    Ok(Walls {
+    Ok(Namespaces {
         level: Some(level),
         no_links_followed,
     })
 }
 
-/// Step 6: mount, net, ipc and uts; as a user in a user namespace with the own uid only.
+/// Mount, net, ipc and uts; as a user in a user namespace with the own uid only.
 fn make_namespaces(identity: &Identity, notes: &mut Vec<String>) -> Result<Level, Failed> {
     let all = CloneFlags::CLONE_NEWNS
         | CloneFlags::CLONE_NEWNET
@@ -83,12 +87,12 @@ fn make_namespaces(identity: &Identity, notes: &mut Vec<String>) -> Result<Level
     Ok(Level::UserNamespace)
 }
 
-fn keep_mounts_to_oneself() -> Result<(), Failed> {
+fn stop_mount_propagation() -> Result<(), Failed> {
     let slave = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
     mount_change("/", slave).map_err(|errno| ("make / a slave", errno.into()))
 }
 
-/// Step 7: the working folder becomes a mount that runs, follows and trusts nothing. Returns
+/// The working folder becomes a mount that runs, follows and trusts nothing. Returns
 /// whether the kernel confirms that it follows no links.
 fn mount_the_incoming_folder(incoming: &Incoming, notes: &mut Vec<String>) -> Result<bool, Failed> {
     // By way of the working folder, which came along into the new namespace; `incoming.dir` still
@@ -127,7 +131,7 @@ fn mount_the_incoming_folder(incoming: &Incoming, notes: &mut Vec<String>) -> Re
     Ok(no_links_followed)
 }
 
-/// Step 8: the old root goes out of reach. Where it cannot be exchanged (a root that is an initial
+/// The old root goes out of reach. Where it cannot be exchanged (a root that is an initial
 /// RAM disk), `chroot` has to do.
 fn make_it_the_root(notes: &mut Vec<String>) -> Result<(), Failed> {
     match pivot_root(".", ".") {

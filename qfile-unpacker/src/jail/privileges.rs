@@ -1,4 +1,4 @@
-//! Steps 5 and 9: what root gives up before it builds the jail, and all the rest of it after.
+//! What root gives up before it builds the jail, and all the rest of it after.
 
 use std::io;
 
@@ -7,7 +7,8 @@ use nix::unistd::{self, Gid, Uid};
 use rustix::process::DumpableBehavior;
 use rustix::thread;
 
-use crate::{Error, Identity};
+use crate::error::Error;
+use crate::identity::Identity;
 
 /// What the jail is built with: mounts and namespaces, `chroot`, and becoming the user for good.
 const BUILDING: [Capability; 4] = [
@@ -17,9 +18,9 @@ const BUILDING: [Capability; 4] = [
     Capability::CAP_SETGID,
 ];
 
-/// Step 5: nothing executed from here on can gain privileges, and of root's capabilities only those
-/// that build the jail are left. Whoever has none keeps none.
-pub(super) fn keep_what_builds_the_jail() -> Result<(), Error> {
+/// Nothing executed from here on can gain privileges, and of root's capabilities only those that
+/// build the jail are left. An ordinary user has no capabilities, before and after.
+pub(super) fn drop_unneeded_capabilities() -> Result<(), Error> {
     thread::set_no_new_privs(true)
         .map_err(|errno| Error::Jail("set no_new_privs", errno.into()))?;
     let permitted = caps::read(None, CapSet::Permitted).map_err(failed("read capabilities"))?;
@@ -39,7 +40,7 @@ pub(super) fn keep_what_builds_the_jail() -> Result<(), Error> {
         .map_err(failed("drop capabilities"))
 }
 
-/// Step 9: the user for good, without a capability, and without a way back.
+/// The user for good, without a capability, and without a way back.
 pub(super) fn become_the_user(identity: &Identity) -> Result<(), Error> {
     let Identity { uid, gid, .. } = *identity;
     // In a user namespace that could not be given its map there is no number for any user; the

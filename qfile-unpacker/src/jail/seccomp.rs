@@ -1,4 +1,4 @@
-//! Step 10, second half: seccomp. The calls that receiving takes; any other ends the program.
+//! seccomp. The calls that receiving takes; any other ends the program.
 
 use std::io;
 
@@ -8,8 +8,8 @@ use seccompiler::{
     SeccompFilter, SeccompRule, TargetArch,
 };
 
-use super::Wishes;
-use crate::Error;
+use super::requirements::Requirements;
+use crate::error::Error;
 
 /// The harmless call that the self-test tries, and the error that only the filter answers it with.
 pub(super) const PROBE: c_long = libc::SYS_getsid;
@@ -36,6 +36,7 @@ const CALLS: &[c_long] = &[
     libc::SYS_linkat,
     libc::SYS_utimensat,
     libc::SYS_fchmod,
+    libc::SYS_faccessat2,
     libc::SYS_syncfs,
     // Placing where there is no O_TMPFILE.
     libc::SYS_unlinkat,
@@ -55,9 +56,9 @@ const CALLS: &[c_long] = &[
 ];
 
 /// Limits this process to the calls above, for good.
-pub(super) fn confine(wishes: Wishes) -> Result<(), Error> {
+pub(super) fn confine(requirements: Requirements) -> Result<(), Error> {
     let failed = |error| Error::Jail("seccomp", io::Error::other(error));
-    let (probe, rest) = programs(wishes).map_err(|error| failed(error.into()))?;
+    let (probe, rest) = programs(requirements).map_err(|error| failed(error.into()))?;
     apply_filter(&probe)
         .and_then(|()| apply_filter(&rest))
         .map_err(failed)
@@ -65,7 +66,9 @@ pub(super) fn confine(wishes: Wishes) -> Result<(), Error> {
 
 /// Two filters, because one can only have two answers; of both answers to a call the stricter one
 /// counts.
-fn programs(wishes: Wishes) -> Result<(BpfProgram, BpfProgram), seccompiler::BackendError> {
+fn programs(
+    requirements: Requirements,
+) -> Result<(BpfProgram, BpfProgram), seccompiler::BackendError> {
     let arch: TargetArch = std::env::consts::ARCH.try_into()?;
     let probe_errno = SeccompAction::Errno(PROBE_ERRNO.unsigned_abs());
     let probe = SeccompFilter::new(
@@ -85,11 +88,11 @@ fn programs(wishes: Wishes) -> Result<(BpfProgram, BpfProgram), seccompiler::Bac
     // Rust's runtime looks, in a debug build, whether what it closes is open.
     let only_asks = masked(1, -1, libc::F_GETFD)?;
     rules.push((libc::SYS_fcntl, vec![only_asks]));
-    if wishes.read_files {
+    if requirements.read_files {
         rules.push((libc::SYS_pread64, Vec::new()));
         rules.push((libc::SYS_readlinkat, Vec::new()));
     }
-    if wishes.wait {
+    if requirements.sleep {
         // Which of the two it is depends on the version of Rust's runtime.
         rules.push((libc::SYS_nanosleep, Vec::new()));
         rules.push((libc::SYS_clock_nanosleep, Vec::new()));

@@ -1,13 +1,14 @@
-//! The end of step 10: the jail is tried before anything is received in it.
+//! The jail is tried before anything is received in it.
 
 use std::io;
 use std::os::fd::OwnedFd;
 
+use files::FileId;
 use nix::errno::Errno;
 use rustix::fs::{fstat, openat, Mode, OFlags, CWD};
 
 use super::seccomp::PROBE_ERRNO;
-use crate::Error;
+use crate::error::Error;
 
 /// For reading a folder; `O_NOFOLLOW` because seccomp lets no other `openat` through.
 const READ: OFlags = OFlags::DIRECTORY
@@ -34,11 +35,11 @@ impl Outside {
     }
 }
 
-/// Fails if one of the walls that should stand does not.
+/// Fails if something is possible that the jail should forbid.
 pub(super) fn run(
     outside: Outside,
     root: &OwnedFd,
-    walls: bool,
+    has_namespaces: bool,
     landlock: bool,
 ) -> Result<(), Error> {
     // Landlock: a folder outside cannot be read even with a descriptor of it.
@@ -47,7 +48,7 @@ pub(super) fn run(
     }
     drop(outside);
     // Namespaces: there is nothing above.
-    if walls && !is_own_parent(root).unwrap_or(false) {
+    if has_namespaces && !is_own_parent(root).unwrap_or(false) {
         return Err(Error::SelfTest(
             "there is something above the incoming folder",
         ));
@@ -62,5 +63,5 @@ pub(super) fn run(
 fn is_own_parent(root: &OwnedFd) -> io::Result<bool> {
     let parent = openat(root, "..", READ | OFlags::PATH, Mode::empty())?;
     let (own, above) = (fstat(root)?, fstat(parent)?);
-    Ok((own.st_dev, own.st_ino) == (above.st_dev, above.st_ino))
+    Ok(FileId::from(&own) == FileId::from(&above))
 }

@@ -58,10 +58,20 @@ impl Writer {
 
     /// Gives the file its full length if it ends in a hole.
     pub(super) fn finish(&self, file: &OwnedFd) -> Result<()> {
-        if self.end < self.at {
-            ftruncate(file, self.at)?;
+        if self.end == self.at {
+            return Ok(());
         }
-        Ok(())
+        match ftruncate(file, self.at) {
+            // ftruncate(2): some file systems do not let a file grow so. A last zero does it too.
+            Err(Errno::PERM | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                let mut last = Self {
+                    at: self.at - 1,
+                    ..*self
+                };
+                last.write_data(file, &[0])
+            }
+            result => result,
+        }
     }
 
     /// How much of `content`, in whole blocks of the file as far as it goes, is zeros (or is not).

@@ -7,8 +7,9 @@
 //! open the file for that lock: a change of the mode beforehand could come after the end of that
 //! transfer. Where the file system does not keep the mark, a leftover stays.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
+use files::FileId;
 use qfile_proto::Timestamp;
 use rustix::fs::{
     flock, fstat, futimens, unlinkat, AtFlags, FileType, FlockOperation, Mode, OFlags, Stat,
@@ -16,7 +17,7 @@ use rustix::fs::{
 };
 use rustix::io::Result;
 
-use super::Spot;
+use super::root::Root;
 
 /// The mode of an incomplete file: nobody reads it.
 pub(super) const INCOMPLETE: Mode = Mode::WUSR;
@@ -48,27 +49,27 @@ pub(super) fn unmarked(atime: Timestamp) -> Timestamp {
     Timestamp { seconds, ..atime }
 }
 
-/// Removes what is at `spot`, as `seen` describes it, if it is a leftover. True if it was.
-pub(super) fn remove(spot: &Spot<'_>, seen: &Stat) -> bool {
-    !spot.root.has_nameless_files && is_marked(seen) && try_to_remove(spot, seen).unwrap_or(false)
+/// Removes what is at `path`, as `seen` describes it, if it is a leftover. True if it was.
+pub(super) fn remove(root: &Root, dir: BorrowedFd<'_>, path: &[u8], seen: &Stat) -> bool {
+    !root.has_nameless_files()
+        && is_marked(seen)
+        && try_to_remove(root, dir, path, seen).unwrap_or(false)
 }
 
-fn is_marked(stat: &Stat) -> bool {
+pub(super) fn is_marked(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
         && Mode::from_raw_mode(stat.st_mode) == INCOMPLETE
         && (stat.st_atime, stat.st_atime_nsec) == (MARK.into(), 0)
         && stat.st_nlink == 1
 }
 
-fn try_to_remove(spot: &Spot<'_>, seen: &Stat) -> Result<bool> {
-    let (dir, path) = (spot.dir(), spot.path());
+fn try_to_remove(root: &Root, dir: BorrowedFd<'_>, path: &[u8], seen: &Stat) -> Result<bool> {
     let flags = OFlags::WRONLY | OFlags::NONBLOCK;
-    let file = spot.root.open(dir, path, flags, Mode::empty())?;
+    let file = root.open(dir, path, flags, Mode::empty())?;
     flock(&file, FlockOperation::NonBlockingLockExclusive)?;
     // Before the lock was had, it may have been completed, or replaced.
     let now = fstat(&file)?;
-    let is_same = (now.st_dev, now.st_ino) == (seen.st_dev, seen.st_ino);
-    if !is_same || !is_marked(&now) {
+    if FileId::from(&now) != FileId::from(seen) || !is_marked(&now) {
         return Ok(false);
     }
     unlinkat(dir, path, AtFlags::empty())?;

@@ -1,22 +1,17 @@
-//! From a judged name to a descriptor of the folder that it stands in.
-//!
-//! The kernel does it where it can: `openat2` lets no path leave the incoming folder, follow a link
+//! Looking up paths beneath the incoming folder. `openat2` lets no path leave the incoming folder, follow a link
 //! or enter another mount (CVE-2018-15664, CVE-2024-12747). A path that is longer than a system call
 //! takes goes in pieces; without `openat2` each component is a piece.
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use qfile_proto::SafeName;
-use rustix::fs::{openat, openat2, Mode, OFlags, ResolveFlags};
+use rustix::fs::{openat2, Mode, OFlags, ResolveFlags};
 use rustix::io::{Errno, Result};
-
-use super::Root;
 
 /// Longest path that a system call takes (`PATH_MAX` counts the NUL).
 pub(super) const MAX_PATH: usize = 4095;
 
-/// `openat2` gives up with `EAGAIN` when something was renamed meanwhile. Nobody but the user can
-/// keep that up, so at some point it is an error and no reason to spin.
+/// `openat2` gives up with `EAGAIN` when something was renamed meanwhile. Only the user
+/// can go on renaming, so after this many times it is an error.
 const MAX_TRIES: u32 = 1000;
 
 pub(super) fn has_openat2(dir: impl AsFd) -> bool {
@@ -24,41 +19,8 @@ pub(super) fn has_openat2(dir: impl AsFd) -> bool {
     !matches!(beneath(dir, b".", flags, Mode::empty()), Err(Errno::NOSYS))
 }
 
-/// Opens the folder `name` with `access`.
-pub(super) fn open_folder(root: &Root, name: SafeName<'_>, access: OFlags) -> Result<OwnedFd> {
-    let max_piece = if root.has_openat2 { MAX_PATH } else { 0 };
-    let mut rest = name.as_bytes();
-    let mut reached: Option<OwnedFd> = None;
-    while !rest.is_empty() {
-        let (piece, later) = split_piece(rest, max_piece);
-        let last = later.is_empty();
-        let flags = OFlags::DIRECTORY | if last { access } else { OFlags::PATH };
-        let from = reached.as_ref().map_or(root.dir.as_fd(), AsFd::as_fd);
-        reached = Some(root.open(from, piece, flags, Mode::empty())?);
-        rest = later;
-    }
-    reached.ok_or(Errno::NOENT)
-}
-
-impl Root {
-    /// Opens `path` beneath `from`. Without `openat2` it has to be a single component, or `.`.
-    pub(super) fn open(
-        &self,
-        from: impl AsFd,
-        path: &[u8],
-        flags: OFlags,
-        mode: Mode,
-    ) -> Result<OwnedFd> {
-        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        if self.has_openat2 {
-            beneath(from, path, flags, mode)
-        } else {
-            openat(from, path, flags, mode)
-        }
-    }
-}
-
-fn beneath(from: impl AsFd, path: &[u8], flags: OFlags, mode: Mode) -> Result<OwnedFd> {
+/// Opens `path`, in one step that no change of the folders on the way can divert.
+pub(super) fn beneath(from: impl AsFd, path: &[u8], flags: OFlags, mode: Mode) -> Result<OwnedFd> {
     let resolve = ResolveFlags::BENEATH
         | ResolveFlags::NO_SYMLINKS
         | ResolveFlags::NO_MAGICLINKS
@@ -73,7 +35,7 @@ fn beneath(from: impl AsFd, path: &[u8], flags: OFlags, mode: Mode) -> Result<Ow
 }
 
 /// As many whole components as `max_len` bytes hold, at least one, and the rest.
-fn split_piece(path: &[u8], max_len: usize) -> (&[u8], &[u8]) {
+pub(super) fn split_piece(path: &[u8], max_len: usize) -> (&[u8], &[u8]) {
     if path.len() <= max_len {
         return (path, b"");
     }

@@ -37,7 +37,8 @@ pub struct Record {
     pub len: u64,
     /// Time of last modification, seconds and nanoseconds.
     pub mtime: (i64, i64),
-    /// Time of last access, seconds and nanoseconds; 0 for a link, which looking at it changes.
+    /// Time of last access, seconds and nanoseconds; 0 unless it is a file. Looking at a link changes
+    /// it, and folders are listed by others too, for example by a program that searches the disk.
     pub atime: (i64, i64),
     /// A hash of the content; 0 unless it is a file. Holes and zeros count as the same.
     pub content: u64,
@@ -148,9 +149,6 @@ impl Snapshot {
         for (_, _, record) in &mut copied.entries {
             record.owner = (0, 0);
             record.mode &= 0o777;
-            if record.kind != Kind::File {
-                record.atime = (0, 0);
-            }
         }
         copied
     }
@@ -258,8 +256,8 @@ fn record(step: &Step<'_>) -> rustix::io::Result<Record> {
         _ => Vec::new(),
     };
     let atime = match kind {
-        Kind::Link => (0, 0),
-        _ => (stat.st_atime, nanoseconds(stat.st_atime_nsec)),
+        Kind::File => (stat.st_atime, nanoseconds(stat.st_atime_nsec)),
+        _ => (0, 0),
     };
     Ok(Record {
         kind,

@@ -1,0 +1,205 @@
+//! What each process gives up before it reads the first foreign byte.
+//!
+//! docs/firewall.md lists what is left.
+
+use std::io;
+
+use caps::{CapSet, Capability, CapsHashSet};
+use landlock::{
+    ABI, Access as _, AccessFs, AccessNet, BitFlags, NetPort, PathBeneath, PathFd, Ruleset,
+    RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, Scope,
+};
+use libc::c_long;
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use rustix::thread::set_no_new_privs;
+use seccompiler::{
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition,
+    SeccompFilter, SeccompRule, TargetArch, apply_filter,
+};
+
+/// The newest Landlock rules that are asked for (Linux 6.12); an older kernel enforces those it
+/// knows.
+const NEWEST: ABI = ABI::V6;
+
+/// Where `/etc/resolv.conf`, and what it is a link to, are read. Other programs replace both.
+const OF_RESOLV_CONF: [&str; 2] = ["/etc", "/run"];
+
+/// The port of DNS.
+const DNS: u16 = 53;
+
+/// Calls of both processes, whatever their arguments are.
+const COMMON: &[c_long] = &[
+    libc::SYS_read,
+    libc::SYS_write,
+    libc::SYS_close,
+    libc::SYS_fstat,
+    libc::SYS_newfstatat,
+    libc::SYS_statx,
+    libc::SYS_lseek,
+    libc::SYS_connect,
+    libc::SYS_sendto,
+    libc::SYS_recvfrom,
+    libc::SYS_sendmsg,
+    libc::SYS_recvmsg,
+    libc::SYS_setsockopt,
+    libc::SYS_getsockopt,
+    libc::SYS_getsockname,
+    libc::SYS_ppoll,
+    libc::SYS_fcntl,
+    libc::SYS_clock_gettime,
+    libc::SYS_nanosleep,
+    libc::SYS_clock_nanosleep,
+    libc::SYS_getrandom,
+    libc::SYS_futex,
+    libc::SYS_brk,
+    libc::SYS_munmap,
+    libc::SYS_mremap,
+    libc::SYS_madvise,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_restart_syscall,
+    libc::SYS_sigaltstack,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_poll,
+];
+
+/// Calls of the resolver's event loop.
+const EVENTS: &[c_long] = &[
+    libc::SYS_epoll_ctl,
+    libc::SYS_epoll_pwait,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_epoll_wait,
+    libc::SYS_eventfd2,
+    libc::SYS_bind,
+    libc::SYS_ioctl,
+    libc::SYS_sched_yield,
+    libc::SYS_getpeername,
+    libc::SYS_shutdown,
+];
+
+/// Confines the agent: CAP_NET_ADMIN is all that is left of root's rights, and no file can be
+/// written.
+pub(crate) fn confine_agent() -> io::Result<()> {
+    keep_capabilities(&[Capability::CAP_NET_ADMIN])?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    // Not abstract sockets: systemd may wait for READY=1 at one.
+    restrict(
+        &OF_RESOLV_CONF,
+        AccessFs::ReadFile.into(),
+        None,
+        Scope::Signal.into(),
+    )?;
+    filter(&[COMMON], &[libc::AF_UNIX])
+}
+
+/// Takes everything from the process that starts the resolver, but starting it.
+pub(crate) fn give_up_everything() -> io::Result<()> {
+    keep_capabilities(&[])?;
+    let read_and_run = AccessFs::from_read(NEWEST);
+    restrict(&["/"], read_and_run, Some(DNS), BitFlags::all())
+}
+
+/// Confines the process that speaks to DNS servers: it can read two files, and open sockets.
+pub(crate) fn confine_resolver() -> io::Result<()> {
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    restrict(
+        &OF_RESOLV_CONF,
+        AccessFs::ReadFile.into(),
+        Some(DNS),
+        BitFlags::all(),
+    )?;
+    filter(&[COMMON, EVENTS], &[libc::AF_INET, libc::AF_INET6])
+}
+
+fn keep_capabilities(kept: &[Capability]) -> io::Result<()> {
+    set_no_new_privs(true)?;
+    let kept: CapsHashSet = kept.iter().copied().collect();
+    let permitted = caps::read(None, CapSet::Permitted).map_err(io::Error::other)?;
+    if permitted.contains(&Capability::CAP_SETPCAP) {
+        let bounding = caps::read(None, CapSet::Bounding).map_err(io::Error::other)?;
+        for capability in bounding.difference(&kept) {
+            caps::drop(None, CapSet::Bounding, *capability).map_err(io::Error::other)?;
+        }
+    }
+    let kept: CapsHashSet = permitted.intersection(&kept).copied().collect();
+    let none = CapsHashSet::new();
+    for (set, of_set) in [
+        (CapSet::Ambient, &none),
+        (CapSet::Inheritable, &none),
+        (CapSet::Effective, &kept),
+        (CapSet::Permitted, &kept),
+    ] {
+        caps::set(None, set, of_set).map_err(io::Error::other)?;
+    }
+    match caps::read(None, CapSet::Permitted) {
+        Ok(left) if left == kept => Ok(()),
+        _ => Err(io::Error::other("capabilities remain")),
+    }
+}
+
+/// Leaves `access` below `folders`, and TCP connections to `port` only.
+fn restrict(
+    folders: &[&str],
+    access: BitFlags<AccessFs>,
+    port: Option<u16>,
+    scope: BitFlags<Scope>,
+) -> io::Result<()> {
+    let enforce = || -> Result<(), RulesetError> {
+        let mut ruleset = Ruleset::default()
+            .handle_access(AccessFs::from_all(NEWEST))?
+            .handle_access(AccessNet::from_all(NEWEST))?
+            .scope(scope)?
+            .create()?;
+        for folder in folders {
+            // What is not there cannot be read either.
+            if let Ok(folder) = PathFd::new(folder) {
+                ruleset = ruleset.add_rule(PathBeneath::new(folder, access))?;
+            }
+        }
+        if let Some(port) = port {
+            ruleset = ruleset.add_rule(NetPort::new(port, AccessNet::ConnectTcp))?;
+        }
+        ruleset.restrict_self().map(drop)
+    };
+    enforce().map_err(io::Error::other)
+}
+
+/// Limits this process to these calls and these families of sockets, for good: any other call ends
+/// it.
+fn filter(calls: &[&[c_long]], families: &[i32]) -> io::Result<()> {
+    let program = program(calls, families).map_err(io::Error::other)?;
+    apply_filter(&program).map_err(io::Error::other)
+}
+
+fn program(calls: &[&[c_long]], families: &[i32]) -> Result<BpfProgram, BackendError> {
+    let arch: TargetArch = std::env::consts::ARCH.try_into()?;
+    let calls = calls.iter().copied().flatten();
+    let mut rules: Vec<(c_long, Vec<SeccompRule>)> =
+        calls.map(|call| (*call, Vec::new())).collect();
+    let families = families.iter().map(|family| masked(0, -1, *family));
+    rules.push((libc::SYS_socket, families.collect::<Result<_, _>>()?));
+    let writing = libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC;
+    rules.push((libc::SYS_openat, vec![masked(2, writing, libc::O_RDONLY)?]));
+    rules.push((libc::SYS_mmap, vec![masked(2, libc::PROT_EXEC, 0)?]));
+    let filter = SeccompFilter::new(
+        rules.into_iter().collect(),
+        SeccompAction::KillProcess,
+        SeccompAction::Allow,
+        arch,
+    )?;
+    filter.try_into()
+}
+
+/// The argument number `argument` has, of the bits in `mask`, exactly those in `bits`.
+fn masked(argument: u8, mask: i32, bits: i32) -> Result<SeccompRule, BackendError> {
+    let operator = SeccompCmpOp::MaskedEq(u32::from_ne_bytes(mask.to_ne_bytes()).into());
+    let condition = SeccompCondition::new(
+        argument,
+        SeccompCmpArgLen::Dword,
+        operator,
+        bits.unsigned_abs().into(),
+    )?;
+    SeccompRule::new(vec![condition])
+}

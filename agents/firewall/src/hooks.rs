@@ -1,0 +1,60 @@
+//! The user's programs: they run when the tables are there and no rule of a qube is.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use program::say::say;
+
+use crate::systemd;
+
+/// Folders whose executable files are run, sorted by name.
+const OF_SYSTEM: &str = "/etc/qubes/qubes-firewall.d";
+const OF_USER: &str = "/rw/config/qubes-firewall.d";
+
+/// The last one to run.
+const SCRIPT: &str = "/rw/config/qubes-firewall-user-script";
+
+/// Where it is there, what is executable in `/rw/config` is not used.
+const CUSTOM_PERSIST: &str = "/run/qubes-service/custom-persist";
+
+/// Runs them all, one after the other, with all rights of this process and without a limit on
+/// their time.
+pub(crate) fn run_all() {
+    let mut programs = executables(Path::new(OF_SYSTEM));
+    if !Path::new(CUSTOM_PERSIST).exists() {
+        programs.extend(executables(Path::new(OF_USER)));
+        programs.extend(Some(PathBuf::from(SCRIPT)).filter(|script| is_executable(script)));
+    }
+    for program in programs {
+        let ended = Command::new(&program)
+            .env_remove(systemd::VARIABLE)
+            .stdin(Stdio::null())
+            .status();
+        let shown = text::path(&program);
+        match ended {
+            Ok(status) if status.success() => {}
+            // Their business; but the user may wonder.
+            Ok(status) => say(format_args!("qubes-firewall: \"{shown}\" ended: {status}")),
+            Err(error) => say(format_args!(
+                "qubes-firewall: cannot run \"{shown}\": {error}"
+            )),
+        }
+    }
+}
+
+fn executables(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut found: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| is_executable(path))
+        .collect();
+    found.sort();
+    found
+}
+
+fn is_executable(path: &Path) -> bool {
+    fs::metadata(path)
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}

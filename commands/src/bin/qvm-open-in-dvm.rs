@@ -1,0 +1,9 @@
+//! Opens a file or an address in a disposable qube.
+
+use std::process::ExitCode;
+
+use commands::open::{Command, main_of};
+
+fn main() -> ExitCode {
+    main_of(Command::OpenInDvm)
+}

@@ -1,0 +1,253 @@
+//! What `qvm-copy` and `qvm-move` do, from the command line to the exit status.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs::File;
+use std::process::ExitCode;
+
+use desktop::dialog::Notice;
+use program::say::{clear_line, say};
+use transfer::landed::Landed;
+use transfer::manifest::waiting_file;
+use transfer::result_line::Outcome;
+use walk::{ArgumentError, Arguments};
+
+use crate::args::{Form, Progress, Request};
+use crate::client::{Lists, Programs};
+use crate::ending::{Ending, answer, show};
+use crate::going_on::{Earlier, keep, keep_confirmed};
+use crate::journal::Stage;
+use crate::judge::Report;
+use crate::remove::{Removal, remove};
+use crate::report;
+use crate::service::Service;
+use crate::survey::{Finding, Rules, Survey};
+use qrexec::Target;
+
+/// `qvm-copy`, `qvm-move` or one of their other names, told apart by the name that the program was
+/// called by.
+#[must_use]
+pub fn main() -> ExitCode {
+    let mut arguments = env::args_os();
+    let form = Form::from_name(&arguments.next().unwrap_or_default());
+    let arguments: Vec<OsString> = arguments.collect();
+    match form.parse(&arguments) {
+        Ok(request) => run(form.name(), &request),
+        Err(ending) => ending.tell(form.name()),
+    }
+}
+
+fn run(command: &str, request: &Request) -> ExitCode {
+    let Err(ending) = copy(command, request) else {
+        return ExitCode::SUCCESS;
+    };
+    let status = ending.tell(command);
+    if request.progress == Progress::Window {
+        ending.show(command);
+    }
+    status
+}
+
+/// Surveys what was asked for, has it sent, and believes the sender alone about what became of it.
+fn copy(command: &str, request: &Request) -> Result<(), Ending> {
+    let earlier = match request.go_on {
+        true => Some(Earlier::find(command, request)?),
+        false => None,
+    };
+    let request = earlier.as_ref().map_or(request, |earlier| &earlier.request);
+    let arguments = arguments(request).map_err(|error| argument(&error))?;
+    if let Some(earlier) = &earlier {
+        if earlier.stage == Stage::Deleting && !request.dry_run {
+            let manifest = earlier.list().map_err(no_room_for_manifest)?;
+            return delete_confirmed(manifest, request, &arguments, Some(earlier), None);
+        }
+    }
+    let landed = || earlier.as_ref().map(Earlier::landed).transpose();
+    let survey = survey(&arguments, request, landed()?);
+    if request.dry_run {
+        answer(&report::dry_run(&survey, request))?;
+    }
+    if survey.prevents_copy() {
+        let refusals = report::refusals(&survey);
+        return Err(Ending::failed(format!("nothing was sent: {refusals}")));
+    }
+    if survey.is_empty() && survey.refused() > 0 {
+        let refusals = report::left_out_refusals(&survey);
+        return Err(Ending::failed(format!(
+            "nothing was sent, because everything would be left out: {refusals}"
+        )));
+    }
+    if request.dry_run {
+        let left_out = [Finding::Special, Finding::ChangedSince].map(|what| survey.count(what));
+        return match survey.refused() + left_out.iter().sum::<u64>() {
+            0 => Ok(()),
+            _ => Err(Ending::new(Outcome::Partial, "")),
+        };
+    }
+    let programs = Programs::find()?;
+    if let Some(warning) = report::left_out(&survey) {
+        say(format_args!("{command}: {warning}"));
+    }
+    warn_of_disposable(command, request);
+    let waiting = || waiting_file().map_err(no_room_for_manifest);
+    let list = |earlier: &Earlier| earlier.list().map_err(no_room_for_manifest);
+    let lists = Lists {
+        manifest: request.delete.then(waiting).transpose()?,
+        journal: Some(waiting()?),
+        landed: earlier.as_ref().map(list).transpose()?,
+    };
+    let service = Service::for_survey(&survey);
+    let report = programs.call(request, service, survey.bytes, &lists)?;
+    if report.line.is_none() && request.progress != Progress::None {
+        // An agent that was interrupted leaves its line of progress behind.
+        clear_line();
+    }
+    let judged = report.judge(&request.target, service);
+    let ended = match &lists.manifest {
+        Some(manifest) => delete(
+            &report,
+            judged,
+            manifest,
+            request,
+            &arguments,
+            earlier.as_ref(),
+        ),
+        None => judged,
+    };
+    match ended {
+        Err(ending) => {
+            let ending = keep(ending, request, lists.journal.as_ref(), earlier.as_ref());
+            let is_over = report.is_confirmed() && ending.status == Outcome::Partial.status();
+            if let Some(earlier) = earlier.filter(|_| is_over) {
+                earlier.forget();
+            }
+            Err(ending)
+        }
+        Ok(()) => {
+            if let Some(earlier) = earlier {
+                earlier.forget();
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Says before the copy that its target does not last. Where dom0 decides on the target, it is
+/// `--dry-run` and the manual that say so, not every call.
+fn warn_of_disposable(command: &str, request: &Request) {
+    if request.target == Target::default() {
+        return;
+    }
+    let Some(warning) = report::disposable(request) else {
+        return;
+    };
+    say(format_args!("{command}: warning: {warning}"));
+    if request.progress == Progress::Window {
+        show(Notice::Info, command, &warning);
+    }
+}
+
+/// What is to be copied, with the name that it is to have there.
+fn arguments(request: &Request) -> Result<Arguments, ArgumentError> {
+    let mut arguments = Arguments::new(request.paths.iter().cloned())?;
+    if let Some(name) = &request.name {
+        arguments.rename(name.clone())?;
+    }
+    Ok(arguments)
+}
+
+/// What makes a copy a move: deletes what was confirmed, whatever else was left out.
+fn delete(
+    report: &Report,
+    judged: Result<(), Ending>,
+    manifest: &File,
+    request: &Request,
+    arguments: &Arguments,
+    earlier: Option<&Earlier>,
+) -> Result<(), Ending> {
+    if !report.is_confirmed() {
+        return Err(keep_confirmed(nothing_deleted(judged), request, manifest));
+    }
+    let manifest = manifest.try_clone().map_err(no_room_for_manifest)?;
+    let landed = earlier.map(Earlier::landed).transpose()?;
+    let removed = delete_confirmed(manifest, request, arguments, earlier, landed);
+    match (removed, judged) {
+        // What the sender left out is in the manifest, and so in this list.
+        (Err(stays), _) => Err(stays),
+        (Ok(()), judged) => judged.map_err(unsaid),
+    }
+}
+
+/// Deletes what was confirmed, now or in an earlier call that was cancelled before it had.
+fn delete_confirmed(
+    manifest: File,
+    request: &Request,
+    arguments: &Arguments,
+    earlier: Option<&Earlier>,
+    landed: Option<Landed>,
+) -> Result<(), Ending> {
+    let list = manifest.try_clone().map_err(no_room_for_manifest)?;
+    let removed = remove(Removal {
+        manifest,
+        links: request.links,
+        arguments: arguments.paths().map(<[u8]>::to_vec).collect(),
+        landed,
+    });
+    let removed = removed.map_err(|ending| keep_confirmed(ending, request, &list));
+    let is_over = !matches!(&removed, Err(ending) if ending.status == Outcome::Cancelled.status());
+    if let Some(earlier) = earlier.filter(|_| is_over) {
+        earlier.forget();
+    }
+    removed
+}
+
+/// The end of a move that did not come to deleting.
+pub(crate) fn nothing_deleted(judged: Result<(), Ending>) -> Ending {
+    let cancelled = "because you cancelled, nothing was deleted";
+    match judged {
+        Ok(()) => Ending::new(
+            Outcome::Cancelled,
+            format!("everything was copied; {cancelled}"),
+        ),
+        Err(ending) if ending.status == Outcome::Partial.status() => {
+            let left_out = unsaid(ending).message;
+            Ending::new(Outcome::Cancelled, format!("{left_out}; {cancelled}"))
+        }
+        Err(mut ending) => {
+            let newline = if ending.message.is_empty() { "" } else { "\n" };
+            ending.message.push_str(newline);
+            ending.message.push_str("nothing was deleted");
+            ending
+        }
+    }
+}
+
+/// With a manifest the sender does not say itself what it left out.
+fn unsaid(ending: Ending) -> Ending {
+    Ending::with_status(ending.status, ending.said_by_sender)
+}
+
+pub(crate) fn no_room_for_manifest(error: std::io::Error) -> Ending {
+    Ending::failed(format!(
+        "cannot create a temporary file for the list of sent files: {error}\n\
+         Nothing was sent. Set TMPDIR to a folder that you can write to."
+    ))
+}
+
+fn survey(arguments: &Arguments, request: &Request, landed: Option<Landed>) -> Survey {
+    let rules = Rules {
+        links: request.links,
+        skip_refused: request.skip_refused,
+        ..Rules::default()
+    };
+    Survey::of_rest(arguments, rules, landed)
+}
+
+/// An argument that cannot be copied, whatever is there.
+pub(crate) fn argument(error: &ArgumentError) -> Ending {
+    let message = format!("{error}\n{}", error.advice());
+    match error {
+        ArgumentError::Start(_) => Ending::failed(message),
+        _ => Ending::usage(message),
+    }
+}

@@ -1,0 +1,53 @@
+//! How far a transfer is: a live line on a terminal, nothing anywhere else.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use program::say::say;
+
+/// How often the line is drawn.
+const TICK: Duration = Duration::from_millis(200);
+
+const TEMPLATE: &str = "{bytes} of {total_bytes} ({percent} %), {binary_bytes_per_sec}, {eta} left";
+
+/// The line. Copies of it are the same line.
+#[derive(Clone, Debug)]
+pub(super) struct Progress(ProgressBar);
+
+impl Progress {
+    /// A line about `total` bytes, if it `is_wanted` and stderr is a terminal.
+    pub(super) fn new(total: u64, is_wanted: bool) -> Self {
+        let target = ProgressDrawTarget::stderr();
+        if !is_wanted || target.is_hidden() {
+            return Self(ProgressBar::hidden());
+        }
+        let style = ProgressStyle::with_template(TEMPLATE);
+        let bar = ProgressBar::with_draw_target(Some(total), target)
+            .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.enable_steady_tick(TICK);
+        Self(bar)
+    }
+
+    /// So many bytes have passed.
+    pub(super) fn show(&self, bytes: u64) {
+        self.0.set_position(bytes);
+    }
+
+    /// All bytes have passed; `what` is waited for.
+    pub(super) fn wait_for(&self, what: &str) {
+        if let Ok(style) = ProgressStyle::with_template("{bytes}; {msg}") {
+            self.0.set_style(style);
+        }
+        self.0.set_message(what.to_owned());
+    }
+
+    /// Says something above the line.
+    pub(super) fn above(&self, text: &str) {
+        self.0.suspend(|| say(text));
+    }
+
+    /// Takes the line away.
+    pub(super) fn clear(&self) {
+        self.0.finish_and_clear();
+    }
+}

@@ -1,0 +1,100 @@
+//! `qvm-open-in-vm` and `qvm-open-in-dvm`: the story of opening a file, or an address, in another
+//! qube. `args` and `what` say what was asked for, `nested` asks whether it is meant, `call` makes the
+//! call, `guard` ends it if we are killed, `why` says why it was not made, and `window` shows that where
+//! nobody sees stderr.
+
+mod args;
+mod call;
+mod guard;
+mod nested;
+mod what;
+mod why;
+mod window;
+
+use std::env;
+use std::process::ExitCode;
+
+use desktop::dialog::Notice;
+use program::interrupt::keep_children;
+use program::say::say;
+use qopen_in_vm::Original;
+
+pub use args::Command;
+use args::Request;
+use call::Call;
+use what::What;
+
+use crate::client::find_client;
+use crate::ending::{Ending, show};
+
+/// A status above this is 128+N after signal N.
+const SIGNALLED: u8 = 128;
+
+/// Does what the command line says; nothing is written to stdout but help that was asked for.
+#[must_use]
+pub fn main_of(command: Command) -> ExitCode {
+    program::log::to_stderr();
+    match command.parse(env::args_os()) {
+        Ok(request) => run(command, &request),
+        Err(ending) => {
+            let status = ending.tell(command.name());
+            window::show_if_unseen(&ending, command.name());
+            status
+        }
+    }
+}
+
+fn run(command: Command, request: &Request) -> ExitCode {
+    let Err(ending) = open(command, request) else {
+        return ExitCode::SUCCESS;
+    };
+    let status = ending.tell(command.name());
+    match request.gui {
+        // Whoever tells a command to end does not want it to wait for the user.
+        true if ending.status <= SIGNALLED => ending.show(command.name()),
+        true => {}
+        false => window::show_if_unseen(&ending, command.name()),
+    }
+    status
+}
+
+fn open(command: Command, request: &Request) -> Result<(), Ending> {
+    let client = find_client()?;
+    let target = request.target.to_string();
+    let call = |service| Call {
+        client: &client,
+        target: &target,
+        service,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Ending::system("cannot start", error))?;
+    runtime
+        .block_on(async { keep_children() })
+        .map_err(|error| Ending::system("cannot watch programs", error))?;
+    let path = match &request.what {
+        What::File(path) => path,
+        What::Url(url) => {
+            nested::ask_first(&request.target, command.name())?;
+            return runtime.block_on(call("qubes.OpenURL").send_line(url));
+        }
+    };
+    // What cannot be sent is said before anybody is asked anything.
+    let original = Original::open(path)
+        .map_err(|error| Ending::failed(format!("{error}\n{}", error.advice())))?;
+    nested::ask_first(&request.target, command.name())?;
+    let edited = runtime.block_on(call("qubes.OpenInVM").edit(&original, request.limit))?;
+    let outcome = edited.outcome.messages(path);
+    let messages: Vec<String> = edited.remark.into_iter().chain(outcome).collect();
+    if !edited.outcome.is_good() {
+        return Err(Ending::with_status(edited.status, messages.join("\n")));
+    }
+    for message in &messages {
+        say(format_args!("{}: {message}", command.name()));
+    }
+    if request.gui && !messages.is_empty() {
+        show(Notice::Info, command.name(), &messages.join("\n"));
+    }
+    Ok(())
+}

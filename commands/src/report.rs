@@ -1,0 +1,210 @@
+//! What a survey found, in words.
+
+use std::fmt::Write as _;
+
+use indicatif::{HumanBytes, HumanCount};
+use walk::Links;
+
+use crate::args::Request;
+use crate::service::Service;
+use crate::survey::{Finding, Rows, Survey};
+use qrexec::Target;
+
+/// What cannot be copied, as one table: each reason, the entries that it is about, what would help.
+#[must_use]
+pub fn refusals(survey: &Survey) -> String {
+    table(survey, "cannot be copied", Finding::prevents_copy)
+}
+
+/// What is left out because it would be refused, as such a table.
+#[must_use]
+pub fn left_out_refusals(survey: &Survey) -> String {
+    table(survey, "would be refused", Finding::is_refused)
+}
+
+/// The names and link targets that are not safe for display, as such a table.
+#[must_use]
+pub fn unsafe_names(survey: &Survey) -> String {
+    table(survey, "with unsafe characters", Finding::is_unsafe)
+}
+
+/// What would be sent, how much, by which service, and what is special about it.
+#[must_use]
+pub fn dry_run(survey: &Survey, request: &Request) -> String {
+    let mut text = format!(
+        "to send: {}, {} and {}; {}{}\nto: {}, service {}",
+        counted(survey.files, "file", "files"),
+        counted(survey.folders, "folder", "folders"),
+        counted(survey.links, "link", "links"),
+        size(survey.bytes),
+        unmeasured(survey.unmeasured),
+        request.target,
+        Service::for_survey(survey),
+    );
+    let notes = survey
+        .findings()
+        .filter(|(finding, _)| !finding.prevents_copy() || survey.is_left_out(*finding));
+    notes.for_each(|(finding, rows)| push_group(&mut text, finding, rows));
+    if request.delete {
+        text.push_str(
+            "\nto delete here: files that the other qube confirms and that have not changed by then",
+        );
+        text.push_str(match request.links {
+            Links::Send => "",
+            Links::Ignore | Links::Follow => "; links are not deleted",
+        });
+    }
+    if let Some(warning) = disposable(request) {
+        text.push_str("\nwarning: ");
+        text.push_str(&warning);
+    }
+    text
+}
+
+/// A warning that the target is, or may be, a disposable; `None` if nothing speaks for it.
+///
+/// Nobody tells this qube where `@default` led to: there dom0's policy or dialog decides.
+#[must_use]
+pub fn disposable(request: &Request) -> Option<String> {
+    let target = &request.target;
+    match request.delete {
+        false if target.is_disposable() => Some(
+            "the copy is deleted with the new disposable, as soon as the call has ended; \
+             qvm-open-in-dvm opens a file in a disposable"
+                .to_owned(),
+        ),
+        false if target.is_called_like_a_disposable() => Some(format!(
+            "if {target} is a disposable, the copy is deleted with it"
+        )),
+        true if target.is_called_like_a_disposable() => Some(format!(
+            "if {target} is a disposable, files that are moved there are lost when it ends"
+        )),
+        true if *target == Target::default() => Some(
+            "files that are moved to a disposable are lost when it ends: dom0 decides on the \
+             target, so make sure that it is not a disposable"
+                .to_owned(),
+        ),
+        _ => None,
+    }
+}
+
+/// A warning of what will be left out; `None` if nothing will. The sender names the entries.
+#[must_use]
+pub fn left_out(survey: &Survey) -> Option<String> {
+    let special = survey.count(Finding::Special);
+    let special = (special > 0).then(|| {
+        let special = counted(special, "special file", "special files");
+        format!("{special} (named pipes, sockets, devices) will be left out")
+    });
+    let refused = (survey.refused() > 0).then(|| {
+        let them = if survey.refused() == 1 { "it" } else { "them" };
+        let refused = counted(survey.refused(), "entry", "entries");
+        format!("{refused} will be left out, because the other qube would refuse {them}")
+    });
+    let parts: Vec<String> = special.into_iter().chain(refused).collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+fn table(survey: &Survey, what: &str, is_meant: fn(Finding) -> bool) -> String {
+    let meant = || survey.findings().filter(|(finding, _)| is_meant(*finding));
+    let count = meant().map(|(_, rows)| rows.count).sum();
+    let mut text = format!("{} {what}:", counted(count, "entry", "entries"));
+    meant().for_each(|(finding, rows)| push_group(&mut text, finding, rows));
+    text
+}
+
+fn push_group(text: &mut String, finding: Finding, rows: &Rows) {
+    push_rows(text, heading(finding), rows, advice(finding));
+}
+
+/// Adds a group to a table: what is the matter, with which entries, what would help.
+pub(crate) fn push_rows(text: &mut String, heading: &str, rows: &Rows, advice: &str) {
+    let mut push = |line: std::fmt::Arguments<'_>| {
+        let _strings_take_everything = writeln!(text).and_then(|()| text.write_fmt(line));
+    };
+    push(format_args!("  {heading} ({}):", HumanCount(rows.count)));
+    for row in &rows.first {
+        push(format_args!("    {row}"));
+    }
+    let more = rows.count.saturating_sub(rows.first.len() as u64);
+    if more > 0 {
+        push(format_args!("    ... and {} more", HumanCount(more)));
+    }
+    push(format_args!("    => {advice}"));
+}
+
+pub(crate) fn heading(finding: Finding) -> &'static str {
+    match finding {
+        Finding::LinkOnTop => "a link that is not inside a folder that is copied with it",
+        Finding::AbsoluteLink => "a link to an absolute path",
+        Finding::LinkLeadsOut => {
+            "a link that leads, or could lead, out of the folder that is copied"
+        }
+        Finding::ForbiddenLink => "a link",
+        Finding::ForbiddenFolder => "a folder",
+        Finding::TooLong => "longer than a file system can store",
+        Finding::Unreadable(_) => "cannot be read",
+        Finding::ChangedSince => "left out, because it has changed since its copy arrived",
+        Finding::Special => "left out, because it is not a file, folder or link",
+        Finding::UnsafeName => "a name with characters that are not safe for display",
+        Finding::UnsafeTarget => "a link target with characters that are not safe for display",
+    }
+}
+
+fn advice(finding: Finding) -> &'static str {
+    match finding {
+        Finding::LinkOnTop | Finding::AbsoluteLink | Finding::LinkLeadsOut => {
+            "--dereference copies what links point to; --ignore-symlinks leaves links out, \
+             --skip-refused leaves out only these"
+        }
+        Finding::ForbiddenLink => "--allow-symlinks allows them; --ignore-symlinks leaves them out",
+        Finding::ForbiddenFolder => "--allow-directories allows them",
+        Finding::TooLong => "rename it, or pack it into an archive; --skip-refused leaves it out",
+        Finding::Unreadable(advice) => advice,
+        Finding::ChangedSince => "copy it under another name with --as",
+        Finding::Special => "pack it into an archive if it is needed; the exit status will be 3",
+        Finding::UnsafeName | Finding::UnsafeTarget => {
+            "rename it if the policy of dom0 denies qubes.Filecopy+allow-all-names"
+        }
+    }
+}
+
+/// A number and what is counted.
+pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
+    format!(
+        "{} {}",
+        HumanCount(count),
+        if count == 1 { one } else { many }
+    )
+}
+
+fn unmeasured(files: u64) -> String {
+    match files {
+        0 => String::new(),
+        files => format!(
+            ", plus the content of {} of unknown length",
+            counted(files, "file", "files")
+        ),
+    }
+}
+
+fn size(bytes: u64) -> String {
+    let exactly = counted(bytes, "byte", "bytes");
+    if bytes < 1024 {
+        return exactly;
+    }
+    format!("{} ({exactly})", HumanBytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_is_told_exactly_and_for_people() {
+        assert_eq!(size(0), "0 bytes");
+        assert_eq!(size(1), "1 byte");
+        assert_eq!(size(1023), "1,023 bytes");
+        assert_eq!(size(1_610_612_736), "1.50 GiB (1,610,612,736 bytes)");
+    }
+}

@@ -1,0 +1,21 @@
+//! The state of a file, and what programs do with descriptors and names of files.
+//!
+//! - [`FileId`]: which file it is. [`State`]: whether it has changed. [`Stat`]: all that is known.
+//! - [`open_regular`] opens a regular file and nothing else.
+//! - [`rename_new`] renames and never replaces.
+//! - [`split_last`] cuts the last component off a path.
+
+mod open;
+mod path;
+mod rename;
+mod state;
+
+pub use open::{NotOpened, OnLink, open_regular};
+pub use path::{last_component, split_last};
+pub use rename::{Fallback, is_unsupported, rename_new};
+pub use state::{FileId, Stat, State, Time};
+
+/// Bytes of a file that are read, and passed on, at once: what Linux reads ahead by default
+/// (`read_ahead_kb`), and a power of two of its pages. Half of it doubles the system calls; more
+/// gains little and takes memory.
+pub const CHUNK_LEN: usize = 128 * 1024;

@@ -1,0 +1,34 @@
+//! The command lines of programs whose stdout belongs to a protocol.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use text::own;
+
+use crate::say::say;
+
+/// The exit status of a command line that is wrong.
+pub const WRONG_USAGE: u8 = 2;
+
+/// Reads the command line of this process. What `clap` has to say goes to stderr, help and version
+/// too.
+///
+/// # Errors
+/// The status to end with at once: help was asked for, or the command line is wrong.
+pub fn parse<A: Parser>() -> Result<A, ExitCode> {
+    A::try_parse().map_err(|error| {
+        say_lines(&error.render().to_string());
+        match error.use_stderr() {
+            true => ExitCode::from(WRONG_USAGE),
+            false => ExitCode::SUCCESS,
+        }
+    })
+}
+
+/// Says what is to be said of a command line, on stderr. It repeats what was typed, and file names may
+/// have been typed for the user.
+pub fn say_lines(text: &str) {
+    for line in text.trim_end().lines() {
+        say(own(line.as_bytes()));
+    }
+}

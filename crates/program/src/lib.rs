@@ -1,0 +1,23 @@
+//! What every program needs, whatever it does.
+//!
+//! [`command_line`] reads the arguments of programs whose stdout is not for people, [`programs`]
+//! finds the other programs of the suite and those in `PATH`, [`inherited`] takes a descriptor known
+//! by its number, [`say`] writes to people on stderr, [`failure`] tells them why a program failed
+//! and ends it, and [`system_log`] writes to the log of this qube.
+//!
+//! With the feature `tokio` there are also [`interrupt`], the wish to end early, [`log`], which
+//! shows the single steps to whoever asks, and [`reaper`], which starts programs and waits for all
+//! that descends from them.
+
+pub mod command_line;
+pub mod failure;
+pub mod inherited;
+#[cfg(feature = "tokio")]
+pub mod interrupt;
+#[cfg(feature = "tokio")]
+pub mod log;
+pub mod programs;
+#[cfg(feature = "tokio")]
+pub mod reaper;
+pub mod say;
+pub mod system_log;

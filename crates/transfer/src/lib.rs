@@ -1,0 +1,23 @@
+//! What the programs that send a qfile stream share, and what they tell the commands that start
+//! them.
+//!
+//! [`Output`] writes the stream to stdout and stops as soon as [`Receiver`] hears something on
+//! stdin; [`verdict`] judges what it heard, and [`Failure`] says what went wrong between the two
+//! qubes, in the words of the wire format's table.
+//!
+//! [`result_line`] is how `qfile-agent` tells `qvm-copy` what became of a copy, [`manifest`] how it
+//! tells `qvm-move` what may be deleted, and [`landed`] looks up what a copy that stopped has left in
+//! the other qube.
+
+mod failure;
+pub mod landed;
+pub mod manifest;
+mod output;
+pub mod result_line;
+mod stop;
+pub mod verdict;
+
+pub use failure::Failure;
+pub use output::{BUFFER_LEN, Output, end_stream};
+pub use stop::Stop;
+pub use verdict::{PACE, Receiver, Window};

@@ -1,0 +1,349 @@
+//! What was asked for on the command line: each argument → the folder it stands in and the name it
+//! will have in the stream.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt as _;
+
+use files::last_component;
+use qfile_proto::SafeName;
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
+use text::Charset;
+use text::own;
+
+use crate::refusal::refusal_of_name;
+
+/// The longest piece of a path that is given to the kernel at once; its limit is 4096 with the NUL.
+const MAX_PIECE: usize = 4095;
+
+/// The files and folders to walk, judged: each has a name of its own.
+#[derive(Debug)]
+pub struct Arguments {
+    /// The working directory at the start, where relative paths begin: a mount that is placed over
+    /// it later changes nothing.
+    start: OwnedFd,
+    list: Vec<Argument>,
+}
+
+/// One of them.
+#[derive(Debug)]
+pub(crate) struct Argument {
+    /// As it was typed, without trailing slashes.
+    pub(crate) path: Vec<u8>,
+    /// Where in `path` the last component begins: its name in the stream.
+    pub(crate) name_at: usize,
+    /// The name that it has in the stream in place of that.
+    pub(crate) renamed: Option<Vec<u8>>,
+}
+
+/// An argument that cannot be walked.
+#[derive(Debug)]
+pub enum ArgumentError {
+    /// It is empty.
+    Empty,
+    /// Its last component is `.`; the argument as it was typed.
+    Here(Vec<u8>),
+    /// Its last component is `..`; the argument as it was typed.
+    Above(Vec<u8>),
+    /// It is the root folder.
+    Root,
+    /// Both would arrive under the same name.
+    SameName(Vec<u8>, Vec<u8>),
+    /// One name was given to more than one argument, or to none.
+    OneNameForMany,
+    /// Nothing can arrive under this name.
+    NoName(Vec<u8>),
+    /// The working directory cannot be opened.
+    Start(io::Error),
+}
+
+impl Arguments {
+    /// Judges `paths` and remembers the working directory. Nothing else is opened or looked up yet.
+    ///
+    /// # Errors
+    /// The first argument that cannot be walked.
+    pub fn new(paths: impl IntoIterator<Item = OsString>) -> Result<Self, ArgumentError> {
+        let list = paths
+            .into_iter()
+            .map(|path| Argument::parse(path.into_vec()))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut seen = HashMap::with_capacity(list.len());
+        for argument in &list {
+            if let Some(earlier) = seen.insert(argument.name(), argument) {
+                let (earlier, later) = (earlier.path.clone(), argument.path.clone());
+                return Err(ArgumentError::SameName(earlier, later));
+            }
+        }
+        // A working directory that cannot be entered is in nobody's way if nobody uses it.
+        let relative = list.iter().any(|argument| argument.path[0] != b'/');
+        let start = openat(
+            CWD,
+            if relative { "." } else { "/" },
+            O_FOLDER,
+            Mode::empty(),
+        )
+        .map_err(|errno| ArgumentError::Start(errno.into()))?;
+        Ok(Self { start, list })
+    }
+
+    /// Has the only argument arrive under `name`.
+    ///
+    /// # Errors
+    /// There is not one argument, or it is no name for a file or folder.
+    pub fn rename(&mut self, name: OsString) -> Result<(), ArgumentError> {
+        let name = name.into_vec();
+        let [argument] = &mut *self.list else {
+            return Err(ArgumentError::OneNameForMany);
+        };
+        let is_name = SafeName::parse(&name, Charset::All).is_ok();
+        if !is_name || name.contains(&b'/') || refusal_of_name(&name).is_some() {
+            return Err(ArgumentError::NoName(name));
+        }
+        argument.renamed = Some(name);
+        Ok(())
+    }
+
+    /// The path of what has this name in the stream, as a walk gives it.
+    #[must_use]
+    pub fn path_of(&self, name: &[u8]) -> Option<Vec<u8>> {
+        let slash = name.iter().position(|byte| *byte == b'/');
+        let (top, rest) = name.split_at(slash.unwrap_or(name.len()));
+        let argument = self.list.iter().find(|argument| argument.name() == top)?;
+        Some([&argument.path, rest].concat())
+    }
+
+    /// The paths as they were typed, without trailing slashes.
+    pub fn paths(&self) -> impl Iterator<Item = &[u8]> {
+        self.list.iter().map(|argument| &*argument.path)
+    }
+
+    /// The working directory at the start.
+    pub(crate) fn start(&self) -> BorrowedFd<'_> {
+        self.start.as_fd()
+    }
+
+    pub(crate) fn get(&self, index: usize) -> Option<&Argument> {
+        self.list.get(index)
+    }
+
+    /// Opens the folder that `argument` stands in. Links on the way are followed: the person who
+    /// typed the path named them.
+    pub(crate) fn open_parent(&self, argument: &Argument) -> io::Result<OwnedFd> {
+        open_folder(self.start(), &argument.path[..argument.name_at])
+    }
+}
+
+/// Opens the folder `path` as a starting point for other calls (`O_PATH`). It may be longer than the
+/// kernel takes at once; if it is relative, it begins at `start`. Links on the way are followed.
+///
+/// # Errors
+/// Those of openat(2); `ENAMETOOLONG` for a single component of that length.
+pub fn open_folder(start: BorrowedFd<'_>, path: &[u8]) -> io::Result<OwnedFd> {
+    let mut rest = path;
+    let mut folder = match rest.first() {
+        Some(b'/') => openat(CWD, "/", O_FOLDER, Mode::empty())?,
+        _ => openat(start, ".", O_FOLDER, Mode::empty())?,
+    };
+    while let Some(first) = rest.iter().position(|byte| *byte != b'/') {
+        rest = &rest[first..];
+        let end = match rest.len() {
+            len if len <= MAX_PIECE => len,
+            _ => rest[..MAX_PIECE]
+                .iter()
+                .rposition(|byte| *byte == b'/')
+                .ok_or(Errno::NAMETOOLONG)?,
+        };
+        folder = openat(&folder, &rest[..end], O_FOLDER, Mode::empty())?;
+        rest = &rest[end..];
+    }
+    Ok(folder)
+}
+
+/// A folder as a starting point only: it need not be readable.
+const O_FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+impl Argument {
+    fn parse(mut path: Vec<u8>) -> Result<Self, ArgumentError> {
+        if path.is_empty() {
+            return Err(ArgumentError::Empty);
+        }
+        let end = path.iter().rposition(|byte| *byte != b'/');
+        let typed = path.clone();
+        path.truncate(end.ok_or(ArgumentError::Root)? + 1);
+        let name_at = path.len() - last_component(&path).len();
+        match &path[name_at..] {
+            b"." => Err(ArgumentError::Here(typed)),
+            b".." => Err(ArgumentError::Above(typed)),
+            _ => Ok(Self {
+                path,
+                name_at,
+                renamed: None,
+            }),
+        }
+    }
+
+    fn name(&self) -> &[u8] {
+        self.renamed
+            .as_deref()
+            .unwrap_or(&self.path[self.name_at..])
+    }
+}
+
+impl ArgumentError {
+    /// What to do about it, for the person who typed it.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::Empty => {
+                "name a file or folder; an empty name often comes from a variable that is not set"
+            }
+            Self::Here(_) => {
+                "name the folder as seen from the folder that contains it, or name what is in it, \
+                 as in ./*"
+            }
+            Self::Above(_) => "name the folder by its own name, such as /home/user/Documents",
+            Self::Root => "name the files and folders in it one by one, such as /home /etc",
+            Self::SameName(..) => {
+                "copy them one after the other, one of them under another name with --as"
+            }
+            Self::OneNameForMany => "copy them one after the other, each with its own --as NAME",
+            Self::NoName(_) => {
+                "give a name of 1 to 255 bytes without a slash, which is neither . nor .."
+            }
+            Self::Start(_) => "change to a folder that you can enter",
+        }
+    }
+}
+
+impl fmt::Display for ArgumentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("a file name is empty"),
+            Self::Here(path) | Self::Above(path) => {
+                write!(
+                    f,
+                    "\"{}\" has no name under which it can be copied",
+                    own(path)
+                )
+            }
+            Self::Root => {
+                f.write_str("the root folder \"/\" has no name under which it can be copied")
+            }
+            Self::SameName(first, second) => write!(
+                f,
+                "\"{}\" and \"{}\" would arrive under the same name",
+                own(first),
+                own(second)
+            ),
+            Self::OneNameForMany => f.write_str("--as gives a name to one file or folder"),
+            Self::NoName(name) => write!(
+                f,
+                "\"{}\" is not a name under which a file or folder can arrive",
+                own(name)
+            ),
+            Self::Start(error) => write!(f, "cannot open the working directory: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ArgumentError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(paths: &[&str]) -> Result<Arguments, ArgumentError> {
+        Arguments::new(paths.iter().map(OsString::from))
+    }
+
+    #[test]
+    fn the_name_in_the_stream_is_the_last_component() {
+        let table = [
+            ("a", "a"),
+            ("/a", "a"),
+            ("/home/user/docs/a", "a"),
+            ("docs/a///", "a"),
+            ("../a", "a"),
+            ("./a/", "a"),
+            ("...", "..."),
+            (" ", " "),
+        ];
+        for (path, name) in table {
+            let arguments = arguments(&[path]).unwrap();
+            assert_eq!(arguments.list[0].name(), name.as_bytes(), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_name_of_its_own_is_refused_with_advice() {
+        use ArgumentError::{Above, Empty, Here, Root};
+        for path in [
+            "", ".", "./", "a/.", "/.//", "..", "../", "a/..", "/", "///",
+        ] {
+            let error = arguments(&["fine", path]).unwrap_err();
+            let bytes = path.as_bytes();
+            let right = match &error {
+                Empty => path.is_empty(),
+                Here(typed) => typed == bytes && !path.contains(".."),
+                Above(typed) => typed == bytes && path.contains(".."),
+                Root => path.bytes().all(|byte| byte == b'/'),
+                _ => false,
+            };
+            assert!(right, "{path:?}: {error:?}");
+            assert!(!error.advice().is_empty());
+        }
+    }
+
+    #[test]
+    fn two_arguments_never_land_under_one_name() {
+        assert!(matches!(
+            arguments(&["x/a", "b", "a/"]),
+            Err(ArgumentError::SameName(first, second)) if first == b"x/a" && second == b"a"
+        ));
+        assert!(arguments(&["x/a", "x/b", "ab"]).is_ok());
+    }
+
+    #[test]
+    fn one_argument_may_have_another_name_and_what_has_it_is_found_again() {
+        let renamed = |paths: &[&str], name: &str| {
+            let mut arguments = arguments(paths).unwrap();
+            arguments.rename(name.into()).map(|()| arguments)
+        };
+        let one = renamed(&["x/a/"], "new name").unwrap();
+        assert_eq!(one.path_of(b"new name").unwrap(), b"x/a");
+        assert_eq!(one.path_of(b"new name/b/c").unwrap(), b"x/a/b/c");
+        assert_eq!(one.path_of(b"a"), None);
+        for many in [&[][..], &["a", "b"]] {
+            assert!(matches!(
+                renamed(many, "c"),
+                Err(ArgumentError::OneNameForMany)
+            ));
+        }
+        let too_long = "x".repeat(256);
+        for name in ["", ".", "..", "a/b", "/", "a/", &too_long] {
+            assert!(
+                matches!(renamed(&["a"], name), Err(ArgumentError::NoName(_))),
+                "{name}"
+            );
+        }
+        assert!(renamed(&["a"], &too_long[1..]).is_ok());
+    }
+
+    #[test]
+    fn an_argument_may_be_longer_than_the_kernel_takes_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut path = folder.path().to_str().unwrap().to_owned();
+        path.push_str(&"/.".repeat(5000));
+        path.push_str("/name");
+        let arguments = arguments(&[&path]).unwrap();
+        let parent = arguments.open_parent(&arguments.list[0]).unwrap();
+        assert_eq!(
+            rustix::fs::fstat(&parent).unwrap().st_ino,
+            rustix::fs::stat(folder.path()).unwrap().st_ino
+        );
+    }
+}

@@ -1,0 +1,974 @@
+//! The text of the manual pages that the definitions of the command lines do not contain.
+
+/// A name and its meaning; for an example, a command and its purpose.
+pub type Row = (&'static str, &'static str);
+
+/// The sections of a page that are not generated from the command line.
+#[derive(Clone, Copy, Debug)]
+pub struct Words {
+    /// Paragraphs at the end of the description.
+    pub more: &'static [&'static str],
+    /// Environment variables that the program reads.
+    pub environment: &'static [Row],
+    /// Files and folders that the program uses.
+    pub files: &'static [Row],
+    /// Command lines and their purposes.
+    pub examples: &'static [Row],
+    /// Other pages.
+    pub see_also: &'static [&'static str],
+}
+
+const INCOMING: Row = (
+    "~/QubesIncoming/QUBE/",
+    "In the other qube: the folder in which files from QUBE arrive",
+);
+const FILECOPY: Row = (
+    "/etc/qubes-rpc/qubes.Filecopy",
+    "The service that the command calls in the other qube",
+);
+const CLIENT: Row = (
+    "QREXEC_CLIENT_VM",
+    "The absolute path of the program to use instead of /usr/lib/qubes/qrexec-client-vm",
+);
+const DISPLAY: Row = (
+    "DISPLAY, WAYLAND_DISPLAY",
+    "If one of these variables is set, zenity or kdialog shows windows",
+);
+const DIALOGS: Row = (
+    "QFILE_DIALOGS=kdialog, XDG_CURRENT_DESKTOP=KDE",
+    "Show windows with kdialog, even if zenity is installed",
+);
+const LIST_OF_SENT: Row = (
+    "TMPDIR",
+    "\
+    The folder in which the list of sent files is stored until they are confirmed, instead of \
+    /var/tmp",
+);
+const STATE: Row = (
+    "XDG_STATE_HOME",
+    "The folder that contains qfile/journal, the journal for --continue, instead of ~/.local/state",
+);
+const JOURNAL: Row = (
+    "~/.local/state/qfile/journal",
+    "The journal: which files the last call that stopped had to send, and which of them arrived",
+);
+const LOG: Row = (
+    "RUST_LOG",
+    "\
+    The level of the log messages that are written to stderr, for example debug. If this \
+    variable is not set, no log messages are written",
+);
+
+/// qvm-copy, qvm-copy-to-vm, qvm-move, qvm-move-to-vm
+pub const QVM_COPY: Words = Words {
+    more: &[COPYING, GOING_ON, GOING_ON_WITH_A_MOVE],
+    environment: &[CLIENT, LIST_OF_SENT, STATE, DISPLAY, DIALOGS],
+    files: &[INCOMING, FILECOPY, JOURNAL],
+    examples: &[
+        ("qvm-copy --continue", "Continue a copy that stopped:"),
+        (
+            "qvm-copy --as report-2.odt report.odt",
+            "Copy a file under another name:",
+        ),
+        (
+            "qvm-copy report.odt pictures/",
+            "Copy a file and a folder. dom0 asks for the target qube:",
+        ),
+        (
+            "qvm-copy --dry-run pictures/",
+            "List what would be sent, and what the other qube would refuse:",
+        ),
+        (
+            "qvm-copy -- -draft.txt",
+            "Copy a file whose name starts with a dash:",
+        ),
+        (
+            "qvm-copy-to-vm vault keys.gpg",
+            "Copy a file to the qube vault:",
+        ),
+        (
+            "qvm-copy-to-vm --without-progress --ignore-symlinks backup ~/src",
+            "In a script, copy a folder without the symbolic links in it:",
+        ),
+        (
+            "qvm-move report.odt pictures/",
+            "Move a file and a folder. dom0 asks for the target qube:",
+        ),
+        (
+            "qvm-move-to-vm vault keys.gpg",
+            "Move a file to the qube vault:",
+        ),
+    ],
+    see_also: &["qvm-open-in-vm(1)", "qfile-agent(8)", "qfile-unpacker(8)"],
+};
+
+/// qvm-copy-to-device
+pub const QVM_COPY_TO_DEVICE: Words = Words {
+    more: &[BARE_DEVICE, BEFORE_WRITING],
+    environment: &[],
+    files: &[
+        (
+            "/sys/dev/block",
+            "The disk that contains a device, and the model of the disk",
+        ),
+        (
+            "blkid, wipefs",
+            "The programs of util-linux that find and erase partition tables and file systems",
+        ),
+    ],
+    examples: &[
+        (
+            "qvm-copy-to-device /dev/sdb report.odt pictures/",
+            "Write a file and a folder to a stick:",
+        ),
+        (
+            "truncate --size=1G image && qvm-copy-to-device image pictures/",
+            "Make an image file, and write a folder to it:",
+        ),
+    ],
+    see_also: &[
+        "qvm-copy-from-device(1)",
+        "qvm-device-status(1)",
+        "qvm-copy(1)",
+        "blkid(8)",
+        "wipefs(8)",
+        "lsblk(8)",
+    ],
+};
+
+/// qvm-copy-from-device
+pub const QVM_COPY_FROM_DEVICE: Words = Words {
+    more: &[BARE_DEVICE, AFTER_READING],
+    files: &[(
+        "~/QubesIncoming/NAME/",
+        "The folder in which the files arrive. NAME is device, or the name given with --from",
+    )],
+    examples: &[
+        (
+            "qvm-copy-from-device /dev/sdb",
+            "Receive the files on a stick:",
+        ),
+        (
+            "qvm-copy-from-device --from laptop image",
+            "Receive the files in an image file into ~/QubesIncoming/laptop:",
+        ),
+    ],
+    see_also: &[
+        "qvm-copy-to-device(1)",
+        "qvm-device-status(1)",
+        "qfile-unpacker(8)",
+    ],
+    ..QVM_COPY_TO_DEVICE
+};
+
+/// qvm-device-status
+pub const QVM_DEVICE_STATUS: Words = Words {
+    more: &[
+        BARE_DEVICE,
+        "Nothing is written, and the device may be in use. The name of the source and the answer are not proved: \
+         anyone who had the device can have written them.",
+    ],
+    files: &[],
+    examples: &[(
+        "qvm-device-status /dev/sdb",
+        "Show whether a transfer is complete, and whether it was received:",
+    )],
+    see_also: &["qvm-copy-to-device(1)", "qvm-copy-from-device(1)"],
+    ..QVM_COPY_TO_DEVICE
+};
+
+const IN_DISPOSABLE: Row = (
+    "QREXEC_SERVICE_FULL_NAME",
+    "\
+    Set by qrexec in a disposable that was opened for a file or a URL. The command then asks \
+    before it opens another disposable",
+);
+const EDITED: Row = (
+    "FILE.edited-in-disposable",
+    "An edit that could not replace FILE, or that came back after FILE had changed in this qube",
+);
+const MEANWHILE: Row = (
+    "FILE.saved-meanwhile",
+    "\
+    A version of FILE that another program saved while the edit replaced FILE. This \
+    name is used if the version could not get its own name back",
+);
+const INCOMPLETE: Row = (
+    "FILE.incomplete-from-disposable",
+    "\
+    An edit that may be incomplete, because the connection broke or because the other qube could \
+    not detect when the user had finished",
+);
+const BACKUP_ELSEWHERE: Row = (
+    "~/.local/state/qfile/, /var/tmp/",
+    "\
+    The folders in which FILE~ is saved if the folder of FILE cannot be written. If \
+    XDG_STATE_HOME is set, the first folder is $XDG_STATE_HOME/qfile",
+);
+const WINDOW: &str = "\
+Without --gui, a failure is shown in a window if there is a display, stderr is not a terminal, \
+and the command has no controlling terminal. This is the case when a file manager starts it. The \
+command does not wait until the window is closed.";
+const UNSEEN: Row = (
+    "QFILE_DIALOGS=none",
+    "Do not show a window for a failure, unless --gui is given",
+);
+const PLACING: &str = "\
+The new content is written to a temporary file, which then exchanges names with FILE. If FILE has \
+hard links, is a mount point, or is in a folder without write permission, it is rewritten instead. In this case its previous content \
+is copied first, and the copy is deleted when the new content is on disk.";
+const START_UP_TEXT: &str = "\
+An answer of vm-file-editor(8) shows where it begins and whether it is complete. Text that a \
+start-up file of the other qube prints is not part of the answer. An answer of another program does \
+not show where it begins or whether it is complete. When such an answer replaces FILE, the previous \
+content is saved as FILE~.";
+const ELSEWHERE: Row = (
+    "/tmp/",
+    "\
+    The folder in which the edit is saved, under one of the names above, if the folder of FILE \
+    cannot be written",
+);
+
+/// qvm-open-in-vm
+pub const QVM_OPEN_IN_VM: Words = Words {
+    more: &[PLACING, START_UP_TEXT, WINDOW],
+    environment: &[CLIENT, IN_DISPOSABLE, DISPLAY, DIALOGS, UNSEEN, LOG],
+    files: &[
+        (
+            "FILE~",
+            "\
+            The previous content of FILE. This content is saved if FILE had more than 512 bytes and \
+            the new content has less than half of the previous length, or if the answer does not \
+            show whether it is complete. A number is added if the name already exists",
+        ),
+        EDITED,
+        MEANWHILE,
+        INCOMPLETE,
+        BACKUP_ELSEWHERE,
+        ELSEWHERE,
+        (
+            "/etc/qubes-rpc/qubes.OpenInVM, /etc/qubes-rpc/qubes.OpenURL",
+            "The services that the command calls in the other qube",
+        ),
+    ],
+    examples: &[
+        (
+            "qvm-open-in-vm work letter.odt",
+            "Edit a file in the qube work:",
+        ),
+        (
+            "qvm-open-in-vm --view-only scan.pdf",
+            "View a file without editing it. dom0 asks for the target qube:",
+        ),
+        (
+            "qvm-open-in-vm personal https://www.qubes-os.org/",
+            "Open a URL in the qube personal:",
+        ),
+    ],
+    see_also: &["qvm-open-in-dvm(1)", "qvm-copy(1)", "vm-file-editor(8)"],
+};
+
+/// qvm-open-in-dvm
+pub const QVM_OPEN_IN_DVM: Words = Words {
+    examples: &[
+        (
+            "qvm-open-in-dvm letter.odt",
+            "Edit a file in a new disposable:",
+        ),
+        (
+            "qvm-open-in-dvm --view-only attachment.pdf",
+            "View a file that may be hostile:",
+        ),
+    ],
+    see_also: &["qvm-open-in-vm(1)", "qvm-copy(1)", "vm-file-editor(8)"],
+    ..QVM_OPEN_IN_VM
+};
+
+/// qfile-agent
+pub const QFILE_AGENT: Words = Words {
+    more: &[WITHOUT_A_LENGTH],
+    environment: &[
+        (
+            "TMPDIR",
+            "\
+            The folder for temporary files, instead of /var/tmp. Temporary files contain the data for \
+            --manifest and --journal until that data is written, and files whose length is not \
+            known",
+        ),
+        DISPLAY,
+        DIALOGS,
+    ],
+    files: &[INCOMING, FILECOPY],
+    examples: &[(
+        "qrexec-client-vm vault qubes.Filecopy /usr/lib/qubes/qfile-agent -- report.odt",
+        "Send a file without checking its name first:",
+    )],
+    see_also: &["qvm-copy(1)", "qfile-unpacker(8)", "qubes-fs-tree-check(8)"],
+};
+
+/// qfile-unpacker
+pub const QFILE_UNPACKER: Words = Words {
+    more: &[
+        "\
+        The program reads the stream from stdin and writes the verdict, which contains the \
+        result, to stdout. The program is set-uid root only so that it can isolate itself in the incoming \
+        folder before it reads the first byte. The isolated program has a root directory of its own and no \
+        capabilities, and Landlock and seccomp restrict it.",
+        "\
+        A file appears under its name only when its content is complete. No existing file is \
+        overwritten. The program confirms success only when everything is on disk.",
+        "\
+        If the file system does not set the mode or the times of a file or folder, the file or \
+        folder is stored without them if its owner can use it. Otherwise it is refused.",
+        "\
+        Options cannot be abbreviated. If two options contradict each other, the last one is \
+        used. The second form of the command line is for older callers. In that form, BYTES is \
+        optional, and 1 by default.",
+        "\
+        The calling qube can read stderr. Without -v, messages on stderr therefore do not name \
+        files or folders of this qube. The system log of this qube contains more details.",
+    ],
+    environment: &[
+        (
+            "QREXEC_REMOTE_DOMAIN",
+            "The calling qube. qrexec sets this variable. The variable is required unless DIR is given",
+        ),
+        (
+            "HOME",
+            "\
+            The home directory. The variable is used only if the program is not set-uid and not \
+            run by root. Otherwise the home directory of the password database is used",
+        ),
+        (
+            "UPDATES_MAX_BYTES, UPDATES_MAX_FILES",
+            "\
+            Limits that replace those of --profile dom0. These variables are used only if the \
+            program is not set-uid",
+        ),
+    ],
+    files: &[
+        (
+            "/etc/qubes/filecopy.conf, /rw/config/filecopy.conf",
+            "\
+            The settings of the owner of this qube: see filecopy.conf(5). Options on the command \
+            line override them. If the settings cannot be used, every copy is refused",
+        ),
+        INCOMING_HERE,
+        (
+            "/etc/qubes-rpc/qubes.Filecopy",
+            "The service that starts the program",
+        ),
+    ],
+    examples: &[(
+        "exec /usr/lib/qubes/qfile-unpacker --max-files=1000 --on-conflict=rename",
+        "\
+        In a service of your own, accept at most 1000 files, and give a new name to files whose \
+        name already exists:",
+    )],
+    see_also: &[
+        "filecopy.conf(5)",
+        "qubes-filecopy(8)",
+        "qvm-copy(1)",
+        "qfile-agent(8)",
+        "landlock(7)",
+        "seccomp(2)",
+        "errno(3)",
+    ],
+};
+
+/// qubes-filecopy
+pub const QUBES_FILECOPY: Words = Words {
+    more: &["\
+        The notification contains the name of the calling qube and the number of files and \
+        folders, but no name of a file. Setting NOTIFY=no in filecopy.conf(5) turns notifications off."],
+    environment: &[
+        (
+            "QREXEC_REMOTE_DOMAIN",
+            "The calling qube. qrexec sets this variable. Without it, only the receiver is run",
+        ),
+        (
+            "XDG_RUNTIME_DIR",
+            "The folder that contains qfile/, the folder for locks, instead of /run/user/UID",
+        ),
+        (
+            "DBUS_SESSION_BUS_ADDRESS",
+            "The session bus, instead of the socket bus in the folder above",
+        ),
+    ],
+    files: &[INCOMING_HERE],
+    examples: &[(
+        "exec /usr/lib/qubes/qubes-filecopy /usr/lib/qubes/qfile-unpacker --max-files=1000",
+        "In a service of your own, accept at most 1000 files, and notify the user:",
+    )],
+    see_also: &["filecopy.conf(5)", "qfile-unpacker(8)", "notify-send(1)"],
+};
+
+const INCOMING_HERE: Row = (
+    "~/QubesIncoming/QUBE/",
+    "The folder in which files from QUBE arrive. The program creates it if it does not exist",
+);
+
+/// qopen-in-vm
+pub const QOPEN_IN_VM: Words = Words {
+    more: &[PLACING, START_UP_TEXT],
+    environment: &[LOG],
+    files: &[
+        (
+            "FILE~",
+            "\
+            The previous content of FILE. This content is saved if the answer does not show \
+            whether it is complete, or if FILE had more than 512 bytes and the new content has less \
+            than half of the previous length. A number is added if the name already exists",
+        ),
+        EDITED,
+        MEANWHILE,
+        INCOMPLETE,
+        BACKUP_ELSEWHERE,
+        ELSEWHERE,
+        (
+            "/etc/qubes-rpc/qubes.OpenInVM",
+            "The service that the command calls in the other qube",
+        ),
+    ],
+    examples: &[(
+        "qrexec-client-vm @dispvm qubes.OpenInVM /usr/lib/qubes/qopen-in-vm letter.odt",
+        "Edit a file in a new disposable:",
+    )],
+    see_also: &["qvm-open-in-vm(1)", "vm-file-editor(8)"],
+};
+
+/// vm-file-editor
+pub const VM_FILE_EDITOR: Words = Words {
+    more: &[
+        "\
+        The user has finished when the opener and all processes that it started have ended, and \
+        no other program has the file open or was started with its name. If no such program is \
+        found, a window asks the user to confirm that they have finished. If the file was opened for \
+        viewing only, the user is not asked.",
+        "\
+        A client of qfile requests an answer in a frame. The frame says what happened to the \
+        file, and shows whether the answer is complete. Other clients get only the new content. \
+        An emptied file cannot be sent to them.",
+        "\
+        Other files that were saved next to the opened file, such as an export or a copy under \
+        another name, are not sent. These files are moved to ~/QubesIncoming/QUBE/NAME-XXXXXX/, and \
+        their path is written to stderr and to the system log. In a disposable, a window shows \
+        the path and waits until the user closes it, because the files are lost when the \
+        disposable ends. Hidden files, lock files, swap files and backup files of editors are \
+        deleted. If the call ends before the edit is sent, the edit is saved in the same folder, \
+        and a window shows its path. A signal ends the program at once. The file in /tmp is then \
+        not deleted, because another program may still have it open.",
+        "\
+        The program forwards the stderr of the opener line by line, and replaces terminal control \
+        characters. If there are too many lines, some are left out. The last line is always \
+        written, and it is written last. Output after the end of the call is discarded.",
+    ],
+    environment: &[
+        (
+            "QREXEC_REMOTE_DOMAIN",
+            "The calling qube. qrexec sets this variable",
+        ),
+        (
+            "VM_FILE_EDITOR_OPENER",
+            "\
+            The absolute path of a program that opens the file, instead of qubes-open and xdg-open",
+        ),
+        (
+            "VM_FILE_EDITOR_LOOK_EVERY_MS, VM_FILE_EDITOR_SETTLING_MS, VM_FILE_EDITOR_GLANCE_MS, VM_FILE_EDITOR_TOO_QUICK_MS",
+            "\
+            Times in milliseconds, with their defaults. LOOK_EVERY: the pause between two \
+            searches for programs that have the file open (300). SETTLING: how long a program may \
+            take to open the file after the opener has returned (3000). GLANCE: how long a \
+            program must have the file open for it to count as viewed (1000). TOO_QUICK: if no \
+            program is found, the shortest time in which a user can have read the file (10000)",
+        ),
+        (
+            "VM_FILE_EDITOR_PERSISTENCE",
+            "\
+            The value none means that this qube is a disposable. rw-only or full means that it is \
+            not. If the variable is not set, the program reads the value from QubesDB",
+        ),
+        ("HOME", "The folder that contains QubesIncoming"),
+        LOG,
+        DISPLAY,
+        DIALOGS,
+    ],
+    files: &[
+        (
+            "/tmp/QUBE-XXXXXX/",
+            "\
+            The folder that contains the file while it is open. The folder is deleted at the end, unless \
+            a program may still use the file",
+        ),
+        (
+            "~/QubesIncoming/QUBE/NAME-XXXXXX/",
+            "The folder for files that were saved in this qube and not sent back",
+        ),
+        (
+            "/usr/bin/qubes-open",
+            "The program that opens the file, if it is installed. Otherwise xdg-open opens it",
+        ),
+        (
+            "/etc/qubes-rpc/qubes.OpenInVM",
+            "The service that starts the program",
+        ),
+    ],
+    examples: &[],
+    see_also: &[
+        "qvm-open-in-vm(1)",
+        "qvm-open-in-dvm(1)",
+        "qopen-in-vm(8)",
+        "xdg-open(1)",
+    ],
+};
+
+/// qubes-fs-tree-check
+pub const QUBES_FS_TREE_CHECK: Words = Words {
+    more: &["Nothing is sent. Files that cannot be copied are listed on stderr."],
+    environment: &[],
+    files: &[],
+    examples: &[
+        (
+            "/usr/lib/qubes/qubes-fs-tree-check --allow-directories --allow-symlinks -- pictures/",
+            "Check a folder before it is copied:",
+        ),
+        (
+            "/usr/lib/qubes/qubes-fs-tree-check --machine-readable --allow-directories -- pictures/",
+            "Count the bytes that a copy would send:",
+        ),
+    ],
+    see_also: &["qvm-copy(1)", "qfile-agent(8)"],
+};
+
+/// tar2qfile
+pub const TAR2QFILE: Words = Words {
+    more: &[
+        "\
+        Each folder is sent once, before the first file in it, with the mode and times of that \
+        file. A leading ./ of a name is removed.",
+        "\
+        The following are errors, after which the receiver confirms nothing: an incomplete or \
+        damaged archive, a sparse file that is stored without its holes, and a name that every \
+        receiver refuses. Compressed archives are not supported.",
+        "\
+        If ARCHIVE is -, the archive is read from stdin, and the program does not read a verdict. \
+        In this case the exit status of the receiver shows the result. If stdin is connected to \
+        the receiver, as under qrexec-client-vm, the program refuses to read an archive from it.",
+    ],
+    environment: &[],
+    files: &[(
+        "/etc/qubes-rpc/qubes.Restore",
+        "The service that sends the files of an archive to another qube",
+    )],
+    examples: &[
+        (
+            "qrexec-client-vm vault qubes.Filecopy /usr/lib/qubes/tar2qfile photos.tar",
+            "Send the files of an archive to the qube vault, without unpacking it in this qube:",
+        ),
+        (
+            "qrexec-client-vm vault qubes.Filecopy /usr/lib/qubes/tar2qfile photos.tar 2024/ 2025/",
+            "Send only the files in two folders of the archive:",
+        ),
+    ],
+    see_also: &[
+        "qubes-restore(8)",
+        "qfile-agent(8)",
+        "qfile-unpacker(8)",
+        "tar(1)",
+    ],
+};
+
+/// qubes-restore
+pub const QUBES_RESTORE: Words = Words {
+    more: &["\
+        If the first line is the path of an existing file, it is used as a path, even if it \
+        contains blanks. Otherwise it is used as a command. If the command fails, even at its \
+        end, the restore fails."],
+    environment: &[],
+    files: &[(
+        "/etc/qubes-rpc/qubes.Restore",
+        "The service that starts the program",
+    )],
+    examples: &[
+        (
+            r#"qrexec-client-vm vault qubes.Restore /bin/sh -c 'echo photos.tar; echo 2024/; exec /usr/lib/qubes/qfile-unpacker "" restored'"#,
+            "\
+            From an archive in the qube vault, restore the files whose names begin with 2024/ \
+            into the folder restored of this qube:",
+        ),
+        (
+            r#"qrexec-client-vm vault qubes.Restore /bin/sh -c 'echo gzip -dc photos.tar.gz; echo; exec /usr/lib/qubes/qfile-unpacker "" restored'"#,
+            "Decompress the archive with a command in the other qube, and restore all files:",
+        ),
+    ],
+    see_also: &["tar2qfile(8)", "qubes-backup(8)", "qfile-unpacker(8)"],
+};
+
+/// qubes-backup
+pub const QUBES_BACKUP: Words = Words {
+    more: &["\
+        The end of stdin does not show whether the backup is complete, because a caller that was \
+        interrupted also closes stdin. The program therefore parses the structure of the archive \
+        while it is copied. The backup counts as complete only if it ends where a tar archive, or \
+        a sequence of tar archives, ends. If the backup is incomplete, the command is killed \
+        before it reads the end."],
+    environment: &[],
+    files: &[
+        (
+            "FOLDER/qubes-backup-YYYY-MM-DDTHHMMSS",
+            "\
+            A complete backup. The name contains the local time at which the backup began. If the \
+            name already exists, -2, -3 and so on is added",
+        ),
+        (
+            "FOLDER/qubes-backup-YYYY-MM-DDTHHMMSS.incomplete",
+            "A backup that is arriving, or that was interrupted",
+        ),
+        (
+            "/etc/qubes-rpc/qubes.Backup",
+            "The service that starts the program",
+        ),
+    ],
+    examples: &[
+        (
+            "(echo backups; cat photos.tar) | qrexec-client-vm vault qubes.Backup",
+            "Store an archive in the folder backups of the qube vault:",
+        ),
+        (
+            r#"(echo "sh -c 'gzip >photos.tar.gz'"; cat photos.tar) | qrexec-client-vm vault qubes.Backup"#,
+            "\
+            Send an archive to a command in the other qube. The command is a shell, because > \
+            needs one:",
+        ),
+    ],
+    see_also: &["qubes-restore(8)", "tar(1)"],
+};
+
+/// qvm-run-vm
+pub const QVM_RUN_VM: Words = Words {
+    more: &[
+        "The status 127 means that QUBE does not have the service, or that CMD ended with this status. If QUBE has the \
+         service, CMD is not run a second time through qubes.VMShell. Otherwise, up to 1 MiB that the first call \
+         took from stdin is sent again.",
+    ],
+    environment: &[CLIENT],
+    files: &[(
+        "/etc/qubes-rpc/qubes.VMExec, qubes.VMExecGUI, qubes.VMShell",
+        "The services that are called in the other qube",
+    )],
+    examples: &[
+        (
+            "qvm-run-vm vault ls -l /home/user",
+            "Run a program with arguments, without a shell:",
+        ),
+        (
+            "qvm-run-vm vault 'ls /tmp | wc -l'",
+            "Run a shell command line:",
+        ),
+        (
+            "qvm-run-vm -d --no-gui sha256sum <download.iso",
+            "Run a program in a new disposable, with a file of this qube on stdin:",
+        ),
+    ],
+    see_also: &["qubes-vmexec(8)", "qvm-open-in-vm(1)"],
+};
+
+/// qubes-vmexec
+pub const QUBES_VMEXEC: Words = Words {
+    more: &[
+        "The program is searched for in the folders of PATH unless its name contains a slash. A file without a #! \
+         line is not given to a shell. A command can be encoded in several ways, because bytes that need no \
+         escape may be escaped, too. A policy that compares the argument should allow only the shortest encoding.",
+        "If the caller ignores SIGILL, SIGFPE or SIGSEGV, the command ignores this signal, too.",
+    ],
+    environment: &[
+        (
+            "PATH",
+            "The folders of programs; /bin:/usr/bin if it is not set",
+        ),
+        (
+            "QREXEC_REMOTE_DOMAIN",
+            "The calling qube, which is written to the log",
+        ),
+    ],
+    files: &[
+        (
+            "/etc/qubes-rpc/qubes.VMExec, qubes.VMExecGUI, qubes.VMRootExec",
+            "The services that start the program",
+        ),
+        (
+            "/dev/log",
+            "The system log, to which the decoded command is written",
+        ),
+    ],
+    examples: &[(
+        "qrexec-client-vm vault qubes.VMExec+ls+--l+-2Ftmp",
+        "Run ls -l /tmp in the qube vault:",
+    )],
+    see_also: &["qvm-run-vm(1)", "execve(2)"],
+};
+
+/// qubes-wait-for-session
+pub const QUBES_WAIT_FOR_SESSION: Words = Words {
+    more: &[
+        "If the qube has a QubesDB, and its key /qubes-gui-enabled is True or missing, the program first waits for \
+         the socket of the session. The session is that of the user whom the key /default-user names. If the same user \
+         runs the program, the program then runs systemctl --user --wait is-system-running and waits until that \
+         command ends.",
+    ],
+    environment: &[QUBESDB_DIR],
+    files: &[
+        (
+            "/var/run/qubes/qrexec-server.USER.sock",
+            "The socket, which exists once the session of USER has started",
+        ),
+        (
+            "/etc/qubes-rpc/qubes.WaitForSession",
+            "The service that starts the program",
+        ),
+    ],
+    examples: &[],
+    see_also: &["systemctl(1)", "qubesdb-read(1)"],
+};
+
+/// qvm-features-request
+pub const QVM_FEATURES_REQUEST: Words = Words {
+    more: &[],
+    environment: &[QUBESDB_DIR, CLIENT],
+    files: &[
+        (
+            "/etc/qubes/post-install.d/20-qfile-features.sh",
+            "The script with which qubes.PostInstall reports the services and the operating system of a template",
+        ),
+        (
+            "/etc/qubes-rpc/qubes.FeaturesRequest",
+            "In dom0: the service that reads the requested features",
+        ),
+    ],
+    examples: &[(
+        "qvm-features-request --commit supported-rpc.acme.Print=1",
+        "Tell dom0 that this template has a service:",
+    )],
+    see_also: &["qubesdb-write(1)"],
+};
+
+/// qubes-start-app
+pub const QUBES_START_APP: Words = Words {
+    more: &[STARTING, WAITING],
+    environment: &[DATA_FOLDERS, SESSION_BUS],
+    files: &[
+        DESKTOP_FILES,
+        DROP_INS,
+        (
+            "/etc/qubes-rpc/qubes.StartApp",
+            "The service that starts the program",
+        ),
+    ],
+    examples: &[(
+        "qrexec-client-vm vault qubes.StartApp+org.gnome.Calculator",
+        "Start the calculator in the qube vault:",
+    )],
+    see_also: &["qubes-desktop-run(1)", "qubes-app-menus(8)"],
+};
+
+/// qubes-desktop-run
+pub const QUBES_DESKTOP_RUN: Words = Words {
+    more: &[STARTING, WAITING],
+    environment: &[DATA_FOLDERS, SESSION_BUS],
+    files: &[DESKTOP_FILES, DROP_INS],
+    examples: &[(
+        "qubes-desktop-run xterm.desktop",
+        "Start xterm in the same way as its menu entry:",
+    )],
+    see_also: &["qubes-start-app(8)", "qubes-app-menus(8)"],
+};
+
+/// qubes-app-menus
+pub const QUBES_APP_MENUS: Words = Words {
+    more: &[
+        "If several desktop files have the same name, the first one in the order of the folders is used; the \
+         folders of the user come before those of the system. qubes.StartApp starts the same one. Files with Hidden \
+         or NoDisplay, files whose Type is not Application, and files whose TryExec does not exist are not listed.",
+        "dom0 accepts only ASCII characters. If dom0 would not accept the Name, the English translation is used, or \
+         else the closest accepted text. Other values that dom0 would not accept, and applications whose file name \
+         dom0 would not accept, are left out and named on stderr.",
+        "In a qube that keeps only its private volume, only the applications on that volume are listed, because the \
+         template lists the others. In a disposable, none are listed.",
+    ],
+    environment: &[DATA_FOLDERS],
+    files: &[
+        DESKTOP_FILES,
+        (
+            "/etc/qubes-rpc/qubes.GetAppmenus",
+            "The service that starts the program. The service first reads XDG_DATA_DIRS from /etc/profile",
+        ),
+    ],
+    examples: &[(
+        "qubes-app-menus >/dev/null",
+        "List the applications of this qube that dom0 would not show, with the reason:",
+    )],
+    see_also: &["qubes-start-app(8)", "qubes-desktop-run(1)"],
+};
+
+const STARTING: &str = "The desktop file decides how the application is started. If DBusActivatable is true, the \
+                        session bus starts it. Otherwise, or if the bus refuses, the command of its key Exec is \
+                        run: field codes are expanded as by GIO, without a file, and a terminal is used if Terminal \
+                        is true. No shell is run. If the application cannot be started, a notification and stderr \
+                        give the reason.";
+const WAITING: &str = "In a disposable, the qube ends when the call ends. The program therefore waits until all \
+                       processes that the application has started have ended, including those in the background. It \
+                       does not wait for a session bus, or for programs that this bus has started. An application that \
+                       the session bus started has ended when its name has left the bus.";
+const DATA_FOLDERS: Row = (
+    "XDG_DATA_HOME, XDG_DATA_DIRS",
+    "Folders in order of precedence, instead of ~/.local/share and /usr/local/share:/usr/share. The \
+     subfolder applications of each folder contains desktop files",
+);
+const SESSION_BUS: Row = ("DBUS_SESSION_BUS_ADDRESS", "The address of the session bus");
+const DESKTOP_FILES: Row = (
+    "~/.local/share/applications/, /usr/share/applications/",
+    "The desktop files, also in subfolders",
+);
+const DROP_INS: Row = (
+    "/etc/qubes/applications/ID.desktop.d/",
+    "Files whose keys replace those of a desktop file, in the order of their names",
+);
+
+/// The commands of QubesDB.
+pub const QUBESDB: Words = Words {
+    more: &[QUBESDB_PATHS],
+    environment: &[QUBESDB_DIR],
+    files: &[
+        (
+            "/var/run/qubes/qubesdb.sock, /var/run/qubes/qubesdb.ro.sock",
+            "The sockets of the daemon of this qube. The second socket permits only reading",
+        ),
+        (
+            "/var/run/qubes/qubesdb.QUBE.sock",
+            "In dom0: the socket of the daemon for QUBE",
+        ),
+    ],
+    examples: &[],
+    see_also: &[
+        "qubesdb-read(1)",
+        "qubesdb-multiread(1)",
+        "qubesdb-list(1)",
+        "qubesdb-write(1)",
+        "qubesdb-rm(1)",
+        "qubesdb-watch(1)",
+        "qubesdb-read-bool(1)",
+        "qubesdb-daemon(8)",
+    ],
+};
+
+/// qubesdb-daemon
+pub const QUBESDB_DAEMON: Words = Words {
+    more: &[QUBESDB_PATHS],
+    environment: &[],
+    files: &[
+        (
+            "/var/run/qubes/qubesdb.sock, /var/run/qubes/qubesdb.ro.sock, /var/run/qubes/qubesdb.pid",
+            "In a qube: the sockets and the pid file",
+        ),
+        (
+            "/var/run/qubes/qubesdb.NAME.sock, .ro.sock, .pid",
+            "\
+            In dom0: the sockets and the pid file for each qube. The files of dom0 itself also have \
+            links without NAME",
+        ),
+        (
+            "/var/run/vchan/vchan.SERVER.CLIENT.111.sock",
+            "The socket that connects the two daemons",
+        ),
+        (
+            "/var/log/qubes/qubesdb.NAME.log",
+            "The messages of a daemon that runs in the background. In a qube, NAME is dom0",
+        ),
+    ],
+    examples: &[(
+        "QUBESDB_DIR=/tmp/db qubesdb-daemon --foreground --alone 0",
+        "Run a QubesDB for this machine, without Xen:",
+    )],
+    see_also: &["qubesdb-read(1)", "systemd.service(5)"],
+};
+
+/// qubes-firewall
+pub const QUBES_FIREWALL: Words = Words {
+    more: &[
+        "Each address has a chain in the table qubes-firewall of its family. Each name in a rule \
+         has a set of addresses in this table. The program updates the sets. While a name has no \
+         address, the qubes that have a rule with this name are blocked. Established connections \
+         that new rules forbid are cut.",
+        "With --legacy, the program does none of this. It gives the texts of Qubes OS 3.x to \
+         iptables-restore, first with --test, and writes an error to /qubes-iptables-error.",
+    ],
+    environment: &[],
+    files: &[
+        (
+            "/etc/qubes/qubes-firewall.d/, /rw/config/qubes-firewall.d/",
+            "Programs that run after the tables are created and before any rule is added, in the order of their names",
+        ),
+        (
+            "/rw/config/qubes-firewall-user-script",
+            "A program that runs after those in the folders above",
+        ),
+        (
+            "/etc/resolv.conf",
+            "The name servers that specialtarget=dns permits, and that are asked for the names in rules",
+        ),
+        (
+            "/etc/hosts",
+            "Names and their addresses. No name server is asked for these names",
+        ),
+    ],
+    examples: &[
+        (
+            "echo 'action=accept dst4=192.0.2.0/24 proto=tcp' | qubes-firewall --check -",
+            "Show how a rule is translated for nft:",
+        ),
+        (
+            "qubesdb-multiread -f /qubes-firewall/ | qubes-firewall --check -",
+            "Check the rules that dom0 has written:",
+        ),
+    ],
+    see_also: &["nft(8)", "qubesdb-multiread(1)", "systemd.service(5)"],
+};
+
+const QUBESDB_DIR: Row = (
+    "QUBESDB_DIR",
+    "The folder of the sockets, instead of /var/run/qubes",
+);
+const QUBESDB_PATHS: &str = "\
+The path of a key begins with / and has at most 63 bytes. The bytes A-Z a-z 0-9 - _ / . : @ are \
+permitted. A value has at most 3071 bytes and contains no NUL.";
+const BARE_DEVICE: &str = "The device has no partition table and no file system, so that the kernel parses nothing \
+                           on it. The device contains a header with the length and the digests, the receiver's answer, and \
+                           a qfile stream.";
+const BEFORE_WRITING: &str = "All files are checked before the first byte is written. Files that a reader would \
+                              refuse, and files that do not fit, are listed. If the device is removed early or the \
+                              copy is cancelled, the device is marked as not complete, and nothing is received from \
+                              it. A block device that is mounted or in use, and a file that another program has \
+                              locked, are refused.";
+const AFTER_READING: &str = "\
+qfile-unpacker(8) unpacks the stream, and is isolated in the same way as for qubes.Filecopy. The whole \
+stream is read to check its digests, even if a file is refused. The answer is then written to the \
+device, if the device can be written. SHA-256 detects damage. It does not prove who wrote the device.";
+const COPYING: &str = "\
+No file is overwritten in the other qube. If a name already exists there, the copy ends. Files \
+that have already arrived are not deleted.";
+const GOING_ON: &str = "\
+If a copy stops because of an error in the other qube or because it is cancelled, --continue \
+sends the rest, if the message says so. In this case the other qube has reported the entry at \
+which it stopped, and the entries before it have arrived. An entry that has changed since then is \
+left out and listed. If dom0 asks for the target qube, choose the same qube again, because this \
+qube does not know which one it was. Only the last call that stopped can be continued.";
+const GOING_ON_WITH_A_MOVE: &str = "\
+If a move stops, --continue sends the rest, if the message says so. Files that \
+arrived in the call that stopped were not confirmed to be on disk, and their checksum was not \
+compared. They are not deleted, and are listed. If the owner of the other qube has set \
+ON_CONFLICT=skip-identical, move them again without --continue: files that already exist there \
+are compared, confirmed, and deleted in this qube. If a move was cancelled after it was confirmed \
+and before all files were deleted, --continue deletes the rest.";
+const WITHOUT_A_LENGTH: &str = "\
+If the system does not know the length of a file, as for files of /proc and /sys, the file is \
+read into a temporary file before it is sent. Such a file can have at most 256 MiB.";

@@ -1,7 +1,0 @@
-//! Tells whether files and folders can be copied to another qube, and how many bytes they are.
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    qvm_tools::tree_check::main()
-}

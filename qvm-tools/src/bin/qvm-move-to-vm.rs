@@ -1,7 +1,0 @@
-//! `qvm-move` under its other name, which makes the difference.
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    qvm_tools::copy::main()
-}

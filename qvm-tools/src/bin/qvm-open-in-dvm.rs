@@ -1,9 +1,0 @@
-//! Opens a file or an address in a disposable qube.
-
-use std::process::ExitCode;
-
-use qvm_tools::open::{Command, main_of};
-
-fn main() -> ExitCode {
-    main_of(Command::OpenInDvm)
-}

@@ -1,8 +1,0 @@
-//! `qvm-copy` and `qvm-move` with a stand-in for `qrexec-client-vm`: how it calls, whom it believes, how it ends.
-
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-mod bench;
-mod calls;
-mod gui;
-mod moves;

@@ -1,0 +1,56 @@
+//! What qrexec starts in a qube: one module a service.
+//!
+//! **Applications.** [`app_menus`] and [`start_app`] are the two sides of dom0's menu: which
+//! applications this qube has, and starting one of them. `qube` asks QubesDB about this qube.
+//!
+//! [`args`] has the command lines of all of them.
+//!
+//! **Commands.** [`vmexec`] is qubes.VMExec, VMExecGUI and VMRootExec: it becomes the command that the
+//! caller names, with [`signals`] as a program should find them.
+//! [`wait_for_session`] is qubes.WaitForSession.
+//!
+//! **Archives as qfile streams.** The data runs one way: [`input`] is where an archive comes from and
+//! how members are left out, [`block`] understands its headers, [`extension`] what goes before them,
+//! [`members`] puts both together; [`selection`] says which members are wanted, [`folders`] which
+//! folders have to be announced, [`convert`] writes the stream, and [`send`] brings it to a receiver
+//! and hears what it says. [`fault`] is what can be wrong with an archive, [`report`] how a program
+//! ended. [`restore`] and [`backup`] are the two services; what they have in common is [`request`], the
+//! lines that they are given, and [`mod@command`], what they run.
+//!
+//! **Copies.** [`filecopy`] starts the receiver of copies, and notifies the user when a copy has arrived.
+//!
+//! Of the library `tar` this uses the header block alone. Its reader of whole archives keeps an
+//! extended header in memory however long it is, takes the records in it apart at line ends instead
+//! of by their lengths, so that an attribute with a line end in it hides the size that follows, and
+//! takes a file that was cut while it seeks for one that has ended.
+
+pub mod app_menus;
+pub mod args;
+pub mod backup;
+pub mod block;
+pub mod command;
+pub mod convert;
+pub mod extension;
+pub mod fault;
+pub mod filecopy;
+pub mod folders;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
+pub mod input;
+pub mod members;
+mod qube;
+pub mod report;
+pub mod request;
+pub mod restore;
+pub mod selection;
+pub mod send;
+pub mod signals;
+pub mod start_app;
+#[cfg(test)]
+mod testing;
+pub mod vmexec;
+pub mod wait_for_session;
+
+pub use fault::Fault;
+pub use members::{Member, Members};
+pub use report::Failure;

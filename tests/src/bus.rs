@@ -1,0 +1,253 @@
+//! A private session bus, of the real `dbus-daemon`, and fakes on it: an application, and a
+//! notification service. The fakes are this test's own; no desktop has to be installed.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use zbus::blocking::Connection;
+use zbus::blocking::connection::Builder;
+use zbus::zvariant::OwnedValue;
+
+use crate::process::HANGS_AFTER;
+use crate::tree::TempFolder;
+
+/// A bus; dropped, it ends.
+#[derive(Debug)]
+pub struct Bus {
+    folder: TempFolder,
+    daemon: Child,
+    address: String,
+}
+
+impl Default for Bus {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Bus {
+    /// A bus that can start nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        let folder = TempFolder::new();
+        fs::create_dir(folder.path().join("services")).expect("ours");
+        let shown = folder.path().display();
+        let settings = format!(
+            "<busconfig><type>session</type><listen>unix:dir={shown}</listen>\
+             <servicedir>{shown}/services</servicedir><policy context=\"default\">\
+             <allow send_destination=\"*\" eavesdrop=\"true\"/><allow eavesdrop=\"true\"/>\
+             <allow own=\"*\"/></policy></busconfig>"
+        );
+        let file = folder.path().join("settings");
+        fs::write(&file, settings).expect("ours");
+        let mut command = Command::new("dbus-daemon");
+        command
+            .args(["--nofork", "--nopidfile", "--nosyslog", "--print-address=1"])
+            .arg(format!("--config-file={}", file.display()))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let mut daemon = command.spawn().expect("dbus-daemon starts");
+        let mut address = String::new();
+        let stdout = daemon.stdout.take().expect("is a pipe");
+        BufReader::new(stdout)
+            .read_line(&mut address)
+            .expect("is text");
+        assert!(!address.is_empty(), "dbus-daemon has not started");
+        Self {
+            folder,
+            daemon,
+            address: address.trim_end().to_owned(),
+        }
+    }
+
+    /// Makes this the session bus of `command`.
+    pub fn prepare(&self, command: &mut Command) {
+        command.env("DBUS_SESSION_BUS_ADDRESS", &self.address);
+    }
+
+    /// Has the bus start this shell command when somebody calls `name`.
+    pub fn starts(&self, name: &str, script: &str) {
+        let path = self.folder.path().join(format!("{name}.sh"));
+        fs::write(&path, format!("{script}\n")).expect("ours");
+        let service = format!(
+            "[D-BUS Service]\nName={name}\nExec=/bin/sh {}\n",
+            path.display()
+        );
+        let file = self.folder.path().join(format!("services/{name}.service"));
+        fs::write(file, service).expect("ours");
+        let mut reload = Command::new("dbus-send");
+        self.prepare(&mut reload);
+        reload.args([
+            "--session",
+            "--print-reply",
+            "--dest=org.freedesktop.DBus",
+            "/",
+        ]);
+        reload
+            .arg("org.freedesktop.DBus.ReloadConfig")
+            .stdout(Stdio::null());
+        assert!(
+            reload.status().is_ok_and(|status| status.success()),
+            "the bus reads its settings"
+        );
+    }
+
+    fn connection(&self) -> Builder<'_> {
+        Builder::address(&*self.address).expect("an address")
+    }
+}
+
+impl Drop for Bus {
+    fn drop(&mut self) {
+        let _may_have_ended = self.daemon.kill();
+        let _nothing_is_asked = self.daemon.wait();
+    }
+}
+
+/// An application on a bus; dropped, it has left the bus.
+#[derive(Debug)]
+pub struct FakeApplication {
+    activated: Receiver<usize>,
+    _connection: Connection,
+}
+
+struct ApplicationObject {
+    activated: Sender<usize>,
+    refuses: bool,
+}
+
+#[zbus::interface(name = "org.freedesktop.Application")]
+impl ApplicationObject {
+    fn activate(&self, platform_data: HashMap<String, OwnedValue>) -> zbus::fdo::Result<()> {
+        let _test_has_ended = self.activated.send(platform_data.len());
+        match self.refuses {
+            true => Err(zbus::fdo::Error::Failed("not today".to_owned())),
+            false => Ok(()),
+        }
+    }
+}
+
+impl FakeApplication {
+    /// One with this bus name and object path, which starts or refuses to.
+    #[must_use]
+    pub fn new(bus: &Bus, name: &str, path: &str, refuses: bool) -> Self {
+        let (tell, activated) = channel();
+        let object = ApplicationObject {
+            activated: tell,
+            refuses,
+        };
+        let connection = bus.connection().serve_at(path, object).expect("a path");
+        let connection = connection.name(name).expect("a name").build();
+        Self {
+            activated,
+            _connection: connection.expect("the bus gives it its name"),
+        }
+    }
+
+    /// Waits until it is activated; how much platform data came with it.
+    #[track_caller]
+    pub fn activated(&self) -> usize {
+        self.activated
+            .recv_timeout(HANGS_AFTER)
+            .expect("nobody activates it")
+    }
+}
+
+/// A notification service on a bus.
+#[derive(Debug)]
+pub struct FakeNotifications {
+    shown: Receiver<Notification>,
+    connection: Connection,
+}
+
+/// What it shows.
+#[derive(Debug)]
+pub struct Notification {
+    /// One line.
+    pub title: String,
+    /// Markup, if the service knows it.
+    pub text: String,
+}
+
+struct NotificationsObject {
+    shown: Sender<Notification>,
+    knows_markup: bool,
+}
+
+const NOTIFICATIONS: &str = "/org/freedesktop/Notifications";
+
+#[zbus::interface(name = "org.freedesktop.Notifications")]
+impl NotificationsObject {
+    fn get_capabilities(&self) -> Vec<&'static str> {
+        match self.knows_markup {
+            true => vec!["body", "body-markup"],
+            false => vec!["body"],
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the interface has them")]
+    fn notify(
+        &self,
+        _application: String,
+        _replaces: u32,
+        _icon: String,
+        title: String,
+        text: String,
+        _actions: Vec<String>,
+        _hints: HashMap<String, OwnedValue>,
+        _expires: i32,
+    ) -> u32 {
+        let _test_has_ended = self.shown.send(Notification { title, text });
+        7
+    }
+}
+
+impl FakeNotifications {
+    /// One that knows markup in texts, or does not.
+    #[must_use]
+    pub fn new(bus: &Bus, knows_markup: bool) -> Self {
+        let (tell, shown) = channel();
+        let object = NotificationsObject {
+            shown: tell,
+            knows_markup,
+        };
+        let connection = bus
+            .connection()
+            .serve_at(NOTIFICATIONS, object)
+            .expect("a path");
+        let connection = connection
+            .name("org.freedesktop.Notifications")
+            .expect("a name");
+        Self {
+            shown,
+            connection: connection.build().expect("the bus gives it its name"),
+        }
+    }
+
+    /// Waits for the next one.
+    #[track_caller]
+    #[must_use]
+    pub fn shown(&self) -> Notification {
+        self.shown
+            .recv_timeout(HANGS_AFTER)
+            .expect("nothing is shown")
+    }
+
+    /// The user closes it.
+    pub fn close(&self) {
+        let closed: (u32, u32) = (7, 2);
+        let path = NOTIFICATIONS;
+        let told = self.connection.emit_signal(
+            None::<&str>,
+            path,
+            "org.freedesktop.Notifications",
+            "NotificationClosed",
+            &closed,
+        );
+        told.expect("the bus is there");
+    }
+}

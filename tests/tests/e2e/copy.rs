@@ -1,0 +1,15 @@
+//! Copies from qube to qube, all the way.
+
+mod concurrent;
+mod going_on;
+mod qrexec;
+mod read_once;
+mod trees;
+
+qfile_tests::topics! {
+    concurrent,
+    going_on,
+    qrexec,
+    read_once,
+    trees,
+}

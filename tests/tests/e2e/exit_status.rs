@@ -1,0 +1,335 @@
+//! Every exit status that a manual page tabulates is one that the program really ends with, and no row
+//! of these tables is missing here.
+
+mod applications;
+mod archives;
+mod copying;
+mod devices;
+mod firewall;
+mod opening;
+mod qubesdb;
+mod running;
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use libtest_mimic::Trial;
+use qfile_tests::cannot_run::{Tests, topic};
+use qfile_tests::process::run;
+use qfile_tests::programs::manual;
+use qfile_tests::qubes::{Qubes, SOURCE};
+
+use applications::*;
+use archives::*;
+use copying::*;
+use devices::*;
+use firewall::*;
+use opening::*;
+use qubesdb::*;
+use running::*;
+
+/// Brings the program of that name to its end, and fails the test unless that is the one meant.
+type Provoke = fn(&str);
+
+/// Each status as the pages name it.
+type Ends = &'static [(&'static str, Provoke)];
+
+/// Programs that end in the same ways.
+const ENDS: [(&[&str], Ends); 27] = [
+    (
+        &["qvm-copy", "qvm-copy-to-vm", "qvm-move", "qvm-move-to-vm"],
+        &[
+            ("0", a_file_arrives),
+            ("1", a_name_is_taken),
+            ("2", no_file_is_named),
+            ("3", a_named_pipe_is_left_out),
+            ("32", the_user_presses_ctrl_c),
+            ("126", the_copy_is_denied),
+        ],
+    ),
+    (
+        &["qvm-open-in-vm", "qvm-open-in-dvm"],
+        &[
+            ("0", an_edit_comes_back),
+            ("1", nothing_opens_the_file),
+            ("2", no_file_is_named_to_open),
+            ("126", opening_is_denied),
+            ("128+N", a_signal_comes_before_the_edit),
+        ],
+    ),
+    (
+        &["qopen-in-vm"],
+        &[
+            ("0", an_answer_comes),
+            ("1", the_file_changes_meanwhile),
+            ("2", an_option_is_unknown),
+            ("128+N", a_signal_comes_before_the_answer),
+        ],
+    ),
+    (
+        &["vm-file-editor"],
+        &[
+            ("0", the_change_is_sent),
+            ("1", the_opener_fails),
+            ("2", an_option_is_unknown),
+            ("128+N", a_signal_comes_while_the_file_is_open),
+        ],
+    ),
+    (
+        &["qfile-agent"],
+        &[
+            ("0", all_is_confirmed),
+            ("1", the_receiver_refuses),
+            ("2", an_option_is_unknown),
+            ("3", something_is_left_out),
+            ("32", nobody_reads_the_progress),
+        ],
+    ),
+    (
+        &["qfile-unpacker"],
+        &[
+            ("0", everything_lands),
+            ("1", a_command_line_is_not_understood),
+            ("other", a_stream_is_refused),
+        ],
+    ),
+    (
+        &["qubes-filecopy"],
+        &[
+            ("1", the_receiver_is_not_there),
+            ("2", no_receiver_is_named),
+            ("other", the_receiver_has_a_status_of_its_own),
+        ],
+    ),
+    (
+        &["qubes-fs-tree-check"],
+        &[
+            ("0", all_can_be_copied),
+            ("1", a_folder_is_not_allowed),
+            ("2", a_name_is_not_safe),
+        ],
+    ),
+    (
+        &["tar2qfile"],
+        &[
+            ("0", an_archive_is_confirmed),
+            ("1", an_archive_is_cut),
+            ("2", an_option_is_unknown),
+        ],
+    ),
+    (
+        &["qubes-restore"],
+        &[
+            ("0", a_backup_is_restored),
+            ("1", there_is_no_backup),
+            ("2", an_option_is_unknown),
+        ],
+    ),
+    (
+        &["qubes-backup"],
+        &[
+            ("0", a_backup_is_whole),
+            ("1", a_backup_is_cut),
+            ("2", an_option_is_unknown),
+        ],
+    ),
+    (
+        &["qvm-run-vm"],
+        &[
+            ("other", a_command_chooses_its_status),
+            ("1", there_is_no_qrexec),
+            ("2", an_option_is_unknown),
+            ("126", a_command_is_denied),
+            ("127", a_command_is_not_found),
+            ("128+N", a_command_is_killed),
+        ],
+    ),
+    (
+        &["qvm-features-request"],
+        &[
+            ("0", a_feature_is_written),
+            ("1", there_is_no_qubesdb),
+            ("2", an_option_is_unknown),
+        ],
+    ),
+    (
+        &["qubes-firewall"],
+        &[
+            ("0", rules_are_in_order),
+            ("1", a_rule_is_none),
+            ("2", an_option_is_unknown),
+        ],
+    ),
+    (
+        &["qvm-copy-to-device"],
+        &[
+            ("0", files_are_written_to_a_device),
+            ("1", a_device_is_too_small),
+            ("2", an_option_is_unknown),
+            ("3", a_pipe_is_not_written_to_a_device),
+            ("32", writing_to_a_device_is_cancelled),
+        ],
+    ),
+    (
+        &["qvm-copy-from-device"],
+        &[
+            ("0", files_are_read_from_a_device),
+            ("1", a_device_has_no_files),
+            ("2", an_option_is_unknown),
+        ],
+    ),
+    (
+        &["qvm-device-status"],
+        &[
+            ("0", a_device_has_a_transfer),
+            ("1", a_device_has_none),
+            ("2", an_option_is_unknown),
+        ],
+    ),
+    (
+        &["qubes-start-app", "qubes-desktop-run"],
+        &[
+            ("0", an_application_ends),
+            ("1", an_application_is_not_there),
+            ("2", an_option_is_unknown),
+            ("126", an_application_cannot_be_executed),
+            ("127", an_application_is_not_found),
+        ],
+    ),
+    (
+        &["qubes-app-menus"],
+        &[
+            ("0", applications_are_listed),
+            ("1", the_list_cannot_be_written),
+            ("2", an_option_is_unknown),
+        ],
+    ),
+    (
+        &["qubes-vmexec"],
+        &[
+            ("1", an_argument_is_no_command),
+            ("2", an_option_is_unknown),
+            ("126", a_folder_is_executed),
+            ("127", a_program_is_not_found),
+            ("other", a_program_chooses_its_status),
+        ],
+    ),
+    (
+        &["qubes-wait-for-session"],
+        &[
+            ("0", there_is_no_session_to_wait_for),
+            ("1", there_is_no_session_in_time),
+            ("2", an_option_is_unknown),
+            ("other", a_service_of_the_user_failed),
+        ],
+    ),
+    (
+        &["qubesdb-read"],
+        &[
+            ("0", a_key_is_used),
+            ("1", no_daemon_is_there),
+            ("2", a_key_is_missing),
+        ],
+    ),
+    (
+        &["qubesdb-multiread", "qubesdb-list", "qubesdb-rm"],
+        &[("0", a_key_is_used), ("1", no_daemon_is_there)],
+    ),
+    (
+        &["qubesdb-write", "qubesdb-watch"],
+        &[("0", a_key_is_changed), ("1", no_daemon_is_there)],
+    ),
+    (
+        &["qubesdb-read-bool"],
+        &[
+            ("0", a_key_is_used),
+            ("1", a_value_is_empty),
+            ("STATUS", a_status_is_chosen),
+            ("3", no_key_is_named),
+        ],
+    ),
+    (
+        &["qubesdb-cmd"],
+        &[("0", nothing_is_asked), ("1", a_command_fails)],
+    ),
+    (
+        &["qubesdb-daemon"],
+        &[
+            ("0", the_daemon_is_told_to_end),
+            ("1", the_daemon_has_no_folder),
+            ("2", the_daemon_has_no_domain),
+        ],
+    ),
+];
+
+pub(crate) fn tests() -> Tests {
+    let topic = topic(module_path!());
+    let same_rows = format!("{topic}::the_pages_have_the_same_rows");
+    let mut tests = vec![Trial::test(same_rows, || {
+        the_pages_have_the_same_rows();
+        Ok(())
+    })];
+    tests.extend(rows().map(|(program, status, provoke)| {
+        Trial::test(
+            format!("{topic}::{program}_ends_with_{status}"),
+            move || {
+                provoke(program);
+                Ok(())
+            },
+        )
+    }));
+    tests
+}
+
+fn rows() -> impl Iterator<Item = (&'static str, &'static str, Provoke)> {
+    ENDS.into_iter().flat_map(|(programs, ends)| {
+        let of = move |program: &&'static str| {
+            let program = *program;
+            ends.iter()
+                .map(move |(status, provoke)| (program, *status, *provoke))
+        };
+        programs.iter().flat_map(of)
+    })
+}
+
+fn the_pages_have_the_same_rows() {
+    let mut tabulated = BTreeSet::new();
+    let manual = manual();
+    let man = manual.path().join("man");
+    let sections = ["man1", "man8"].map(|section| fs::read_dir(man.join(section)).unwrap());
+    for page in sections.into_iter().flatten() {
+        let page = page.unwrap().path();
+        let program = page.file_stem().unwrap().to_str().unwrap().to_owned();
+        let mut text = fs::read_to_string(&page).unwrap();
+        // The page of another name.
+        if let Some(other) = text.strip_prefix(".so ") {
+            text = fs::read_to_string(man.join(other.trim_end())).unwrap();
+        }
+        let statuses = statuses(&text);
+        tabulated.extend(statuses.map(|status| (program.clone(), status.to_owned())));
+    }
+    let tried: BTreeSet<_> = rows()
+        .map(|(program, status, _)| (program.to_owned(), status.to_owned()))
+        .collect();
+    let differ: Vec<_> = tabulated.symmetric_difference(&tried).collect();
+    assert!(differ.is_empty(), "only in one of both: {differ:?}");
+}
+
+/// The first column of a page's table of exit statuses.
+fn statuses(page: &str) -> impl Iterator<Item = &str> {
+    let (_, rest) = page.split_once(".SH \"EXIT STATUS\"\n").unwrap();
+    let section = rest.split("\n.SH").next().unwrap();
+    section.split(".TP\n").skip(1).map(|row| {
+        let name = row.strip_prefix("\\fB").unwrap();
+        name.split_once("\\fR\n").unwrap().0
+    })
+}
+
+fn an_option_is_unknown(program: &str) {
+    let qubes = Qubes::new();
+    let mut command = qubes.command(SOURCE, program);
+    command.arg("--no-such-option");
+    let finished = run(command);
+    finished.assert_code(2);
+    assert_eq!(finished.stdout, b"");
+}

@@ -1,0 +1,54 @@
+//! The end-to-end tests, a module a topic. `cargo test --test e2e receiver::names` runs one of them.
+//!
+//! A new topic is a file in the folder of its group, and stands twice in the group's own file: as
+//! `mod`, and in the list of its `topics!`. A topic that is not listed is dead code, which the
+//! compiler reports.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod applications;
+mod attack;
+mod backup;
+mod copy;
+mod device;
+mod exit_status;
+mod firewall;
+mod gui;
+mod help;
+mod inherited;
+mod loopback;
+mod move_;
+mod open;
+mod qubesdb;
+mod readme;
+mod receiver;
+mod sender;
+mod services;
+
+use std::process::ExitCode;
+
+use qfile_tests::cannot_run;
+
+qfile_tests::topics! {
+    applications,
+    attack,
+    backup,
+    copy,
+    device,
+    exit_status,
+    firewall,
+    gui,
+    help,
+    inherited,
+    loopback,
+    move_,
+    open,
+    qubesdb,
+    readme,
+    receiver,
+    sender,
+    services,
+}
+
+fn main() -> ExitCode {
+    cannot_run::run(tests())
+}

@@ -1,0 +1,214 @@
+//! One direction of a call: bytes from one side to the other, through a buffer of fixed size.
+
+use std::io::{self, IsTerminal};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net;
+use std::process::Stdio;
+
+use nix::fcntl::{FcntlArg, OFlag, SpliceFFlags, fcntl, splice};
+use nix::unistd::pipe2;
+use qrexec::channel::{Sink, Source};
+use tokio::io::Interest;
+use tokio::net::UnixStream;
+use tokio::net::unix::pipe;
+use tokio::task;
+
+/// How bytes are passed on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner {
+    /// Most bytes on the way.
+    pub(crate) buffer_size: usize,
+    /// Replace what a terminal would obey.
+    pub(crate) only_printable: bool,
+}
+
+/// Passes on what `from` gives until it ends, and then that it has ended.
+///
+/// When nobody reads any more (`to` fails, or the process behind it has ended), the writer does not
+/// notice before the call ends: what it writes from then on is dropped, as with qrexec.
+pub(crate) async fn relay(
+    mut from: End<Source>,
+    to: End<Sink>,
+    reader_ended: impl Future<Output = ()>,
+    manner: Manner,
+) {
+    let passed_on = tokio::select! {
+        passed_on = pass_on(&mut from.channel, to, manner) => passed_on,
+        () = reader_ended => Err(io::ErrorKind::BrokenPipe.into()),
+    };
+    if passed_on.is_err() {
+        drain(&mut from.channel, manner.buffer_size).await;
+    }
+}
+
+/// Replaces all but printable ASCII, tabs and newlines.
+pub(crate) fn make_printable(text: &mut [u8]) {
+    for byte in text {
+        if !matches!(*byte, b' '..=b'~' | b'\t' | b'\n') {
+            *byte = b'_';
+        }
+    }
+}
+
+/// One end of a stream, which does not block as long as this lives.
+#[derive(Debug)]
+pub(crate) struct End<T: AsFd> {
+    channel: T,
+    /// The file status flags to leave behind: they belong to the open file, which others share.
+    flags_after: Option<OFlag>,
+}
+
+impl End<Source> {
+    /// Takes an end to read from.
+    ///
+    /// # Errors
+    /// It is not readable, or a limit is reached.
+    pub(crate) fn source(fd: OwnedFd, flags_after: Option<OFlag>) -> io::Result<Self> {
+        let channel = if fd.is_terminal() {
+            set_nonblocking(&fd)?;
+            Source::Pipe(pipe::Receiver::from_owned_fd_unchecked(fd)?)
+        } else {
+            Source::new(fd)?
+        };
+        Ok(Self {
+            channel,
+            flags_after,
+        })
+    }
+}
+
+impl End<Sink> {
+    /// Takes an end to write to.
+    ///
+    /// # Errors
+    /// It is not writable, or a limit is reached.
+    pub(crate) fn sink(fd: OwnedFd, flags_after: Option<OFlag>) -> io::Result<Self> {
+        let channel = if fd.is_terminal() {
+            set_nonblocking(&fd)?;
+            Sink::Pipe(pipe::Sender::from_owned_fd_unchecked(fd)?)
+        } else {
+            Sink::new(fd)?
+        };
+        Ok(Self {
+            channel,
+            flags_after,
+        })
+    }
+}
+
+impl<T: AsFd> Drop for End<T> {
+    fn drop(&mut self) {
+        if let Some(flags) = self.flags_after {
+            // There is nobody to tell about an error.
+            let _still_nonblocking = fcntl(self.channel.as_fd(), FcntlArg::F_SETFL(flags));
+        }
+    }
+}
+
+/// Our end to write to, and the other for a child's stdin.
+///
+/// # Errors
+/// A limit of this machine is reached.
+pub(crate) fn sink_pair() -> io::Result<(End<Sink>, Stdio)> {
+    let (ours, theirs) = net::UnixStream::pair()?;
+    Ok((End::sink(ours.into(), None)?, OwnedFd::from(theirs).into()))
+}
+
+/// Our end to read from, and the other for a child's stdout.
+///
+/// # Errors
+/// A limit of this machine is reached.
+pub(crate) fn source_pair() -> io::Result<(End<Source>, Stdio)> {
+    let (ours, theirs) = net::UnixStream::pair()?;
+    Ok((
+        End::source(ours.into(), None)?,
+        OwnedFd::from(theirs).into(),
+    ))
+}
+
+/// The file status flags of an open file.
+///
+/// # Errors
+/// The descriptor is closed.
+pub(crate) fn status_flags(fd: &OwnedFd) -> io::Result<OFlag> {
+    Ok(OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?))
+}
+
+fn set_nonblocking(fd: &OwnedFd) -> io::Result<()> {
+    let flags = status_flags(fd)? | OFlag::O_NONBLOCK;
+    fcntl(fd, FcntlArg::F_SETFL(flags))?;
+    Ok(())
+}
+
+async fn pass_on(from: &mut Source, mut to: End<Sink>, manner: Manner) -> io::Result<()> {
+    let spliced = match (&*from, &to.channel) {
+        (Source::Socket(from), Sink::Socket(to)) if !manner.only_printable => {
+            splice_through(from, to, manner.buffer_size).await
+        }
+        _ => Err(io::ErrorKind::InvalidInput.into()),
+    };
+    match spliced {
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            copy_through(from, &mut to.channel, manner).await
+        }
+        ended_or_broken => ended_or_broken,
+    }
+}
+
+async fn copy_through(from: &mut Source, to: &mut Sink, manner: Manner) -> io::Result<()> {
+    let mut buffer = vec![0; manner.buffer_size];
+    // A read error, of a folder for example, ends a stream as well.
+    while let Ok(count @ 1..) = from.read(&mut buffer).await {
+        let bytes = &mut buffer[..count];
+        if manner.only_printable {
+            make_printable(bytes);
+        }
+        to.write_all(bytes).await?;
+    }
+    Ok(())
+}
+
+/// Between sockets the kernel moves the pages through a pipe: half the time of copying. Where it
+/// cannot, `InvalidInput` comes before the first byte.
+async fn splice_through(from: &UnixStream, to: &UnixStream, size: usize) -> io::Result<()> {
+    let (pages_out, pages_in) = pipe2(OFlag::O_CLOEXEC)?;
+    // More than an ordinary user may have leaves it at 64 KiB.
+    let capacity = FcntlArg::F_SETPIPE_SZ(i32::try_from(size).unwrap_or(i32::MAX));
+    let _smaller = fcntl(&pages_in, capacity);
+    let flags = SpliceFFlags::SPLICE_F_MOVE | SpliceFFlags::SPLICE_F_NONBLOCK;
+    let fill = || Ok(splice(from, None, &pages_in, None, size, flags)?);
+    loop {
+        let mut filled = match from.async_io(Interest::READABLE, fill).await {
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Err(error),
+            Ok(0) | Err(_) => return Ok(()),
+            Ok(filled) => filled,
+        };
+        while filled > 0 {
+            let empty = || Ok(splice(&pages_out, None, to, None, filled, flags)?);
+            filled -= to.async_io(Interest::WRITABLE, empty).await?;
+        }
+    }
+}
+
+async fn drain(from: &mut Source, buffer_size: usize) {
+    let mut buffer = vec![0; buffer_size];
+    while from.read(&mut buffer).await.is_ok_and(|count| count > 0) {
+        // A file is always ready: without this nothing else would ever run.
+        task::yield_now().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_a_terminal_obeys_is_printable() {
+        let mut text: Vec<u8> = (0..=255).collect();
+        make_printable(&mut text);
+        for (byte, shown) in (0..=255_u8).zip(text) {
+            let is_kept = matches!(byte, b' '..=b'~' | b'\t' | b'\n');
+            assert_eq!(shown, if is_kept { byte } else { b'_' });
+        }
+    }
+}
