@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use firewall::{
     Client, Family, HostName, KnownAddresses, Policy, SetName, Verdict, name_servers, nft, verdict,
 };
+use netlink::Part;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use program::failure::Failure;
@@ -57,7 +58,7 @@ const LOOK_FOR_DAEMON: Duration = Duration::from_millis(500);
 pub(crate) fn run() -> Result<(), Failure> {
     let signals = signals().map_err(Failure::of("cannot listen to signals"))?;
     let systemd = Systemd::from_environment();
-    let mut kernel = Kernel::open().map_err(cannot_reach_kernel)?;
+    let mut kernel = Kernel::open(Part::Netfilter).map_err(cannot_reach_kernel)?;
     // From here on nothing that comes from a qube passes.
     close(&mut kernel, &BTreeSet::new()).map_err(cannot_reach_kernel)?;
     hooks::run_all();
@@ -95,7 +96,7 @@ fn close(kernel: &mut Kernel, connected: &BTreeSet<IpAddr>) -> io::Result<()> {
         for family in Family::ALL {
             batch.replace_connected(family, connected);
         }
-        kernel.commit(batch)
+        kernel.commit(batch.into())
     };
     // Tables of another program may have chains of the same names on other hooks.
     commit(Tables::Kept).or_else(|_| commit(Tables::Anew))
@@ -388,7 +389,7 @@ impl Agent {
             let chain = policy.map_or(Chain::Blocking, |_| Chain::Rules);
             chains.push((*client, chain));
         }
-        if self.kernel.commit(batch).is_err() {
+        if self.kernel.commit(batch.into()).is_err() {
             for client in clients {
                 self.apply(*client)?;
             }
@@ -487,7 +488,7 @@ impl Agent {
             sets,
             dns: Some(&current_name_servers()),
         });
-        let committed = self.kernel.commit(batch);
+        let committed = self.kernel.commit(batch.into());
         if let Err(error) = &committed {
             say(format_args!(
                 "the kernel refused the chain of {client}: {error}"
@@ -606,7 +607,7 @@ impl Agent {
         for family in Family::ALL {
             batch.replace_connected(family, &self.connected);
         }
-        match self.kernel.commit(batch) {
+        match self.kernel.commit(batch.into()) {
             Ok(()) => Ok(()),
             Err(error) => {
                 say(format_args!(
@@ -694,7 +695,7 @@ impl Agent {
             }
         }
         if is_in_use {
-            if let Err(error) = self.kernel.commit(batch) {
+            if let Err(error) = self.kernel.commit(batch.into()) {
                 say(format_args!(
                     "the kernel refused the addresses of a name: {error}"
                 ));
@@ -738,7 +739,7 @@ impl Agent {
             let mut batch = Batch::new();
             batch.delete_set(family, &set);
             // A rule of the user's may still name it.
-            let _kept = self.kernel.commit(batch);
+            let _kept = self.kernel.commit(batch.into());
             self.sets.remove(&(family, set));
         }
     }
@@ -748,7 +749,7 @@ impl Agent {
         for family in Family::ALL {
             let mut batch = Batch::new();
             batch.end(family);
-            match self.kernel.commit(batch) {
+            match self.kernel.commit(batch.into()) {
                 // Somebody else has done it.
                 Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {}
                 other => other.map_err(cannot_reach_kernel)?,
