@@ -28,7 +28,7 @@ pub enum Meta {
     /// The protocol above IP, behind all extension headers.
     Protocol = 16,
     /// The group of the interface that it came from.
-    InGroup = 22,
+    InGroup = 21,
 }
 
 /// Which address of a packet.

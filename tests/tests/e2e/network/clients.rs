@@ -12,6 +12,7 @@ qfile_tests::suite! {
     the_tables_are_those_of_the_contract [needs_networks, needs_private_mounts],
     only_a_clients_own_addresses_come_from_it [needs_networks, needs_private_mounts],
     nothing_comes_from_a_client_before_it_is_added [needs_networks, needs_private_mounts],
+    an_interface_of_the_group_is_a_clients_whatever_its_name [needs_networks, needs_private_mounts],
     a_clients_address_comes_from_nowhere_else [needs_networks, needs_private_mounts],
     the_second_time_changes_nothing [needs_networks, needs_private_mounts],
     remove_undoes_add [needs_networks, needs_private_mounts],
@@ -184,6 +185,22 @@ fn nothing_comes_from_a_client_before_it_is_added() {
     });
 }
 
+fn an_interface_of_the_group_is_a_clients_whatever_its_name() {
+    in_network_qube(|qube, networks| {
+        add(qube, networks, &format!("vif1.0 {CLIENT}"));
+        let socket = networks
+            .client
+            .run(|| UdpSocket::bind((CLIENT, 0)).unwrap());
+        socket.set_read_timeout(Some(HANGS_AFTER)).unwrap();
+        let destination = socket.local_addr().unwrap();
+        networks.firewall.ip("link set eth0 group 2");
+        send(&networks.server, "192.0.2.2", destination, "in the group");
+        networks.firewall.ip("link set eth0 group 0");
+        send(&networks.server, "192.0.2.2", destination, "in none");
+        assert_eq!(received(&socket, "in none"), [""; 0]);
+    });
+}
+
 fn a_clients_address_comes_from_nowhere_else() {
     in_network_qube(|qube, networks| {
         add(qube, networks, &format!("vif1.0 {CLIENT}"));
@@ -332,6 +349,7 @@ fn what_is_not_understood_closes_the_interface() {
             done.assert_says("nothing comes from it");
             assert!(!tables(networks).contains(CLIENT), "{key}");
         }
+        qube.database.remove("/mapped-ip/");
         let done = qube.run(&networks.firewall, "client add vif9.0 10.137.0.5");
         done.assert_code(1);
         done.assert_says("there is no such interface");
