@@ -14,7 +14,7 @@ use crate::keys::Mac;
 /// Every value is judged before anything is touched. A value that is not understood is said, and
 /// nothing is set up. Each command may be repeated: the second time changes nothing.
 #[derive(Debug, Parser)]
-#[command(name = "qubes-network", version, after_help = AFTER_HELP)]
+#[command(name = "qubes-network", version, override_usage = FORMS, after_help = AFTER_HELP)]
 pub struct Args {
     /// What to do
     #[command(subcommand)]
@@ -77,6 +77,13 @@ pub enum OfClient {
         interface: Client,
     },
 }
+
+const FORMS: &str = "\
+qubes-network setup-ip add|remove INTERFACE
+       qubes-network start
+       qubes-network client add [--mac=MAC] INTERFACE ADDRESS...
+       qubes-network client remove INTERFACE
+       qubes-network dns";
 
 const AFTER_HELP: &str = "\
 Called \"setup-ip\", the program does what setup-ip does. Called \"qubes-setup-dnat-to-ns\", it does \

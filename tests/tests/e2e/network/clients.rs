@@ -6,6 +6,7 @@ use std::time::Duration;
 use qfile_tests::firewall::{CLIENT, CLIENT6, Networks, OTHER};
 use qfile_tests::interfaces::{Qube, in_qube};
 use qfile_tests::network::{Namespace, needs_networks};
+use qfile_tests::programs::{program, source};
 use qfile_tests::user::needs_private_mounts;
 
 qfile_tests::suite! {
@@ -19,6 +20,7 @@ qfile_tests::suite! {
     other_addresses_replace_those_that_were [needs_networks, needs_private_mounts],
     the_lists_of_connected_qubes_are_kept [needs_networks, needs_private_mounts],
     what_is_not_understood_closes_the_interface [needs_networks, needs_private_mounts],
+    xen_is_told_whether_an_interface_can_be_used [needs_networks, needs_private_mounts],
     other_chains_of_the_tables_stay [needs_networks, needs_private_mounts],
 }
 
@@ -54,12 +56,10 @@ fn tables(networks: &Networks) -> String {
 fn send(from: &Namespace, source: &str, destination: SocketAddr, text: &str) {
     let source: IpAddr = source.parse().unwrap();
     let bits = if source.is_ipv4() { "32" } else { "128 nodad" };
-    let _there = from.run(|| {
-        let is_there = UdpSocket::bind((source, 0)).is_ok();
-        if !is_there {
-            from.ip(&format!("addr add {source}/{} dev lo", bits));
-        }
-    });
+    let is_there = from.run(|| UdpSocket::bind((source, 0)).is_ok());
+    if !is_there {
+        from.ip(&format!("addr add {source}/{bits} dev lo"));
+    }
     from.run(|| {
         let socket = UdpSocket::bind((source, 0)).unwrap();
         socket.send_to(text.as_bytes(), destination).unwrap();
@@ -353,6 +353,48 @@ fn what_is_not_understood_closes_the_interface() {
         let done = qube.run(&networks.firewall, "client add vif9.0 10.137.0.5");
         done.assert_code(1);
         done.assert_says("there is no such interface");
+    });
+}
+
+/// Xen is not here: `xenstore-read` and `xenstore-write` are stand-ins.
+fn xen_is_told_whether_an_interface_can_be_used() {
+    in_network_qube(|qube, networks| {
+        let script = std::path::Path::new("/run/bin/vif-route-qfile");
+        std::fs::create_dir("/run/bin").unwrap();
+        std::fs::copy(source("packaging/xen/vif-route-qfile"), script).unwrap();
+        std::os::unix::fs::symlink(program("qubes-network"), "/run/bin/qubes-network").unwrap();
+        let run = |qube: &Qube, action: &str| {
+            let mut command = std::process::Command::new(script);
+            command
+                .arg(action)
+                .env("QUBESDB_DIR", qube.database.sockets())
+                .env("PATH", "/run/stand-ins")
+                .env("vif", "vif1.0")
+                .env("XENBUS_PATH", "backend/vif/1/0");
+            networks.firewall.run(|| qfile_tests::process::run(command))
+        };
+        qube.stand_in("xenstore-write", 0);
+        // Both values of the interface are what the path says.
+        let values = "case $1 in */ip) cat /run/ip;; */mac) echo 00:16:3e:5e:6c:00;; esac";
+        qfile_tests::interfaces::script("/run/stand-ins/xenstore-read".as_ref(), values);
+        for (addresses, answer) in [
+            ("10.137.0.5 fd09::5", "connected"),
+            ("10.137.0.5 *", "error"),
+            ("--mac=00:16:3e:5e:6c:01 10.137.0.5", "error"),
+            ("", "error"),
+        ] {
+            std::fs::write("/run/ip", addresses).unwrap();
+            let done = run(qube, "online");
+            assert_eq!(done.code() == 0, answer == "connected", "{}", done.stderr());
+            let noted = format!("xenstore-write backend/vif/1/0/hotplug-status {answer}");
+            assert_eq!(qube.notes(), [noted]);
+            let is_open = tables(networks).contains("\"vif1.0\" . 10.137.0.5");
+            assert_eq!(is_open, answer == "connected", "{addresses}");
+        }
+        std::fs::write("/run/ip", CLIENT).unwrap();
+        run(qube, "online").assert_code(0);
+        run(qube, "offline").assert_code(0);
+        assert!(!tables(networks).contains(CLIENT));
     });
 }
 
