@@ -26,6 +26,7 @@
 //! - [`qubes`]: local qubes under a temporary root, joined by `qrexec-loopback`
 //! - [`network`]: network namespaces, and real packets between them
 //! - [`firewall`]: a network qube with its firewall, and qubes behind it
+//! - [`interfaces`]: a qube whose network is set up by `qubes-network`
 //! - [`qubesdb`]: QubesDB daemons, and messages to them, byte by byte
 //! - [`raw_device`]: carriers of files without a file system: image files and loop devices
 //! - [`receiver`]: the receiver in each form of its isolation
@@ -66,6 +67,7 @@ pub mod hostile;
 pub mod inbox;
 pub mod inherits;
 pub mod injected;
+pub mod interfaces;
 pub mod mounted;
 pub mod moving;
 pub mod network;

@@ -203,3 +203,205 @@ fn masked(argument: u8, mask: i32, bits: i32) -> Result<SeccompRule, BackendErro
     )?;
     SeccompRule::new(vec![condition])
 }
+
+#[cfg(test)]
+mod tests {
+    use std::env;
+    use std::fs::{self, File, OpenOptions};
+    use std::io::Write as _;
+    use std::net::{TcpListener, UdpSocket};
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::path::Path;
+    use std::process::Command;
+
+    use super::*;
+
+    /// Names what the process that a test starts is to try.
+    const TRIED: &str = "QFILE_CONFINED_TRIES";
+
+    /// What it says of that.
+    const DONE: &str = "it is done\n";
+    const REFUSED: &str = "it is refused\n";
+
+    /// What a confined process may do, each as `Err` if the system refuses.
+    fn attempt(what: &str, folder: &Path) -> io::Result<()> {
+        let socket = folder.join("socket");
+        match what {
+            "nothing" => Ok(()),
+            "read below /etc" => File::open("/etc/passwd").map(drop),
+            "connect to QubesDB" => UnixStream::connect(socket).map(drop),
+            "tell systemd" => UnixDatagram::unbound()?
+                .send_to(b"READY=1", folder.join("notify"))
+                .map(drop),
+            "read elsewhere" => File::open(folder.join("file")).map(drop),
+            "write" => OpenOptions::new()
+                .write(true)
+                .open(folder.join("file"))
+                .map(drop),
+            "create" => File::create(folder.join("new")).map(drop),
+            "truncate" => fs::write(folder.join("file"), ""),
+            "remove" => fs::remove_file(folder.join("file")),
+            "make a folder" => fs::create_dir(folder.join("new")),
+            "make a link" => symlink("file", folder.join("new")),
+            "rename" => fs::rename(folder.join("file"), folder.join("new")),
+            "listen" => UnixListener::bind(folder.join("new")).map(drop),
+            "start a program" => Command::new("/bin/true").status().map(drop),
+            "speak UDP" => UdpSocket::bind("127.0.0.1:0").map(drop),
+            "speak TCP" => TcpListener::bind("127.0.0.1:0").map(drop),
+            "speak netlink" => rustix::net::socket(
+                rustix::net::AddressFamily::NETLINK,
+                rustix::net::SocketType::RAW,
+                None,
+            )
+            .map(drop)
+            .map_err(io::Error::from),
+            "change the mode" => {
+                use std::os::unix::fs::PermissionsExt as _;
+                fs::set_permissions(folder.join("file"), fs::Permissions::from_mode(0o777))
+            }
+            _ => unreachable!("{what}"),
+        }
+    }
+
+    /// How the kernel stops an attempt.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Stopped {
+        No,
+        /// The call fails.
+        Refused,
+        /// The call ends the process.
+        Killed,
+    }
+
+    /// Runs `test` of this module again, in a process that tries `what`.
+    fn stopped(test: &str, what: &str, folder: &Path) -> Stopped {
+        let output = Command::new(env::current_exe().unwrap())
+            .args(["--exact", &format!("confine::tests::{test}"), "--nocapture"])
+            .env(TRIED, format!("{what}={}", folder.display()))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        match output.status.signal() {
+            Some(libc::SIGSYS) => Stopped::Killed,
+            None if said.contains(DONE) => Stopped::No,
+            None if said.contains(REFUSED) => Stopped::Refused,
+            _ => panic!("{what}: {output:?}"),
+        }
+    }
+
+    /// Runs all attempts, each in a process that `confine` confines.
+    fn each_is_stopped(
+        test: &str,
+        confine: impl FnOnce() -> io::Result<()>,
+        attempts: &[(&str, Stopped)],
+    ) {
+        if let Ok(tried) = env::var(TRIED) {
+            let (what, folder) = tried.split_once('=').unwrap();
+            confine().unwrap();
+            // A panic would make calls that are forbidden.
+            let tried = attempt(what, Path::new(folder));
+            let said = if tried.is_ok() { DONE } else { REFUSED };
+            io::stdout().write_all(said.as_bytes()).unwrap();
+            return;
+        }
+        for (what, expected) in attempts {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("file");
+            fs::write(&file, "content").unwrap();
+            let _database = UnixListener::bind(folder.path().join("socket")).unwrap();
+            let _systemd = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+            assert_eq!(stopped(test, what, folder.path()), *expected, "{what}");
+            assert_eq!(fs::read_to_string(file).unwrap(), "content", "{what}");
+            let names = fs::read_dir(folder.path()).unwrap().count();
+            assert_eq!(names, 3, "{what}");
+        }
+    }
+
+    /// Root's rights would open what is not its own; Landlock and seccomp hold for root too.
+    #[test]
+    fn the_agent_writes_to_nothing_but_sockets() {
+        use Stopped::{Killed, No, Refused};
+        each_is_stopped(
+            "the_agent_writes_to_nothing_but_sockets",
+            confine_agent,
+            &[
+                ("nothing", No),
+                ("read below /etc", No),
+                ("connect to QubesDB", No),
+                ("tell systemd", No),
+                ("read elsewhere", Refused),
+                ("write", Killed),
+                ("create", Killed),
+                ("truncate", Killed),
+                ("remove", Killed),
+                ("make a folder", Killed),
+                ("make a link", Killed),
+                ("rename", Killed),
+                ("listen", Killed),
+                ("start a program", Killed),
+                ("speak UDP", Killed),
+                ("speak TCP", Killed),
+                ("speak netlink", Killed),
+                ("change the mode", Killed),
+            ],
+        );
+    }
+
+    /// Without seccomp, which would be first: that each of them alone is enough.
+    #[test]
+    fn landlock_alone_lets_the_agent_write_to_nothing() {
+        use Stopped::{No, Refused};
+        each_is_stopped(
+            "landlock_alone_lets_the_agent_write_to_nothing",
+            || {
+                keep_capabilities(&[Capability::CAP_NET_ADMIN])?;
+                restrict(
+                    &OF_RESOLV_CONF,
+                    AccessFs::ReadFile.into(),
+                    None,
+                    Scope::Signal.into(),
+                )
+            },
+            &[
+                ("connect to QubesDB", No),
+                ("tell systemd", No),
+                ("read elsewhere", Refused),
+                ("write", Refused),
+                ("create", Refused),
+                ("truncate", Refused),
+                ("remove", Refused),
+                ("make a folder", Refused),
+                ("make a link", Refused),
+                ("rename", Refused),
+                ("listen", Refused),
+                ("start a program", Refused),
+            ],
+        );
+    }
+
+    #[test]
+    fn the_resolver_reads_and_speaks_and_does_nothing_else() {
+        use Stopped::{Killed, No, Refused};
+        each_is_stopped(
+            "the_resolver_reads_and_speaks_and_does_nothing_else",
+            || {
+                give_up_everything()?;
+                confine_resolver()
+            },
+            &[
+                ("nothing", No),
+                ("read below /etc", No),
+                ("speak UDP", No),
+                ("connect to QubesDB", Killed),
+                ("read elsewhere", Refused),
+                ("write", Killed),
+                ("create", Killed),
+                ("remove", Killed),
+                ("start a program", Killed),
+                ("speak netlink", Killed),
+            ],
+        );
+    }
+}

@@ -19,8 +19,8 @@ pub(crate) fn cut(
 ) -> io::Result<()> {
     let mut forbidden = Vec::new();
     for family in families {
-        kernel.dump(&Connection::all(*family), |attributes| {
-            let connection = Connection::read(*family, attributes);
+        kernel.dump(&Connection::all(*family), |entry| {
+            let connection = Connection::read(*family, entry);
             forbidden.extend(connection.filter(&forbids));
         })?;
     }

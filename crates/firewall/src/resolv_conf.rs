@@ -7,6 +7,13 @@ use std::net::IpAddr;
 /// ignored: also `fe80::1%eth0`, whose address alone says nothing.
 #[must_use]
 pub fn name_servers(untrusted_text: &[u8]) -> BTreeSet<IpAddr> {
+    name_servers_in_order(untrusted_text).into_iter().collect()
+}
+
+/// The same in the order of the file, which is that in which they are asked. One that is named twice
+/// stands there twice.
+#[must_use]
+pub fn name_servers_in_order(untrusted_text: &[u8]) -> Vec<IpAddr> {
     untrusted_text
         .split(|byte| *byte == b'\n')
         .filter_map(|line| {

@@ -1,5 +1,7 @@
 //! The command lines of programs whose stdout belongs to a protocol.
 
+use std::env;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -16,7 +18,15 @@ pub const WRONG_USAGE: u8 = 2;
 /// # Errors
 /// The status to end with at once: help was asked for, or the command line is wrong.
 pub fn parse<A: Parser>() -> Result<A, ExitCode> {
-    A::try_parse().map_err(|error| {
+    parse_from(env::args_os())
+}
+
+/// Reads a command line, the name of the program first, as [`parse`] does.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_from<A: Parser>(line: impl IntoIterator<Item = OsString>) -> Result<A, ExitCode> {
+    A::try_parse_from(line).map_err(|error| {
         say_lines(&error.render().to_string());
         match error.use_stderr() {
             true => ExitCode::from(WRONG_USAGE),

@@ -68,6 +68,11 @@ pub fn all() -> Vec<Program> {
             8,
             words::QUBES_FIREWALL,
         ),
+        (
+            qubes_network::args::Args::command(),
+            8,
+            words::QUBES_NETWORK,
+        ),
     ];
     let all = others.into_iter().chain(of_qubesdb);
     all.map(|(command, section, words)| Program {

@@ -931,7 +931,61 @@ pub const QUBES_FIREWALL: Words = Words {
             "Check the rules that dom0 has written:",
         ),
     ],
-    see_also: &["nft(8)", "qubesdb-multiread(1)", "systemd.service(5)"],
+    see_also: &[
+        "nft(8)",
+        "qubes-network(8)",
+        "qubesdb-multiread(1)",
+        "systemd.service(5)",
+    ],
+};
+
+/// qubes-network
+pub const QUBES_NETWORK: Words = Words {
+    more: &[
+        "setup-ip add gives an interface of this qube the addresses, routes and name servers of \
+         QubesDB, then runs the program of the user. setup-ip remove takes them away and switches \
+         the interface off. In a qube that provides network, setup-ip add also does what dns does.",
+        "start creates the tables that check the source addresses of packets. client add lets \
+         packets with these source addresses, and no others, come from the interface of a qube \
+         behind this one. client remove lets nothing come from it any more.",
+        "dns sends the DNS requests of the qubes behind this one to the first two name servers of \
+         this qube.",
+    ],
+    environment: &[],
+    files: &[
+        (
+            "/etc/resolv.conf",
+            "The name servers of this qube. setup-ip add replaces it, unless it is protected",
+        ),
+        (
+            "/etc/qubes/protected-files.d/, /rw/config/protected-files.d/",
+            "Files whose lines are the paths of protected files",
+        ),
+        (
+            "/rw/config/qubes-ip-change-hook",
+            "The program of the user that runs at the end of setup-ip add",
+        ),
+        (
+            "/run/qubes-service/",
+            "The services of this qube. custom-persist, disable-default-route, disable-dns-server \
+             and network-manager have an effect",
+        ),
+        (
+            "/etc/NetworkManager/system-connections/qubes-uplink-INTERFACE",
+            "The connection for NetworkManager",
+        ),
+    ],
+    examples: &[
+        (
+            "qubes-network setup-ip add eth0",
+            "Set up the network again after a change in QubesDB:",
+        ),
+        (
+            "nft list set ip qubes allowed",
+            "Show which addresses may come from which interface:",
+        ),
+    ],
+    see_also: &["nft(8)", "qubes-firewall(8)", "qubesdb-read(1)"],
 };
 
 const QUBESDB_DIR: Row = (

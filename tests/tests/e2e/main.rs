@@ -17,6 +17,7 @@ mod help;
 mod inherited;
 mod loopback;
 mod move_;
+mod network;
 mod open;
 mod qubesdb;
 mod readme;
@@ -41,6 +42,7 @@ qfile_tests::topics! {
     inherited,
     loopback,
     move_,
+    network,
     open,
     qubesdb,
     readme,

@@ -4,9 +4,10 @@ use std::net::IpAddr;
 
 use firewall::{Client, Family, Packet};
 
-use super::attributes::find;
-use super::message::{Request, flag};
-use super::nftables::number_of;
+use netlink::attributes::find;
+use netlink::{NETFILTER_HEAD_LEN, Request, flag};
+
+use super::nftables::table_family;
 
 /// The part of netfilter that tracks connections, and its messages.
 const CONNTRACK: u16 = 1 << 8;
@@ -39,11 +40,13 @@ pub(crate) struct Connection {
 impl Connection {
     /// Asks for all connections of a family.
     pub(crate) fn all(family: Family) -> Request {
-        Request::new(GET, flag::REQUEST | flag::DUMP, number_of(family), |_| {})
+        let family = table_family(family) as u8;
+        Request::to_netfilter(GET, flag::REQUEST | flag::DUMP, family, |_| {})
     }
 
     /// Reads a connection of a dump. `None`: it has no addresses of this family.
-    pub(crate) fn read(family: Family, attributes: &[u8]) -> Option<Self> {
+    pub(crate) fn read(family: Family, entry: &[u8]) -> Option<Self> {
+        let attributes = entry.get(NETFILTER_HEAD_LEN..)?;
         let original = find(attributes, ORIGINAL)?;
         let (client, _) = addresses(family, original)?;
         // Where the answers come from is where the packets go to, when what was addressed has been
@@ -72,8 +75,8 @@ impl Connection {
 
     /// Asks to forget it.
     pub(crate) fn delete(&self) -> Request {
-        let family = number_of(self.client.family());
-        Request::new(DELETE, flag::REQUEST | flag::ACK, family, |message| {
+        let family = table_family(self.client.family()) as u8;
+        Request::to_netfilter(DELETE, flag::REQUEST | flag::ACK, family, |message| {
             message.nested_bytes(ORIGINAL, &self.original);
             // Not another one that has the same addresses and ports by now.
             message.bytes(ID, &self.id);

@@ -10,7 +10,7 @@ const HEAD_LEN: usize = 4;
 
 /// Attributes that are being written.
 #[derive(Debug)]
-pub(crate) struct Attributes<'a> {
+pub struct Attributes<'a> {
     bytes: &'a mut Vec<u8>,
 }
 
@@ -20,17 +20,17 @@ impl<'a> Attributes<'a> {
     }
 
     /// A value as it is.
-    pub(crate) fn bytes(&mut self, number: u16, value: &[u8]) {
+    pub fn bytes(&mut self, number: u16, value: &[u8]) {
         self.attribute(number, |bytes| bytes.extend_from_slice(value));
     }
 
     /// A number of 32 bits, in network order as all of netfilter's.
-    pub(crate) fn u32(&mut self, number: u16, value: u32) {
+    pub fn u32(&mut self, number: u16, value: u32) {
         self.bytes(number, &value.to_be_bytes());
     }
 
     /// A name.
-    pub(crate) fn text(&mut self, number: u16, value: &str) {
+    pub fn text(&mut self, number: u16, value: &str) {
         self.attribute(number, |bytes| {
             bytes.extend_from_slice(value.as_bytes());
             bytes.push(0);
@@ -38,12 +38,12 @@ impl<'a> Attributes<'a> {
     }
 
     /// An attribute that holds those in `value`, as they were read.
-    pub(crate) fn nested_bytes(&mut self, number: u16, value: &[u8]) {
+    pub fn nested_bytes(&mut self, number: u16, value: &[u8]) {
         self.bytes(number | NESTED, value);
     }
 
     /// An attribute that holds those that `write` writes.
-    pub(crate) fn nested(&mut self, number: u16, write: impl FnOnce(&mut Attributes<'_>)) {
+    pub fn nested(&mut self, number: u16, write: impl FnOnce(&mut Attributes<'_>)) {
         self.attribute(number | NESTED, |bytes| write(&mut Attributes { bytes }));
     }
 
@@ -65,7 +65,7 @@ pub(crate) fn pad(bytes: &mut Vec<u8>) {
 }
 
 /// The attributes in `bytes`, up to the first that is malformed.
-pub(crate) fn read(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+pub fn read(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let (head, _) = bytes.split_first_chunk::<HEAD_LEN>()?;
         let len = usize::from(u16::from_ne_bytes([head[0], head[1]]));
@@ -77,7 +77,8 @@ pub(crate) fn read(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
 }
 
 /// The value of the attribute `number`.
-pub(crate) fn find(bytes: &[u8], number: u16) -> Option<&[u8]> {
+#[must_use]
+pub fn find(bytes: &[u8], number: u16) -> Option<&[u8]> {
     let mut found = read(bytes).filter(|(this, _)| *this == number);
     found.next().map(|(_, value)| value)
 }

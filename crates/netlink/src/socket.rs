@@ -1,4 +1,4 @@
-//! The socket to netfilter.
+//! The socket to the kernel.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -9,7 +9,7 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with,
 };
 
-use super::message::{ANSWERED, Batch, FAMILY_LEN, HEAD_LEN, Request};
+use crate::message::{ANSWERED, Batch, HEAD_LEN, Request};
 
 /// Most bytes of one batch: an address with 10,000 rules has about 4 MB.
 const SEND_BUFFER: usize = 32 << 20;
@@ -24,9 +24,21 @@ const READ_LEN: usize = 32 << 10;
 const ERROR: u16 = 2;
 const DONE: u16 = 3;
 
-/// The kernel's netfilter, in the network namespace of this process.
+/// The parts of the kernel that have a socket here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Tables and tracked connections.
+    Netfilter,
+    /// Interfaces, addresses, routes, neighbours (`rtnetlink(7)`).
+    Route,
+}
+
+/// Length of what stands before the attributes in the entries of netfilter: `struct nfgenmsg`.
+pub const NETFILTER_HEAD_LEN: usize = 4;
+
+/// A part of the kernel, in the network namespace of this process.
 #[derive(Debug)]
-pub(crate) struct Kernel {
+pub struct Socket {
     socket: OwnedFd,
     buffer: Box<[u8]>,
 }
@@ -38,13 +50,22 @@ struct Answer<'a> {
     body: &'a [u8],
 }
 
-impl Kernel {
-    pub(crate) fn open() -> io::Result<Self> {
+impl Socket {
+    /// Opens a socket to a part of the kernel.
+    ///
+    /// # Errors
+    /// The system refuses; the buffers need CAP_NET_ADMIN.
+    pub fn open(part: Part) -> io::Result<Self> {
+        let protocol = match part {
+            Part::Netfilter => Some(netlink::NETFILTER),
+            // The first of the protocols of the family, whose number is 0.
+            Part::Route => None,
+        };
         let socket = socket_with(
             AddressFamily::NETLINK,
             SocketType::RAW,
             SocketFlags::CLOEXEC,
-            Some(netlink::NETFILTER),
+            protocol,
         )?;
         set_socket_send_buffer_size_force(&socket, SEND_BUFFER)?;
         set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER)?;
@@ -55,23 +76,28 @@ impl Kernel {
     }
 
     /// Has a batch done: all of it, or, on an error, nothing.
-    pub(crate) fn commit(&mut self, batch: Batch) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// What the kernel says of the first message that it refuses.
+    pub fn commit(&mut self, batch: Batch) -> io::Result<()> {
         self.send(&batch.finish())?;
         self.obeyed()
     }
 
     /// Has one request done that has no other answer.
-    pub(crate) fn ask(&mut self, request: &Request) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn ask(&mut self, request: &Request) -> io::Result<()> {
         self.send(&request.0)?;
         self.obeyed()
     }
 
-    /// Asks for a list; `each` gets the attributes of every entry.
-    pub(crate) fn dump(
-        &mut self,
-        request: &Request,
-        mut each: impl FnMut(&[u8]),
-    ) -> io::Result<()> {
+    /// Asks for a list; `each` gets every entry: what follows the head of its message.
+    ///
+    /// # Errors
+    /// What the kernel says, or an answer that is none.
+    pub fn dump(&mut self, request: &Request, mut each: impl FnMut(&[u8])) -> io::Result<()> {
         self.send(&request.0)?;
         loop {
             let got = self.read(RecvFlags::empty())?;
@@ -79,7 +105,7 @@ impl Kernel {
                 match answer.kind {
                     DONE => return Ok(()),
                     ERROR => return Err(error_of(answer.body)),
-                    _ => each(answer.body.get(FAMILY_LEN..).unwrap_or_default()),
+                    _ => each(answer.body),
                 }
             }
         }

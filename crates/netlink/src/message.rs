@@ -1,20 +1,27 @@
-//! Messages to netfilter: one that asks, or a batch that is done whole or not at all.
+//! Messages: one that asks, or a batch for the tables that is done whole or not at all.
 
-use super::attributes::{Attributes, pad};
+use crate::attributes::{Attributes, pad};
 
 /// Length of `struct nlmsghdr`.
-pub(super) const HEAD_LEN: usize = 16;
+pub(crate) const HEAD_LEN: usize = 16;
 
-/// Length of `struct nfgenmsg`, which follows it.
-pub(super) const FAMILY_LEN: usize = 4;
+/// Length of `struct nfgenmsg`, which follows it in messages to netfilter.
+const FAMILY_LEN: usize = 4;
 
 /// Flags of a message (`linux/netlink.h`).
-pub(super) mod flag {
-    pub(crate) const REQUEST: u16 = 1;
-    pub(crate) const ACK: u16 = 4;
-    pub(crate) const DUMP: u16 = 0x300;
-    pub(crate) const CREATE: u16 = 0x400;
-    pub(crate) const APPEND: u16 = 0x800;
+pub mod flag {
+    /// It asks the kernel for something.
+    pub const REQUEST: u16 = 1;
+    /// It is answered when it was done.
+    pub const ACK: u16 = 4;
+    /// It asks for a list.
+    pub const DUMP: u16 = 0x300;
+    /// What is there already is replaced.
+    pub const REPLACE: u16 = 0x100;
+    /// What is not there is made.
+    pub const CREATE: u16 = 0x400;
+    /// A new rule is the last one.
+    pub const APPEND: u16 = 0x800;
 }
 
 // Types of the messages around a batch (`linux/netfilter/nfnetlink.h`).
@@ -22,17 +29,18 @@ const BATCH_BEGIN: u16 = 0x10;
 const BATCH_END: u16 = 0x11;
 
 /// The part of netfilter that has tables.
-const NFTABLES: u16 = 10;
+pub(crate) const NFTABLES: u16 = 10;
 
 /// The number of the one message that the kernel is to answer. The others have 0.
-pub(super) const ANSWERED: u32 = 1;
+pub(crate) const ANSWERED: u32 = 1;
 
 /// One message, which the kernel answers.
 #[derive(Debug)]
-pub(crate) struct Request(pub(super) Vec<u8>);
+pub struct Request(pub(crate) Vec<u8>);
 
 impl Request {
-    pub(super) fn new(
+    /// A message to netfilter.
+    pub fn to_netfilter(
         kind: u16,
         flags: u16,
         family: u8,
@@ -42,18 +50,36 @@ impl Request {
         append(&mut bytes, kind, flags, ANSWERED, [family, 0, 0, 0], write);
         Self(bytes)
     }
+
+    /// A message as it goes to the kernel, with its head. The answer is known by the number that it
+    /// is given here.
+    #[must_use]
+    pub fn from_bytes(mut bytes: Vec<u8>) -> Self {
+        if let Some(number) = bytes.get_mut(8..12) {
+            number.copy_from_slice(&ANSWERED.to_ne_bytes());
+        }
+        Self(bytes)
+    }
 }
 
 /// Messages about tables that the kernel does together.
 #[derive(Debug)]
-pub(crate) struct Batch {
+pub struct Batch {
     bytes: Vec<u8>,
     // Where the last message stands.
     last: usize,
 }
 
+impl Default for Batch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Batch {
-    pub(crate) fn new() -> Self {
+    /// One without a message.
+    #[must_use]
+    pub fn new() -> Self {
         let mut bytes = Vec::new();
         let [high, low] = NFTABLES.to_be_bytes();
         append(
@@ -68,7 +94,7 @@ impl Batch {
     }
 
     /// Adds a message.
-    pub(super) fn add(
+    pub(crate) fn add(
         &mut self,
         kind: u16,
         flags: u16,
@@ -82,7 +108,7 @@ impl Batch {
     }
 
     /// The bytes: the last message asks for an answer, which comes when all were done.
-    pub(super) fn finish(mut self) -> Vec<u8> {
+    pub(crate) fn finish(mut self) -> Vec<u8> {
         let flags = flag::REQUEST | flag::ACK | self.flags_of_last();
         let last = &mut self.bytes[self.last..];
         last[6..8].copy_from_slice(&flags.to_ne_bytes());

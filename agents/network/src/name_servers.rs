@@ -1,0 +1,71 @@
+//! The name servers of this qube: those that it is given, and those that it uses.
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use firewall::name_servers_in_order;
+use program::failure::Failure;
+
+use crate::interface::Name;
+use crate::uplink::Of;
+use crate::{files, programs, services};
+
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+
+/// Where systemd-resolved writes the servers that it asks (`systemd-resolved.service(8)`). The other
+/// file names only itself then.
+const OF_RESOLVED: &str = "/run/systemd/resolve/resolv.conf";
+
+/// Makes these the name servers of the qube.
+pub(crate) fn set(interface: &Name, servers: &[Of<IpAddr>]) -> Result<(), Failure> {
+    let servers: Vec<String> = match services::is_on("disable-dns-server") {
+        true => Vec::new(),
+        false => servers.iter().map(|dns| dns.value.to_string()).collect(),
+    };
+    if !files::is_protected(RESOLV_CONF) {
+        let lines = servers
+            .iter()
+            .map(|server| format!("nameserver {server}\n"));
+        let text: String = lines.collect();
+        // What is so already is not touched: programs watch this file.
+        if files::read(Path::new(RESOLV_CONF)) != text.as_bytes()
+            || !Path::new(RESOLV_CONF).exists()
+        {
+            files::replace(Path::new(RESOLV_CONF), &text, 0o644).map_err(Failure::of(
+                format_args!(
+                    "cannot write the name servers of \"{interface}\" to \"{RESOLV_CONF}\""
+                ),
+            ))?;
+        }
+    }
+    if programs::says_yes(
+        "systemctl",
+        &["is-enabled", "--quiet", "systemd-resolved.service"],
+    ) {
+        let mut arguments = vec!["dns", interface.as_str()];
+        match servers.is_empty() {
+            // An empty word takes the servers of the interface away.
+            true => arguments.push(""),
+            false => arguments.extend(servers.iter().map(String::as_str)),
+        }
+        programs::run("resolvectl", &arguments);
+    }
+    Ok(())
+}
+
+/// The servers that this qube asks, in order, without those in this qube: packets from elsewhere
+/// cannot be sent to them.
+pub(crate) fn in_use() -> Vec<IpAddr> {
+    let of_others = |file: &str| -> Vec<IpAddr> {
+        let servers = name_servers_in_order(&files::read(Path::new(file)));
+        servers
+            .into_iter()
+            .filter(|server| !server.is_loopback() && !server.is_unspecified())
+            .collect()
+    };
+    let of_resolved = of_others(OF_RESOLVED);
+    match of_resolved.is_empty() {
+        true => of_others(RESOLV_CONF),
+        false => of_resolved,
+    }
+}
