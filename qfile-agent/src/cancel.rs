@@ -23,7 +23,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::sleep;
-use transfer::Failure as Sending;
+use transfer::SendError;
 
 use crate::args::Args;
 use crate::report::{Failure, Report};
@@ -74,7 +74,7 @@ pub(crate) fn watch(args: &Args, is_gui: bool, last_word: LastWord) -> io::Resul
 )]
 fn end(result_fd: Option<RawFd>, is_gui: bool) {
     clear_line();
-    let report = Report::new(Err(Failure::Sending(Sending::Cancelled)), true);
+    let report = Report::new(Err(Failure::Sending(SendError::Cancelled)), true);
     report.deliver(result_fd, is_gui);
     exit(report.outcome.status().into());
 }

@@ -16,7 +16,7 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::stdio::{dup2_stdin, dup2_stdout};
 use text::own;
-use transfer::Failure as Sending;
+use transfer::SendError;
 use transfer::result_line::{Outcome, ResultLine};
 use walk::{ArgumentError, WalkError};
 
@@ -45,7 +45,7 @@ pub(crate) enum Failure {
     /// The copy is confirmed, but its manifest cannot be handed over.
     Undelivered(io::Error),
     /// Something went wrong between this qube and the target qube.
-    Sending(Sending),
+    Sending(SendError),
 }
 
 /// The end of a copy, as its user is told.
@@ -86,13 +86,13 @@ const OR_ANOTHER_NAME: &str = "or copy it under another name with --as; with ON_
 impl Failure {
     /// What an error of the stream stands for.
     pub(crate) fn from_stream(error: io::Error) -> Self {
-        Self::Sending(Sending::from_stream(error))
+        Self::Sending(SendError::from_stream(error))
     }
 
     /// True if the receiver can still say how far it came.
     pub(crate) fn is_of_this_side(&self) -> bool {
         match self {
-            Self::Sending(failure) => matches!(failure, Sending::Cancelled),
+            Self::Sending(failure) => matches!(failure, SendError::Cancelled),
             _ => true,
         }
     }
@@ -103,12 +103,12 @@ impl Failure {
             return false;
         };
         match failure {
-            Sending::Write(_)
-            | Sending::Read(_)
-            | Sending::Interrupted
-            | Sending::NoAnswer
-            | Sending::CutAnswer => true,
-            Sending::Refused(verdict) => is_cut(verdict),
+            SendError::Write(_)
+            | SendError::Read(_)
+            | SendError::Interrupted
+            | SendError::NoAnswer
+            | SendError::CutAnswer => true,
+            SendError::Refused(verdict) => is_cut(verdict),
             _ => false,
         }
     }
@@ -116,7 +116,7 @@ impl Failure {
     fn outcome(&self) -> Outcome {
         match self {
             Self::Argument(_) => Outcome::Usage,
-            Self::Sending(Sending::Cancelled) => Outcome::Cancelled,
+            Self::Sending(SendError::Cancelled) => Outcome::Cancelled,
             _ => Outcome::Failed,
         }
     }
@@ -176,30 +176,30 @@ impl Failure {
     }
 }
 
-fn sending_advice(failure: &Sending) -> &'static str {
+fn sending_advice(failure: &SendError) -> &'static str {
     match failure {
-        Sending::Write(_) | Sending::Read(_) => {
+        SendError::Write(_) | SendError::Read(_) => {
             "check that the target qube is running, and copy again; if you started qfile-agent by \
              hand, use qvm-copy instead"
         }
-        Sending::Interrupted | Sending::NoAnswer | Sending::CutAnswer => {
+        SendError::Interrupted | SendError::NoAnswer | SendError::CutAnswer => {
             "look into the target qube: check that its disk is not full and that its service \
              qubes.Filecopy is intact. Any files that arrived are in its QubesIncoming folder"
         }
-        Sending::Late(_) => {
+        SendError::Late(_) => {
             "it may still be writing to disk; look into its QubesIncoming folder before copying again"
         }
-        Sending::Text(_) => {
+        SendError::Text(_) => {
             "a start-up file of the target qube's user (such as ~/.profile) prints it; make it \
              print only in interactive shells"
         }
-        Sending::Cancelled => {
+        SendError::Cancelled => {
             "any files that arrived are in the target qube's QubesIncoming folder"
         }
-        Sending::EarlySuccess | Sending::Damaged => {
+        SendError::EarlySuccess | SendError::Damaged => {
             "do not rely on what arrived; remove it from the target qube's QubesIncoming folder and copy again"
         }
-        Sending::Refused(verdict) => refusal_advice(verdict),
+        SendError::Refused(verdict) => refusal_advice(verdict),
     }
 }
 
@@ -374,8 +374,8 @@ fn hang_up() {
     }
 }
 
-impl From<Sending> for Failure {
-    fn from(failure: Sending) -> Self {
+impl From<SendError> for Failure {
+    fn from(failure: SendError) -> Self {
         Self::Sending(failure)
     }
 }

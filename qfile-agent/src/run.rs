@@ -12,7 +12,7 @@ use program::say::say;
 use program::{command_line, inherited};
 use transfer::landed::Landed;
 use transfer::verdict::{self, Receiver};
-use transfer::{Failure as Sending, Output, end_stream};
+use transfer::{Output, SendError, end_stream};
 use walk::Arguments;
 
 use crate::args::Args;
@@ -96,7 +96,7 @@ fn copy(
         return (Err(failure), Arrived::Unknown);
     };
     let last_word = match &failure {
-        Failure::Sending(Sending::Refused(verdict)) => Some(verdict.clone()),
+        Failure::Sending(SendError::Refused(verdict)) => Some(verdict.clone()),
         failure if failure.is_of_this_side() => {
             end_stream();
             receiver.last_word(MOMENT)
@@ -142,7 +142,7 @@ fn prepare(args: &Args) -> Result<Prepared, Failure> {
 /// Why a copy really stopped.
 fn why(failure: Failure, receiver: &Receiver) -> Failure {
     let failure = match failure {
-        Failure::Sending(Sending::Interrupted) => {
+        Failure::Sending(SendError::Interrupted) => {
             match receiver.verdict(Some(verdict::REST_TIME)) {
                 Ok(verdict) => verdict::refusal(verdict).into(),
                 Err(failure) => failure.into(),
@@ -151,7 +151,7 @@ fn why(failure: Failure, receiver: &Receiver) -> Failure {
         other => other,
     };
     if failure.is_lost_connection() && receiver.is_cancelled_within(SOON) {
-        return Sending::Cancelled.into();
+        return SendError::Cancelled.into();
     }
     failure
 }

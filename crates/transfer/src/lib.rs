@@ -2,14 +2,14 @@
 //! them.
 //!
 //! [`Output`] writes the stream to stdout and stops as soon as [`Receiver`] hears something on
-//! stdin; [`verdict`] judges what it heard, and [`Failure`] says what went wrong between the two
+//! stdin; [`verdict`] judges what it heard, and [`SendError`] says what went wrong between the two
 //! qubes, in the words of the wire format's table.
 //!
 //! [`result_line`] is how `qfile-agent` tells `qvm-copy` what became of a copy, [`manifest`] how it
 //! tells `qvm-move` what may be deleted, and [`landed`] looks up what a copy that stopped has left in
 //! the other qube.
 
-mod failure;
+mod error;
 pub mod landed;
 pub mod manifest;
 mod output;
@@ -17,7 +17,7 @@ pub mod result_line;
 mod stop;
 pub mod verdict;
 
-pub use failure::Failure;
+pub use error::SendError;
 pub use output::{BUFFER_LEN, Output, end_stream};
 pub use stop::Stop;
 pub use verdict::{PACE, Receiver, Window};

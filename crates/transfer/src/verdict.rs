@@ -16,7 +16,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, read};
 use rustix::stdio::{stdin, stdout};
 
-use crate::failure::Failure;
+use crate::error::SendError;
 use crate::stop::Stop;
 
 /// How long a verdict may take once its beginning is there, or once the receiver has stopped
@@ -136,7 +136,7 @@ impl Receiver {
     ///
     /// # Errors
     /// Why there is no verdict.
-    pub fn verdict(&self, patience: Option<Duration>) -> Result<Verdict, Failure> {
+    pub fn verdict(&self, patience: Option<Duration>) -> Result<Verdict, SendError> {
         self.read_verdict(patience, None)
     }
 
@@ -169,7 +169,7 @@ impl Receiver {
         &self,
         patience: Option<Duration>,
         limit: Option<Duration>,
-    ) -> Result<Verdict, Failure> {
+    ) -> Result<Verdict, SendError> {
         let begin = Instant::now();
         let last = limit.and_then(|time| begin.checked_add(time));
         let mut first_byte = None;
@@ -188,9 +188,9 @@ impl Receiver {
                 Some(deadline.map_or(last, |at| at.min(last)))
             });
             let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-            match self.wait(None, left).map_err(Failure::from_stream)? {
+            match self.wait(None, left).map_err(SendError::from_stream)? {
                 Event::Answer => {}
-                Event::Cancel => return Err(Failure::Cancelled),
+                Event::Cancel => return Err(SendError::Cancelled),
                 Event::Ready | Event::Nothing => {
                     late = deadline.is_some_and(|at| at <= Instant::now());
                     if late {
@@ -205,20 +205,20 @@ impl Receiver {
                 Ok(0) | Err(Errno::CONNRESET) => break,
                 Ok(count) => parser.push(&buffer[..count]),
                 Err(Errno::INTR | Errno::AGAIN) => {}
-                Err(errno) => return Err(Failure::Read(errno.into())),
+                Err(errno) => return Err(SendError::Read(errno.into())),
             }
             if !parser.is_empty() {
                 first_byte.get_or_insert_with(Instant::now);
             }
         }
         if let Some(untrusted_text) = parser.untrusted_text() {
-            return Err(Failure::Text(untrusted_text.to_vec()));
+            return Err(SendError::Text(untrusted_text.to_vec()));
         }
         let silent = parser.is_empty();
         parser.finish().ok_or(match (silent, late) {
-            (true, true) => Failure::Late(begin.elapsed()),
-            (true, false) => Failure::NoAnswer,
-            (false, _) => Failure::CutAnswer,
+            (true, true) => SendError::Late(begin.elapsed()),
+            (true, false) => SendError::NoAnswer,
+            (false, _) => SendError::CutAnswer,
         })
     }
 
@@ -267,19 +267,19 @@ impl Receiver {
 ///
 /// # Errors
 /// What it says, if that is not a confirmation of this stream.
-pub fn confirm(verdict: Verdict, checksum: u32) -> Result<(), Failure> {
+pub fn confirm(verdict: Verdict, checksum: u32) -> Result<(), SendError> {
     match verdict.error_code {
         0 if verdict.crc32 == u64::from(checksum) => Ok(()),
-        0 => Err(Failure::Damaged),
-        _ => Err(Failure::Refused(verdict)),
+        0 => Err(SendError::Damaged),
+        _ => Err(SendError::Refused(verdict)),
     }
 }
 
 /// The failure that a verdict stands for which came before the end of the stream.
 #[must_use]
-pub fn refusal(verdict: Verdict) -> Failure {
+pub fn refusal(verdict: Verdict) -> SendError {
     match verdict.error_code {
-        0 => Failure::EarlySuccess,
-        _ => Failure::Refused(verdict),
+        0 => SendError::EarlySuccess,
+        _ => SendError::Refused(verdict),
     }
 }

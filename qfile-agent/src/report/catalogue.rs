@@ -111,18 +111,18 @@ fn files() -> Vec<Failure> {
 
 fn connection() -> Vec<Failure> {
     let mut failures: Vec<Failure> = [
-        Sending::Write(errno(libc::EIO)),
-        Sending::Read(errno(libc::EIO)),
-        Sending::Interrupted,
-        Sending::NoAnswer,
-        Sending::CutAnswer,
-        Sending::Late(Duration::from_secs(600)),
-        Sending::Text(b"Welcome to\x1b[1m this qube!\n".into()),
-        Sending::EarlySuccess,
-        Sending::Damaged,
-        Sending::Cancelled,
+        SendError::Write(errno(libc::EIO)),
+        SendError::Read(errno(libc::EIO)),
+        SendError::Interrupted,
+        SendError::NoAnswer,
+        SendError::CutAnswer,
+        SendError::Late(Duration::from_secs(600)),
+        SendError::Text(b"Welcome to\x1b[1m this qube!\n".into()),
+        SendError::EarlySuccess,
+        SendError::Damaged,
+        SendError::Cancelled,
     ]
-    .map(Failure::Sending)
+    .map(Failure::SendError)
     .into();
     failures.extend([
         Failure::Landed(io::ErrorKind::UnexpectedEof.into()),
@@ -152,7 +152,7 @@ fn refusals() -> Vec<Failure> {
         .chain([(-libc::EILSEQ).cast_unsigned(), LEGAL_EOF, 123_456_789])
         .flat_map(|error_code| {
             [Some(b"docs/\x1b[31mplan.txt".to_vec()), None].map(|name| {
-                Failure::Sending(Sending::Refused(Verdict {
+                Failure::Sending(SendError::Refused(Verdict {
                     error_code,
                     crc32: 0,
                     untrusted_last_name: name,
@@ -184,19 +184,19 @@ fn heading(failure: &Failure) -> String {
         Failure::Landed(_) => "The list of files that arrived before is cut short",
         Failure::Manifest(_) => "The list of sent files cannot be written",
         Failure::Undelivered(_) => "The list of sent files cannot be passed to qvm-move",
-        Failure::Sending(Sending::Write(_)) => "stdout cannot be written to",
-        Failure::Sending(Sending::Interrupted) => {
+        Failure::Sending(SendError::Write(_)) => "stdout cannot be written to",
+        Failure::Sending(SendError::Interrupted) => {
             "The receiver stopped reading, and no verdict could be read"
         }
-        Failure::Sending(Sending::Cancelled) => "Cancelled, by a signal or a button",
-        Failure::Sending(Sending::Read(_)) => "stdin cannot be read",
-        Failure::Sending(Sending::NoAnswer) => "The receiver ended without a verdict",
-        Failure::Sending(Sending::CutAnswer) => "The verdict was cut",
-        Failure::Sending(Sending::Late(_)) => "No verdict within `--verdict-timeout`",
-        Failure::Sending(Sending::Text(_)) => "Text where the verdict belongs",
-        Failure::Sending(Sending::EarlySuccess) => "A confirmation before the end",
-        Failure::Sending(Sending::Damaged) => "A confirmation with another checksum",
-        Failure::Sending(Sending::Refused(verdict)) => {
+        Failure::Sending(SendError::Cancelled) => "Cancelled, by a signal or a button",
+        Failure::Sending(SendError::Read(_)) => "stdin cannot be read",
+        Failure::Sending(SendError::NoAnswer) => "The receiver ended without a verdict",
+        Failure::Sending(SendError::CutAnswer) => "The verdict was cut",
+        Failure::Sending(SendError::Late(_)) => "No verdict within `--verdict-timeout`",
+        Failure::Sending(SendError::Text(_)) => "Text where the verdict belongs",
+        Failure::Sending(SendError::EarlySuccess) => "A confirmation before the end",
+        Failure::Sending(SendError::Damaged) => "A confirmation with another checksum",
+        Failure::Sending(SendError::Refused(verdict)) => {
             let named = match verdict.untrusted_last_name {
                 Some(_) => "with a name",
                 None => "without a name",
