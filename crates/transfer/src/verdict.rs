@@ -4,9 +4,8 @@
 //! flags stay as they are, because other processes share them.
 
 use std::cell::Cell;
-use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +17,7 @@ use rustix::stdio::{stdin, stdout};
 
 use crate::error::SendError;
 use crate::stop::Stop;
+use crate::window::{PACE, Window};
 
 /// How long a verdict may take once its beginning is there, or once the receiver has stopped
 /// reading.
@@ -36,27 +36,12 @@ pub struct Receiver {
     /// False where stdin is something else than the receiver's answer.
     is_heard: bool,
     /// A window that shows how far the copy is.
-    window: Option<Rc<dyn Window>>,
+    window: Option<Rc<Window>>,
     /// The end to read from of a pipe that nobody can write to any more once the user has cancelled.
     cancelled: Option<OwnedFd>,
     /// False once the cancellation has been noticed: it is not to end what is done about it.
     heeds_cancellation: Cell<bool>,
 }
-
-/// A window that shows how far a copy is, and has a button to cancel it.
-pub trait Window: fmt::Debug {
-    /// Where it is told. When nobody reads there any more, the user has pressed Cancel.
-    fn reader(&self) -> BorrowedFd<'_>;
-
-    /// Tells it how much was sent.
-    ///
-    /// # Errors
-    /// [`Stop::Cancelled`], as an error of input and output.
-    fn catch_up(&self) -> io::Result<()>;
-}
-
-/// The shortest time between two counts that a window is told.
-pub const PACE: Duration = Duration::from_millis(100);
 
 /// What waiting was ended by.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +55,7 @@ enum Event {
 impl Receiver {
     /// The receiver that answers on stdin. Who waits for it keeps `window` up to date.
     #[must_use]
-    pub fn new(window: Option<Rc<dyn Window>>) -> Self {
+    pub fn new(window: Option<Rc<Window>>) -> Self {
         Self {
             is_heard: true,
             window,
