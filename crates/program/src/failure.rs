@@ -53,6 +53,15 @@ impl Failure {
         }
     }
 
+    /// The same in other words: what to do about it and the exit status stay.
+    pub fn reworded(self, reason: impl Display) -> Self {
+        Self {
+            attempted: reason.to_string(),
+            why: None,
+            ..self
+        }
+    }
+
     /// Adds what to do about it. It may have several lines.
     pub fn advise(self, advice: impl Display) -> Self {
         Self {
@@ -119,11 +128,16 @@ impl Display for Failure {
 
 /// Ends a program: says on stderr why it failed, and gives its exit status.
 pub fn end(program: &str, result: Result<(), Failure>) -> ExitCode {
+    end_with(program, result, |lines| say(lines))
+}
+
+/// The same in a program that has its own way to write to stderr, `tell`.
+pub fn end_with(program: &str, result: Result<(), Failure>, tell: impl FnOnce(&str)) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !failure.is_said() {
-                say(failure.lines(program));
+                tell(&failure.lines(program));
             }
             ExitCode::from(failure.status())
         }
