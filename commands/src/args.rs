@@ -5,11 +5,12 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
+use program::failure::Failure;
 use qrexec::Target;
 use text::own;
 use walk::Links;
 
-use crate::ending::Ending;
+use crate::ending::{command_line, usage};
 
 /// The names of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,25 +144,24 @@ impl Form {
     /// Reads the arguments that follow `argv[0]`.
     ///
     /// # Errors
-    /// An [`Ending`] with the text of `--help` or `--version`, or of what is wrong.
-    pub fn parse(self, arguments: &[OsString]) -> Result<Request, Ending> {
+    /// A [`Failure`] with the text of `--help` or `--version`, or of what is wrong.
+    pub fn parse(self, arguments: &[OsString]) -> Result<Request, Failure> {
         let with_name = std::iter::once(OsStr::new(self.name()))
             .chain(arguments.iter().map(OsString::as_os_str));
         let typed = self
             .command()
             .try_get_matches_from(with_name)
             .and_then(|matches| Typed::from_arg_matches(&matches))
-            .map_err(Ending::command_line)?;
+            .map_err(command_line)?;
         let options = arguments.iter().take_while(|argument| *argument != "--");
         if options.into_iter().any(|argument| argument == "-") {
-            return Err(Ending::usage(
-                "\"-\" is not an option; if it is the name of a file, write -- before it, or ./-",
-            ));
+            return Err(usage("\"-\" is not an option")
+                .advise("if it is the name of a file, write -- before it, or ./-"));
         }
         self.request(typed)
     }
 
-    fn request(self, typed: Typed) -> Result<Request, Ending> {
+    fn request(self, typed: Typed) -> Result<Request, Failure> {
         let links = match (typed.ignore_symlinks, typed.dereference) {
             (true, _) => Links::Ignore,
             (false, true) => Links::Follow,
@@ -192,7 +192,7 @@ impl Form {
 
     /// The target that was typed. A move into a disposable would delete the only copy: the
     /// disposable is deleted with what is in it.
-    fn target(self, typed: &OsStr) -> Result<Target, Ending> {
+    fn target(self, typed: &OsStr) -> Result<Target, Failure> {
         let shown = own(typed.as_bytes());
         let others = match self.deletes() {
             true => "or @default",
@@ -204,19 +204,23 @@ impl Form {
             } else {
                 Self::Copy
             };
-            return Err(Ending::usage(format!(
-                "\"{shown}\" is not the name of a qube; give a name such as work, {others}\n\
+            return Err(
+                usage(format_args!("\"{shown}\" is not the name of a qube")).advise(format_args!(
+                    "give a name such as work, {others}\n\
                  {} FILE... does not take the name of a qube: dom0 asks for the qube",
-                untargeted.name()
-            )));
+                    untargeted.name()
+                )),
+            );
         };
         match self.deletes() && target.is_disposable() {
-            true => Err(Ending::usage(format!(
+            true => Err(usage(format_args!(
                 "\"{shown}\" is a new disposable, which is deleted with all its files when the \
-                 call ends: files that are moved there would be lost\n\
-                 nothing was sent; copy the files with qvm-copy-to-vm, or move them to a qube \
-                 that is not a disposable"
-            ))),
+                 call ends: files that are moved there would be lost"
+            ))
+            .advise(
+                "nothing was sent; copy the files with qvm-copy-to-vm, or move them to a qube \
+                 that is not a disposable",
+            )),
             false => Ok(target),
         }
     }
@@ -225,15 +229,15 @@ impl Form {
 /// Judges what was typed as a target.
 ///
 /// # Errors
-/// An [`Ending`] that says what a target can be.
-pub fn parse_target(typed: &OsStr) -> Result<Target, Ending> {
+/// A [`Failure`] that says what a target can be.
+pub fn parse_target(typed: &OsStr) -> Result<Target, Failure> {
     let target = typed.to_str().and_then(Target::parse);
     target.ok_or_else(|| {
-        Ending::usage(format!(
-            "\"{}\" is not the name of a qube; give a name such as work, or @default, @dispvm or \
-             @dispvm:TEMPLATE",
+        usage(format_args!(
+            "\"{}\" is not the name of a qube",
             own(typed.as_bytes())
         ))
+        .advise("give a name such as work, or @default, @dispvm or @dispvm:TEMPLATE")
     })
 }
 
@@ -327,7 +331,7 @@ struct Typed {
 mod tests {
     use super::*;
 
-    fn parse(form: Form, arguments: &[&str]) -> Result<Request, Ending> {
+    fn parse(form: Form, arguments: &[&str]) -> Result<Request, Failure> {
         let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
         form.parse(&arguments)
     }
@@ -414,14 +418,14 @@ mod tests {
     fn a_name_that_starts_with_a_dash_needs_two_dashes_before_it() {
         for name in ["-", "-f", "--file", "-1", "-\u{1b}[31m"] {
             let ending = parse(Form::Copy, &["a", name]).unwrap_err();
-            assert_eq!(ending.status, 2, "{name}");
-            assert!(ending.message.contains("-- "), "{}", ending.message);
-            assert!(!ending.message.contains('\u{1b}'), "{}", ending.message);
+            assert_eq!(ending.status(), 2, "{name}");
+            assert!(ending.to_string().contains("-- "), "{}", ending);
+            assert!(!ending.to_string().contains('\u{1b}'), "{}", ending);
             let request = parse(Form::Copy, &["--", name]).unwrap();
             assert_eq!(request.paths, [name]);
         }
-        assert_eq!(parse(Form::Copy, &[]).unwrap_err().status, 2);
-        assert_eq!(parse(Form::Copy, &["--"]).unwrap_err().status, 2);
+        assert_eq!(parse(Form::Copy, &[]).unwrap_err().status(), 2);
+        assert_eq!(parse(Form::Copy, &["--"]).unwrap_err().status(), 2);
     }
 
     #[test]
@@ -430,8 +434,8 @@ mod tests {
             for options in [&[][..], &["--dry-run"], &["--gui"], &["--"]] {
                 let arguments = [options, &[target, "f"]].concat();
                 let ending = parse(Form::MoveToQube, &arguments).unwrap_err();
-                assert_eq!(ending.status, 2, "{arguments:?}");
-                assert!(ending.message.contains("nothing was sent"));
+                assert_eq!(ending.status(), 2, "{arguments:?}");
+                assert!(ending.to_string().contains("nothing was sent"));
                 let copied = parse(Form::CopyToQube, &arguments).unwrap();
                 assert!(copied.target.is_disposable(), "{arguments:?}");
             }
@@ -449,7 +453,7 @@ mod tests {
     fn nothing_proposes_to_move_into_a_disposable() {
         for form in [Form::Move, Form::MoveToQube] {
             let wrong = parse(Form::MoveToQube, &["a b", "f"]).unwrap_err();
-            assert!(!wrong.message.contains("dispvm"), "{}", wrong.message);
+            assert!(!wrong.to_string().contains("dispvm"), "{}", wrong);
             let help = form.command().render_long_help().to_string();
             let words: Vec<&str> = help.split_whitespace().collect();
             assert!(words.join(" ").contains("@dispvm is refused"), "{help}");
@@ -480,7 +484,7 @@ mod tests {
             "none",
         ] {
             let ending = parse_target(OsStr::new(typed)).unwrap_err();
-            assert_eq!(ending.status, 2, "{typed}");
+            assert_eq!(ending.status(), 2, "{typed}");
         }
     }
 }

@@ -11,12 +11,13 @@ use std::path::Path;
 use std::process::ExitStatus;
 
 use expect_test::expect_file;
+use program::failure::{FAILED, Failure};
 use transfer::result_line::{Outcome, ResultLine};
 use walk::{Arguments, Links};
 
 use crate::args::{Form, parse_target};
 use crate::client::{Programs, without_client};
-use crate::ending::Ending;
+use crate::ending::{Ending, with};
 use crate::judge::Report;
 use crate::report;
 use crate::service::Service;
@@ -54,9 +55,8 @@ fn every_message_is_in_the_catalogue() {
 fn section(text: &mut String, title: &str, endings: Vec<(String, Ending)>) {
     writeln!(text, "\n## {title}").unwrap();
     for (heading, ending) in endings {
-        let Ending {
-            status, message, ..
-        } = ending;
+        let status = ending.status();
+        let message = ending.failure.to_string();
         write!(text, "\n{heading} ({status})").unwrap();
         if message.is_empty() {
             writeln!(
@@ -87,7 +87,7 @@ fn command_lines() -> Vec<(String, Ending)> {
     let typed = table.map(|(form, typed)| {
         let arguments: Vec<OsString> = typed.iter().map(OsString::from).collect();
         let heading = format!("`{} {}`", form.name(), typed.join(" ").escape_debug());
-        (heading, form.parse(&arguments).unwrap_err())
+        (heading, form.parse(&arguments).unwrap_err().into())
     });
     let paths: [&[&str]; 5] = [&[""], &["."], &["docs/.."], &["/"], &["a/plan", "b/plan"]];
     let judged = paths.map(|paths| {
@@ -96,7 +96,7 @@ fn command_lines() -> Vec<(String, Ending)> {
             "`qvm-copy {}`",
             format!("{paths:?}").trim_matches(['[', ']'])
         );
-        (heading, crate::copy::argument(&error))
+        (heading, crate::copy::argument(&error).into())
     });
     typed.into_iter().chain(judged).collect()
 }
@@ -132,19 +132,19 @@ fn findings() -> [Vec<(String, Ending)>; 3] {
     let survey = |rules| Survey::of(&Arguments::new(asked.clone()).unwrap(), rules);
     let shown = |text: &str| text.replace(&format!("{}/", home.path().display()), "");
     let table = |rules| sorted(&shown(&report::refusals(&survey(rules))));
-    let refused = |rules| Ending::failed(format!("nothing was sent: {}", table(rules)));
+    let refused = |rules| Failure::new(format!("nothing was sent: {}", table(rules))).into();
     let ignored = survey(links(Links::Ignore));
     let dry_run = |form: Form| {
         let typed = ["--dry-run", "--ignore-symlinks", "docs"].map(OsString::from);
         let request = form.parse(&typed).unwrap();
-        Ending::failed(sorted(&shown(&report::dry_run(&ignored, &request))))
+        Failure::new(sorted(&shown(&report::dry_run(&ignored, &request)))).into()
     };
-    let warning = Ending::new(Outcome::Complete, report::left_out(&ignored).unwrap());
+    let warning = with(Outcome::Complete, report::left_out(&ignored).unwrap()).into();
     let target = |form: Form, target: &str| {
         let request = form.parse(&[target, "docs"].map(OsString::from)).unwrap();
         let warning = report::disposable(&request).unwrap();
         let heading = format!("A warning before `{} {target} docs`", form.name());
-        (heading, Ending::new(Outcome::Complete, warning))
+        (heading, with(Outcome::Complete, warning).into())
     };
     let targets = [
         target(Form::CopyToQube, "@dispvm"),
@@ -163,7 +163,7 @@ fn findings() -> [Vec<(String, Ending)>; 3] {
         ],
         vec![(
             "Neither links nor folders are allowed",
-            Ending::failed(table(tree_check)),
+            Failure::new(table(tree_check)).into(),
         )],
     ]
     .map(|endings| {
@@ -184,19 +184,19 @@ fn moves() -> Vec<(String, Ending)> {
             true => Outcome::Cancelled,
             false => Outcome::Partial,
         };
-        (heading, Ending::new(outcome, text))
+        (heading, with(outcome, text).into())
     });
     let changed = Ending {
         said_by_sender:
             "\"docs/plan.txt\" changed while it was copied: the copy there may be inconsistent, \
              the one here is correct; everything else was copied"
                 .to_owned(),
-        ..Ending::new(Outcome::Partial, "")
+        failure: Failure::said(Outcome::Partial.status()),
     };
     let others = [
         (
             "The list cannot be read",
-            crate::remove::nothing_tried(&io::ErrorKind::UnexpectedEof.into()),
+            crate::remove::nothing_tried(&io::ErrorKind::UnexpectedEof.into()).into(),
         ),
         (
             "Cancelled when everything was confirmed",
@@ -208,11 +208,11 @@ fn moves() -> Vec<(String, Ending)> {
         ),
         (
             "The copy failed",
-            crate::copy::nothing_deleted(Err(Ending::failed(""))),
+            crate::copy::nothing_deleted(Err(Failure::said(FAILED).into())),
         ),
         (
             "There is no room for the list",
-            crate::copy::no_room_for_manifest(io::Error::from_raw_os_error(28)),
+            crate::copy::no_room_for_manifest(io::Error::from_raw_os_error(28)).into(),
         ),
     ];
     let others = others.map(|(heading, ending)| (heading.to_owned(), ending));
@@ -237,22 +237,24 @@ fn missing() -> Vec<(String, Ending)> {
     vec![
         (
             "No agent".to_owned(),
-            Programs::with_agent(nowhere.join("qfile-agent")).unwrap_err(),
+            Programs::with_agent(nowhere.join("qfile-agent"))
+                .unwrap_err()
+                .into(),
         ),
         (
             "No client".to_owned(),
-            without_client(&installed(nowhere).unwrap_err()),
+            without_client(&installed(nowhere).unwrap_err()).into(),
         ),
         (
             "`QREXEC_CLIENT_VM` is no program".to_owned(),
-            without_client(&named("qrexec-loopback".into()).unwrap_err()),
+            without_client(&named("qrexec-loopback".into()).unwrap_err()).into(),
         ),
         (
             "The client cannot be started".to_owned(),
-            Ending::system(
-                "cannot start /usr/lib/qubes/qrexec-client-vm",
+            Failure::of("cannot start /usr/lib/qubes/qrexec-client-vm")(
                 io::Error::from_raw_os_error(13),
-            ),
+            )
+            .into(),
         ),
     ]
 }

@@ -10,6 +10,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use desktop::dialog::Dialogs;
+use program::failure::Failure;
 use program::interrupt::Interrupt;
 use program::programs::{self, find_in_path};
 use qrexec::client::{self, NoClient, patiently, spawn_with};
@@ -22,7 +23,6 @@ use tokio::process::{Child, Command};
 use transfer::result_line::{MAX_LINE_BYTES, ResultLine};
 
 use crate::args::{Progress, Request};
-use crate::ending::Ending;
 use crate::judge::Report;
 use crate::service::{HandedOn, Service, client_arguments};
 use crate::window::Window;
@@ -52,17 +52,17 @@ impl Programs {
     /// Finds them.
     ///
     /// # Errors
-    /// An [`Ending`] that says which is missing and where to get it.
-    pub fn find() -> Result<Self, Ending> {
+    /// A [`Failure`] that says which is missing and where to get it.
+    pub fn find() -> Result<Self, Failure> {
         Self::with_agent(programs::find("qfile-agent"))
     }
 
-    pub(crate) fn with_agent(agent: PathBuf) -> Result<Self, Ending> {
+    pub(crate) fn with_agent(agent: PathBuf) -> Result<Self, Failure> {
         if !agent.is_file() {
-            return Err(Ending::failed(format!(
-                "{} is missing\ninstall the package qubes-core-agent",
-                text::path(&agent)
-            )));
+            return Err(
+                Failure::new(format_args!("{} is missing", text::path(&agent)))
+                    .advise("install the package qubes-core-agent"),
+            );
         }
         let client = find_client()?;
         Ok(Self { client, agent })
@@ -72,14 +72,14 @@ impl Programs {
     /// The agent reads and writes `lists`.
     ///
     /// # Errors
-    /// An [`Ending`] when the client cannot be started. How the copy went is in the report.
+    /// A [`Failure`] when the client cannot be started. How the copy went is in the report.
     pub fn call(
         &self,
         request: &Request,
         service: Service,
         total_bytes: u64,
         lists: &Lists,
-    ) -> Result<Report, Ending> {
+    ) -> Result<Report, Failure> {
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -87,7 +87,7 @@ impl Programs {
                 runtime.block_on(self.start_and_wait(request, service, total_bytes, lists))
             })
             .map_err(|error| {
-                Ending::system(&format!("cannot start {}", text::path(&self.client)), error)
+                Failure::of(format_args!("cannot start {}", text::path(&self.client)))(error)
             })
     }
 
@@ -257,12 +257,12 @@ impl Interruptions {
 /// The client to call services with.
 ///
 /// # Errors
-/// An [`Ending`] that says what is missing and what to do.
-pub fn find_client() -> Result<PathBuf, Ending> {
+/// A [`Failure`] that says what is missing and what to do.
+pub fn find_client() -> Result<PathBuf, Failure> {
     client::find().map_err(|error| without_client(&error))
 }
 
 /// The end of a command that finds no client.
-pub(crate) fn without_client(error: &NoClient) -> Ending {
-    Ending::failed(format!("{error}\n{}", error.advice()))
+pub(crate) fn without_client(error: &NoClient) -> Failure {
+    Failure::new(error).advise(error.advice())
 }

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::process::ExitCode;
 
 use desktop::dialog::Notice;
+use program::failure::{Failure, end};
 use program::say::{clear_line, say};
 use transfer::landed::Landed;
 use transfer::manifest::waiting_file;
@@ -14,7 +15,7 @@ use walk::{ArgumentError, Arguments};
 
 use crate::args::{Form, Progress, Request};
 use crate::client::{Lists, Programs};
-use crate::ending::{Ending, answer, show};
+use crate::ending::{Ending, answer, show, usage, with};
 use crate::going_on::{Earlier, keep, keep_confirmed};
 use crate::journal::Stage;
 use crate::judge::Report;
@@ -33,16 +34,14 @@ pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = arguments.collect();
     match form.parse(&arguments) {
         Ok(request) => run(form.name(), &request),
-        Err(ending) => ending.tell(form.name()),
+        Err(failure) => end(form.name(), Err(failure)),
     }
 }
 
 fn run(command: &str, request: &Request) -> ExitCode {
-    let Err(ending) = copy(command, request) else {
-        return ExitCode::SUCCESS;
-    };
-    let status = ending.tell(command);
-    if request.progress == Progress::Window {
+    let copied = copy(command, request);
+    let status = end(command, copied.clone().map_err(|ending| ending.failure));
+    if let (Err(ending), Progress::Window) = (&copied, request.progress) {
         ending.show(command);
     }
     status
@@ -69,19 +68,20 @@ fn copy(command: &str, request: &Request) -> Result<(), Ending> {
     }
     if survey.prevents_copy() {
         let refusals = report::refusals(&survey);
-        return Err(Ending::failed(format!("nothing was sent: {refusals}")));
+        return Err(Failure::new(format_args!("nothing was sent: {refusals}")).into());
     }
     if survey.is_empty() && survey.refused() > 0 {
         let refusals = report::left_out_refusals(&survey);
-        return Err(Ending::failed(format!(
+        return Err(Failure::new(format_args!(
             "nothing was sent, because everything would be left out: {refusals}"
-        )));
+        ))
+        .into());
     }
     if request.dry_run {
         let left_out = [Finding::Special, Finding::ChangedSince].map(|what| survey.count(what));
         return match survey.refused() + left_out.iter().sum::<u64>() {
             0 => Ok(()),
-            _ => Err(Ending::new(Outcome::Partial, "")),
+            _ => Err(Failure::said(Outcome::Partial.status()).into()),
         };
     }
     let programs = Programs::find()?;
@@ -117,7 +117,7 @@ fn copy(command: &str, request: &Request) -> Result<(), Ending> {
     match ended {
         Err(ending) => {
             let ending = keep(ending, request, lists.journal.as_ref(), earlier.as_ref());
-            let is_over = report.is_confirmed() && ending.status == Outcome::Partial.status();
+            let is_over = report.is_confirmed() && ending.status() == Outcome::Partial.status();
             if let Some(earlier) = earlier.filter(|_| is_over) {
                 earlier.forget();
             }
@@ -193,8 +193,9 @@ fn delete_confirmed(
         arguments: arguments.paths().map(<[u8]>::to_vec).collect(),
         landed,
     });
-    let removed = removed.map_err(|ending| keep_confirmed(ending, request, &list));
-    let is_over = !matches!(&removed, Err(ending) if ending.status == Outcome::Cancelled.status());
+    let removed = removed.map_err(|failure| keep_confirmed(failure.into(), request, &list));
+    let is_over =
+        !matches!(&removed, Err(ending) if ending.status() == Outcome::Cancelled.status());
     if let Some(earlier) = earlier.filter(|_| is_over) {
         earlier.forget();
     }
@@ -205,33 +206,33 @@ fn delete_confirmed(
 pub(crate) fn nothing_deleted(judged: Result<(), Ending>) -> Ending {
     let cancelled = "because you cancelled, nothing was deleted";
     match judged {
-        Ok(()) => Ending::new(
+        Ok(()) => with(
             Outcome::Cancelled,
-            format!("everything was copied; {cancelled}"),
-        ),
-        Err(ending) if ending.status == Outcome::Partial.status() => {
-            let left_out = unsaid(ending).message;
-            Ending::new(Outcome::Cancelled, format!("{left_out}; {cancelled}"))
+            format_args!("everything was copied; {cancelled}"),
+        )
+        .into(),
+        Err(ending) if ending.status() == Outcome::Partial.status() => {
+            let left_out = ending.said_by_sender;
+            with(Outcome::Cancelled, format_args!("{left_out}; {cancelled}")).into()
         }
-        Err(mut ending) => {
-            let newline = if ending.message.is_empty() { "" } else { "\n" };
-            ending.message.push_str(newline);
-            ending.message.push_str("nothing was deleted");
-            ending
-        }
+        Err(ending) => ending.and("nothing was deleted"),
     }
 }
 
 /// With a manifest the sender does not say itself what it left out.
 fn unsaid(ending: Ending) -> Ending {
-    Ending::with_status(ending.status, ending.said_by_sender)
+    let Ending {
+        failure,
+        said_by_sender,
+    } = ending;
+    failure.reworded(said_by_sender).into()
 }
 
-pub(crate) fn no_room_for_manifest(error: std::io::Error) -> Ending {
-    Ending::failed(format!(
-        "cannot create a temporary file for the list of sent files: {error}\n\
-         Nothing was sent. Set TMPDIR to a folder that you can write to."
+pub(crate) fn no_room_for_manifest(error: std::io::Error) -> Failure {
+    Failure::new(format_args!(
+        "cannot create a temporary file for the list of sent files: {error}"
     ))
+    .advise("Nothing was sent. Set TMPDIR to a folder that you can write to.")
 }
 
 fn survey(arguments: &Arguments, request: &Request, landed: Option<Landed>) -> Survey {
@@ -244,10 +245,10 @@ fn survey(arguments: &Arguments, request: &Request, landed: Option<Landed>) -> S
 }
 
 /// An argument that cannot be copied, whatever is there.
-pub(crate) fn argument(error: &ArgumentError) -> Ending {
-    let message = format!("{error}\n{}", error.advice());
-    match error {
-        ArgumentError::Start(_) => Ending::failed(message),
-        _ => Ending::usage(message),
-    }
+pub(crate) fn argument(error: &ArgumentError) -> Failure {
+    let failure = match error {
+        ArgumentError::Start(_) => Failure::new(error),
+        _ => usage(error),
+    };
+    failure.advise(error.advice())
 }

@@ -2,109 +2,110 @@
 
 use std::fmt::Display;
 use std::io::Write as _;
-use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue};
 use desktop::dialog::{Dialogs, Notice};
+use program::failure::Failure;
 use program::say::say;
 use text::own;
 use transfer::result_line::Outcome;
 
-/// An end of a command before, or instead of, the normal one.
+/// The end of a copy that failed, or is not complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ending {
-    /// The exit status.
-    pub status: u8,
-    /// What is left to say, without the command's name: one line of what is wrong, then what to do
-    /// about it. Empty if everything has been said. With status 0 it is what was asked for.
-    pub message: String,
+    /// What is left to say, and the exit status.
+    pub failure: Failure,
     /// What the sender has said on stderr, for a window: there nobody has seen it.
     pub said_by_sender: String,
 }
 
+/// The command line is wrong.
+pub fn usage(reason: impl Display) -> Failure {
+    with(Outcome::Usage, reason)
+}
+
+/// A failure with one of the statuses of a copy.
+pub fn with(outcome: Outcome, reason: impl Display) -> Failure {
+    Failure::new(reason).with_status(outcome.status())
+}
+
+/// What `clap` has to say: the text of `--help` and `--version`, which is written to stdout, or what
+/// is wrong.
+pub fn command_line(mut error: clap::Error) -> Failure {
+    // What clap suggests takes such a name apart, where options of one letter would end.
+    if error.get(ContextKind::Suggested).is_some() {
+        let tip = "for a file whose name begins with -, write -- or ./ before it";
+        error.insert(
+            ContextKind::Suggested,
+            ContextValue::StyledStrs(vec![tip.into()]),
+        );
+    }
+    let text = error.render().to_string();
+    if !error.use_stderr() {
+        return match answer(text.trim_end()) {
+            Ok(()) => Failure::said(Outcome::Complete.status()),
+            Err(failure) => failure,
+        };
+    }
+    // The text quotes arguments, which may be names of files.
+    let lines: Vec<String> = text.lines().map(|line| own(line.as_bytes())).collect();
+    let text = lines.join("\n");
+    usage(text.trim_end().trim_start_matches("error: "))
+}
+
 impl Ending {
-    /// An end with one of the statuses of a copy.
-    pub fn new(outcome: Outcome, message: impl Into<String>) -> Self {
-        Self::with_status(outcome.status(), message)
+    /// The exit status.
+    #[must_use]
+    pub fn status(&self) -> u8 {
+        self.failure.status()
     }
 
-    /// An end with any status.
-    pub fn with_status(status: u8, message: impl Into<String>) -> Self {
+    /// Adds a line to what is to be done about it; it may be all that is left to say.
+    #[must_use]
+    pub(crate) fn and(self, line: &str) -> Self {
+        let Self {
+            failure,
+            said_by_sender,
+        } = self;
+        let failure = match failure.advice() {
+            _ if failure.is_said() => failure.reworded(line),
+            None => failure.advise(line),
+            Some(advice) => {
+                let lines = format!("{advice}\n{line}");
+                failure.advise(lines)
+            }
+        };
         Self {
-            status,
-            message: message.into(),
-            said_by_sender: String::new(),
-        }
-    }
-
-    /// The copy, or whatever was to be done, failed.
-    pub fn failed(message: impl Into<String>) -> Self {
-        Self::new(Outcome::Failed, message)
-    }
-
-    /// The command line is wrong.
-    pub fn usage(message: impl Into<String>) -> Self {
-        Self::new(Outcome::Usage, message)
-    }
-
-    /// A system call that failed, and what it was for.
-    pub fn system(attempted: &str, error: impl Display) -> Self {
-        Self::failed(format!("{attempted}: {error}"))
-    }
-
-    /// What `clap` has to say: the text of `--help` and `--version`, or what is wrong.
-    #[must_use]
-    pub fn command_line(mut error: clap::Error) -> Self {
-        // What clap suggests takes such a name apart, where options of one letter would end.
-        if error.get(ContextKind::Suggested).is_some() {
-            let tip = "for a file whose name begins with -, write -- or ./ before it";
-            error.insert(
-                ContextKind::Suggested,
-                ContextValue::StyledStrs(vec![tip.into()]),
-            );
-        }
-        let text = error.render().to_string();
-        if !error.use_stderr() {
-            return Self::new(Outcome::Complete, text.trim_end());
-        }
-        // The text quotes arguments, which may be names of files.
-        let lines: Vec<String> = text.lines().map(|line| own(line.as_bytes())).collect();
-        let text = lines.join("\n");
-        Self::usage(text.trim_end().trim_start_matches("error: "))
-    }
-
-    /// Says what is left to say: what was asked for on stdout, what is wrong on stderr.
-    #[must_use]
-    pub fn tell(&self, command: &str) -> ExitCode {
-        let status = ExitCode::from(self.status);
-        if self.message.is_empty() {
-            return status;
-        }
-        if self.status != Outcome::Complete.status() {
-            say(format_args!("{command}: {}", self.message));
-            return status;
-        }
-        match answer(&self.message) {
-            Ok(()) => status,
-            Err(ending) => ending.tell(command),
+            failure,
+            said_by_sender,
         }
     }
 
     /// Says all of it in one window, where there is one, unless it is what the user asked for.
-    pub fn show(&self, command: &str) {
-        if let Some(text) = self.text_for_window() {
+    pub(crate) fn show(&self, command: &str) {
+        if let Some(text) = text_for_window(&self.failure, &self.said_by_sender) {
             show(Notice::Error, command, &text);
         }
     }
+}
 
-    /// What a window says of it; `None` if it is what the user asked for.
-    pub(crate) fn text_for_window(&self) -> Option<String> {
-        let expected = [Outcome::Complete, Outcome::Cancelled].map(Outcome::status);
-        let parts = [&*self.said_by_sender, &*self.message];
-        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-        let is_expected = expected.contains(&self.status) || parts.is_empty();
-        (!is_expected).then(|| parts.join("\n\n"))
+impl From<Failure> for Ending {
+    fn from(failure: Failure) -> Self {
+        Self {
+            failure,
+            said_by_sender: String::new(),
+        }
     }
+}
+
+/// What a window says of a failure; `None` if it is what the user asked for.
+pub(crate) fn text_for_window(failure: &Failure, said_by_sender: &str) -> Option<String> {
+    let expected = [Outcome::Complete, Outcome::Cancelled].map(Outcome::status);
+    let left = failure.to_string();
+    let parts = [said_by_sender, &left];
+    let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    let is_expected = expected.contains(&failure.status()) || parts.is_empty();
+    (!is_expected).then(|| parts.join("\n\n"))
 }
 
 /// Shows `text` in a window, where there is one, and waits until it is closed.
@@ -120,9 +121,9 @@ pub(crate) fn show(kind: Notice, command: &str, text: &str) {
 /// Writes what was asked for to stdout, and a newline.
 ///
 /// # Errors
-/// An [`Ending`] when nobody takes it.
-pub fn answer(text: &str) -> Result<(), Ending> {
+/// Nobody takes it.
+pub fn answer(text: &str) -> Result<(), Failure> {
     let line = format!("{text}\n");
     let written = std::io::stdout().lock().write_all(line.as_bytes());
-    written.map_err(|error| Ending::system("cannot write to stdout", error))
+    written.map_err(Failure::of("cannot write to stdout"))
 }

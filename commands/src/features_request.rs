@@ -11,7 +11,7 @@ use qrexec::{CallStatus, client};
 use qubesdb::{Address, Client, Path, Value};
 use text::own;
 
-use crate::ending::Ending;
+use crate::ending::{command_line, usage};
 
 const NAME: &str = "qvm-features-request";
 /// The folder in QubesDB that dom0 reads.
@@ -54,24 +54,24 @@ pub fn main() -> ExitCode {
     let typed = Typed::command()
         .try_get_matches()
         .and_then(|matches| Typed::from_arg_matches(&matches))
-        .map_err(Ending::command_line)
+        .map_err(command_line)
         .and_then(|typed| match typed {
             Typed {
                 commit: false,
                 features,
-            } if features.is_empty() => Err(Ending::usage("there is nothing to do: see --help")),
+            } if features.is_empty() => Err(usage("there is nothing to do").advise("see --help")),
             typed => split(&typed.features).map(|features| (features, typed.commit)),
         });
     match typed {
         Ok((features, commit)) => end(NAME, request(&features, commit)),
-        Err(ending) => ending.tell(NAME),
+        Err(failure) => end(NAME, Err(failure)),
     }
 }
 
 /// A name and its value.
 type Feature = (Vec<u8>, Vec<u8>);
 
-fn split(features: &[OsString]) -> Result<Vec<Feature>, Ending> {
+fn split(features: &[OsString]) -> Result<Vec<Feature>, Failure> {
     let each = features.iter().map(|feature| {
         let bytes = feature.as_bytes();
         let at = bytes
@@ -79,7 +79,7 @@ fn split(features: &[OsString]) -> Result<Vec<Feature>, Ending> {
             .position(|byte| *byte == b'=')
             .filter(|at| *at > 0);
         let at =
-            at.ok_or_else(|| Ending::usage(format!("\"{}\" is not FEATURE=VALUE", own(bytes))))?;
+            at.ok_or_else(|| usage(format_args!("\"{}\" is not FEATURE=VALUE", own(bytes))))?;
         Ok((bytes[..at].to_vec(), bytes[at + 1..].to_vec()))
     });
     each.collect()
@@ -143,7 +143,7 @@ mod tests {
         let expected = expected.map(|(name, value)| (name.into(), value.into()));
         assert_eq!(split(&typed).unwrap(), expected);
         for wrong in ["a", "=a", ""] {
-            assert_eq!(split(&[wrong.into()]).unwrap_err().status, 2, "{wrong}");
+            assert_eq!(split(&[wrong.into()]).unwrap_err().status(), 2, "{wrong}");
         }
     }
 

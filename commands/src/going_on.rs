@@ -4,6 +4,7 @@ use std::env;
 use std::fs::File;
 use std::io::{self, BufReader, Seek as _};
 
+use program::failure::Failure;
 use program::say::say;
 use qrexec::Target;
 use transfer::landed::Landed;
@@ -11,7 +12,7 @@ use transfer::manifest::Reader;
 use transfer::result_line::Outcome;
 
 use crate::args::Request;
-use crate::ending::Ending;
+use crate::ending::{Ending, usage};
 use crate::journal::{self, Call, Journal, JournalFile, Stage};
 use crate::report::counted;
 
@@ -31,24 +32,25 @@ impl Earlier {
     ///
     /// # Errors
     /// There is none, or `request` is about another.
-    pub(crate) fn find(command: &str, request: &Request) -> Result<Self, Ending> {
+    pub(crate) fn find(command: &str, request: &Request) -> Result<Self, Failure> {
         let journal = Journal::load().map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => Ending::failed(
-                "another command is continuing the last call that stopped\nwait until it has \
-                 ended",
+            io::ErrorKind::WouldBlock => {
+                Failure::new("another command is continuing the last call that stopped")
+                    .advise("wait until it has ended")
+            }
+            _ => Failure::new(format_args!(
+                "cannot read the journal of the last call that stopped: {error}"
+            ))
+            .advise(
+                "remove any files that arrived in the target qube's QubesIncoming folder, and \
+                 name the files again, without --continue",
             ),
-            _ => Ending::failed(format!(
-                "cannot read the journal of the last call that stopped: {error}\n\
-                 remove any files that arrived in the target qube's QubesIncoming folder, and \
-                 name the files again, without --continue"
-            )),
         })?;
         let Some((journal, file)) = journal else {
-            return Err(Ending::failed(
-                "there is no call to continue: no call that stopped has a journal of what \
-                 arrived\n\
-                 name the files, without --continue",
-            ));
+            return Err(Failure::new(
+                "there is no call to continue: no call that stopped has a journal of what arrived",
+            )
+            .advise("name the files, without --continue"));
         };
         let Journal {
             stage,
@@ -59,11 +61,11 @@ impl Earlier {
         let is_other = asked.links != call.links && asked.links != walk::Links::default();
         let is_renamed = asked.name.is_some() && asked.name != call.name;
         if asked.deletes != call.deletes {
-            return Err(Ending::usage(format!(
-                "the last call that stopped was {}\ncontinue it: {}",
+            return Err(usage(format_args!(
+                "the last call that stopped was {}",
                 if call.deletes { "a move" } else { "a copy" },
-                proposal(&call)
-            )));
+            ))
+            .advise(format_args!("continue it: {}", proposal(&call))));
         }
         // Going on without what is refused is what may help.
         call.skip_refused |= asked.skip_refused;
@@ -72,20 +74,22 @@ impl Earlier {
             ..asked
         } == call;
         if is_other || is_renamed || !(request.paths.is_empty() || is_same) {
-            return Err(Ending::usage(format!(
-                "the last call that stopped had other files, another qube or other options\n\
-                 continue it, without naming files: {}",
+            return Err(usage(
+                "the last call that stopped had other files, another qube or other options",
+            )
+            .advise(format_args!(
+                "continue it, without naming files: {}",
                 proposal(&call)
             )));
         }
         env::set_current_dir(&call.folder).map_err(|error| {
-            Ending::system("cannot change to the working folder of that call", error)
+            Failure::of("cannot change to the working folder of that call")(error)
         })?;
         let Some(request) = call.request(request) else {
-            return Err(Ending::failed("the last call that stopped named no qube"));
+            return Err(Failure::new("the last call that stopped named no qube"));
         };
         if request.target.is_disposable() {
-            return Err(Ending::failed(format!(
+            return Err(Failure::new(format_args!(
                 "the last call that stopped was to a new disposable: {DELETED_WITH_IT}"
             )));
         }
@@ -113,18 +117,20 @@ impl Earlier {
     ///
     /// # Errors
     /// The list cannot be read.
-    pub(crate) fn landed(&self) -> Result<Landed, Ending> {
+    pub(crate) fn landed(&self) -> Result<Landed, Failure> {
         let read = || {
             let mut manifest = &self.manifest;
             manifest.rewind()?;
             Landed::read(BufReader::new(manifest))
         };
         read().map_err(|error| {
-            Ending::failed(format!(
-                "cannot read the list of files that arrived before: {error}\n\
-                 remove those files from the target qube's QubesIncoming folder, and name the \
-                 files again, without --continue"
+            Failure::new(format_args!(
+                "cannot read the list of files that arrived before: {error}"
             ))
+            .advise(
+                "remove those files from the target qube's QubesIncoming folder, and name the \
+                 files again, without --continue",
+            )
         })
     }
 
@@ -157,21 +163,21 @@ fn proposal(call: &Call) -> &'static str {
 
 /// Keeps what a call that ended so has sent, and says how to go on, if it has stopped and that is known.
 pub(crate) fn keep(
-    mut ending: Ending,
+    ending: Ending,
     request: &Request,
     journal: Option<&File>,
     earlier: Option<&Earlier>,
 ) -> Ending {
     let stopped = [Outcome::Failed, Outcome::Cancelled].map(Outcome::status);
     let landed = journal.and_then(|list| count(list).ok());
-    if !stopped.contains(&ending.status) {
+    if !stopped.contains(&ending.status()) {
         return ending;
     }
     // Where it is not known what arrived of the second call, the first half is known all the same.
     let is_kept = earlier.is_some();
     if request.target.is_disposable() {
         if landed.is_some_and(|count| count > 0) {
-            push_line(&mut ending.message, DELETED_WITH_IT);
+            return ending.and(DELETED_WITH_IT);
         }
         return ending;
     }
@@ -199,19 +205,18 @@ pub(crate) fn keep(
              try again"
         ),
     };
-    push_line(&mut ending.message, &text);
-    ending
+    ending.and(&text)
 }
 
 /// Keeps what a move has confirmed and not deleted, because it was cancelled before.
-pub(crate) fn keep_confirmed(mut ending: Ending, request: &Request, manifest: &File) -> Ending {
-    if ending.status != Outcome::Cancelled.status() || count(manifest).is_err() {
+pub(crate) fn keep_confirmed(ending: Ending, request: &Request, manifest: &File) -> Ending {
+    if ending.status() != Outcome::Cancelled.status() || count(manifest).is_err() {
         return ending;
     }
     let call = Call::of(request);
     if journal::save(&call, Stage::Deleting, &[manifest]).is_ok() {
         let text = format!("delete it here: {}", proposal(&call));
-        push_line(&mut ending.message, &text);
+        return ending.and(&text);
     }
     ending
 }
@@ -225,11 +230,4 @@ fn count(mut list: &File) -> io::Result<u64> {
         count += u64::from(!record.state.is_folder());
     }
     Ok(count)
-}
-
-fn push_line(text: &mut String, line: &str) {
-    if !text.is_empty() {
-        text.push('\n');
-    }
-    text.push_str(line);
 }

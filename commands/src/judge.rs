@@ -4,11 +4,12 @@
 //! the service's own if that is not 0, so the target qube chooses it; it is looked at only when
 //! there is no line, to say why.
 
+use program::failure::Failure;
 use qrexec::status::REFUSED;
 use qrexec::{CallStatus, Target};
 use transfer::result_line::{Outcome, ResultLine};
 
-use crate::ending::Ending;
+use crate::ending::{Ending, with};
 use crate::service::Service;
 
 /// What came of a call.
@@ -39,14 +40,16 @@ impl Report {
         match &self.line {
             Some(line) if line.outcome == Outcome::Complete => Ok(()),
             // When the agent was interrupted, what it noticed first may be its broken connection.
-            Some(line) if line.outcome == Outcome::Failed && self.cancelled => Err(cancelled()),
+            Some(line) if line.outcome == Outcome::Failed && self.cancelled => {
+                Err(cancelled().into())
+            }
             // The agent has said on stderr what there is to say.
             Some(line) => Err(Ending {
+                failure: Failure::said(line.outcome.status()),
                 said_by_sender: line.message.clone(),
-                ..Ending::new(line.outcome, "")
             }),
-            None if self.cancelled => Err(cancelled()),
-            None => Err(without_a_line(self.status, target, service)),
+            None if self.cancelled => Err(cancelled().into()),
+            None => Err(without_a_line(self.status, target, service).into()),
         }
     }
 }
@@ -54,48 +57,51 @@ impl Report {
 /// What to do where nothing tells how much has arrived: what is there already would be refused.
 const AGAIN: &str = "remove any files that arrived in its QubesIncoming folder, and copy again";
 
-fn cancelled() -> Ending {
-    Ending::new(
-        Outcome::Cancelled,
-        "cancelled; any files that arrived are in the target qube's QubesIncoming folder",
-    )
+fn cancelled() -> Failure {
+    with(Outcome::Cancelled, "cancelled")
+        .advise("any files that arrived are in the target qube's QubesIncoming folder")
 }
 
 /// Why there is no result line, by the status of the client; each of them may also be one that the
 /// service has chosen.
-fn without_a_line(status: Option<CallStatus>, target: &Target, service: Service) -> Ending {
+fn without_a_line(status: Option<CallStatus>, target: &Target, service: Service) -> Failure {
     let explained = status.and_then(|status| status.explain("qubes.Filecopy", &shown(target)));
     let Some((status, explained)) = status.zip(explained) else {
-        return Ending::failed(format!(
-            "qfile-agent ended without reporting a result; assume that the copy failed\n\
-             look into the target qube, {AGAIN}"
-        ));
+        return Failure::new(
+            "qfile-agent ended without reporting a result; assume that the copy failed",
+        )
+        .advise(format_args!("look into the target qube, {AGAIN}"));
     };
     let what = explained.what;
     let known = explained.advice.unwrap_or_default();
-    Ending::failed(match status {
-        CallStatus::Refused => {
-            return Ending::with_status(REFUSED, format!("{what}\n{known}{}", all_names(service)));
+    match status {
+        CallStatus::Refused => Failure::new(what)
+            .advise(format_args!("{known}{}", all_names(service)))
+            .with_status(REFUSED),
+        CallStatus::NoService | CallStatus::NotExecuted => Failure::new(what).advise(known),
+        CallStatus::Broken => Failure::new(format_args!(
+            "{what}, or qfile-agent could not be started; nothing was confirmed"
+        ))
+        .advise(format_args!(
+            "check that the other qube is still running, {AGAIN}"
+        )),
+        CallStatus::Other(1 | 2) => {
+            Failure::new("the call could not be made; nothing was confirmed").advise(
+                "see the messages above; if there are none, check that qrexec is running in this \
+                 qube: systemctl status qubes-qrexec-agent",
+            )
         }
-        CallStatus::NoService | CallStatus::NotExecuted => format!("{what}\n{known}"),
-        CallStatus::Broken => format!(
-            "{what}, or qfile-agent could not be started; nothing was confirmed\n\
-             check that the other qube is still running, {AGAIN}"
-        ),
-        CallStatus::Other(1 | 2) => "the call could not be made; nothing was confirmed\n\
-                                     see the messages above; if there are none, check that qrexec \
-                                     is running in this qube: systemctl status qubes-qrexec-agent"
-            .to_owned(),
-        CallStatus::Signal(_) => format!(
-            "nothing was confirmed: {what}\n\
-             check that the other qube is still running, {AGAIN}"
-        ),
-        CallStatus::Other(_) | CallStatus::Well => format!(
-            "nothing was confirmed: {what}\n\
-             look into the log of {}, {AGAIN}",
-            shown(target)
-        ),
-    })
+        CallStatus::Signal(_) => Failure::new(format_args!("nothing was confirmed: {what}"))
+            .advise(format_args!(
+                "check that the other qube is still running, {AGAIN}"
+            )),
+        CallStatus::Other(_) | CallStatus::Well => {
+            Failure::new(format_args!("nothing was confirmed: {what}")).advise(format_args!(
+                "look into the log of {}, {AGAIN}",
+                shown(target)
+            ))
+        }
+    }
 }
 
 /// What else there is to say of a refusal, where the names asked for another service.
@@ -137,7 +143,7 @@ mod tests {
 
     fn status(report: &Report) -> u8 {
         let judged = report.judge(&Target::default(), Service::Filecopy);
-        judged.map_or_else(|ending| ending.status, |()| 0)
+        judged.map_or_else(|ending| ending.status(), |()| 0)
     }
 
     #[test]
@@ -176,7 +182,7 @@ mod tests {
         let target = Target::default();
         for raw in (0..=255).map(|code| code << 8).chain([9]) {
             let told = report(None, raw, false).judge(&target, Service::Filecopy);
-            let told = told.unwrap_err().message;
+            let told = told.unwrap_err().failure.to_string();
             let removes = told.contains("remove any files that arrived");
             assert_eq!(told.contains("copy again"), removes, "{told}");
         }

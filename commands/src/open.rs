@@ -15,6 +15,7 @@ use std::env;
 use std::process::ExitCode;
 
 use desktop::dialog::Notice;
+use program::failure::{Failure, end};
 use program::interrupt::keep_children;
 use program::say::say;
 use qopen_in_vm::Original;
@@ -25,7 +26,7 @@ use call::Call;
 use what::What;
 
 use crate::client::find_client;
-use crate::ending::{Ending, show};
+use crate::ending::{show, text_for_window};
 
 /// A status above this is 128+N after signal N.
 const SIGNALLED: u8 = 128;
@@ -36,29 +37,34 @@ pub fn main_of(command: Command) -> ExitCode {
     program::log::to_stderr();
     match command.parse(env::args_os()) {
         Ok(request) => run(command, &request),
-        Err(ending) => {
-            let status = ending.tell(command.name());
-            window::show_if_unseen(&ending, command.name());
-            status
+        Err(failure) => {
+            window::show_if_unseen(&failure, command.name());
+            end(command.name(), Err(failure))
         }
     }
 }
 
 fn run(command: Command, request: &Request) -> ExitCode {
-    let Err(ending) = open(command, request) else {
-        return ExitCode::SUCCESS;
+    let opened = open(command, request);
+    let failure = opened.as_ref().err().cloned();
+    let status = end(command.name(), opened);
+    let Some(failure) = failure else {
+        return status;
     };
-    let status = ending.tell(command.name());
     match request.gui {
         // Whoever tells a command to end does not want it to wait for the user.
-        true if ending.status <= SIGNALLED => ending.show(command.name()),
+        true if failure.status() <= SIGNALLED => {
+            if let Some(text) = text_for_window(&failure, "") {
+                show(Notice::Error, command.name(), &text);
+            }
+        }
         true => {}
-        false => window::show_if_unseen(&ending, command.name()),
+        false => window::show_if_unseen(&failure, command.name()),
     }
     status
 }
 
-fn open(command: Command, request: &Request) -> Result<(), Ending> {
+fn open(command: Command, request: &Request) -> Result<(), Failure> {
     let client = find_client()?;
     let target = request.target.to_string();
     let call = |service| Call {
@@ -69,10 +75,10 @@ fn open(command: Command, request: &Request) -> Result<(), Ending> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Ending::system("cannot start", error))?;
+        .map_err(Failure::of("cannot start"))?;
     runtime
         .block_on(async { keep_children() })
-        .map_err(|error| Ending::system("cannot watch programs", error))?;
+        .map_err(Failure::of("cannot watch programs"))?;
     let path = match &request.what {
         What::File(path) => path,
         What::Url(url) => {
@@ -81,15 +87,21 @@ fn open(command: Command, request: &Request) -> Result<(), Ending> {
         }
     };
     // What cannot be sent is said before anybody is asked anything.
-    let original = Original::open(path)
-        .map_err(|error| Ending::failed(format!("{error}\n{}", error.advice())))?;
+    let original = Original::open(path)?;
     nested::ask_first(&request.target, command.name())?;
     let edited = runtime.block_on(call("qubes.OpenInVM").edit(&original, request.limit))?;
-    let outcome = edited.outcome.messages(path);
-    let messages: Vec<String> = edited.remark.into_iter().chain(outcome).collect();
-    if !edited.outcome.is_good() {
-        return Err(Ending::with_status(edited.status, messages.join("\n")));
-    }
+    let told = edited.outcome.told(path);
+    let told = told.map_err(|failure| {
+        let failure = failure.with_status(edited.status);
+        match &edited.remark {
+            Some(remark) => {
+                let reason = format!("{remark}\n{}", failure.reason());
+                failure.reworded(reason)
+            }
+            None => failure,
+        }
+    })?;
+    let messages: Vec<String> = edited.remark.into_iter().chain(told).collect();
     for message in &messages {
         say(format_args!("{}: {message}", command.name()));
     }

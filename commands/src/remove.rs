@@ -18,12 +18,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ::walk::Links;
+use program::failure::Failure;
 use tokio::runtime;
 use tokio::task::spawn_blocking;
 use transfer::landed::Landed;
 
 use crate::client::Interruptions;
-use crate::ending::Ending;
+use crate::ending::with;
 use transfer::result_line::Outcome;
 
 use stays::{End, Stays};
@@ -45,9 +46,9 @@ pub struct Removal {
 /// Deletes what the manifest says. SIGINT, SIGTERM and SIGHUP stop it between one entry and the next.
 ///
 /// # Errors
-/// An [`Ending`] with status 3 that lists what stays, if anything does; with status 32 when it was
+/// A [`Failure`] with status 3 that lists what stays, if anything does; with status 32 when it was
 /// interrupted before everything had been tried.
-pub fn remove(removal: Removal) -> Result<(), Ending> {
+pub fn remove(removal: Removal) -> Result<(), Failure> {
     match run(removal) {
         Ok((stays, End::Complete)) if stays.is_empty() => Ok(()),
         Ok((stays, end)) => {
@@ -55,22 +56,22 @@ pub fn remove(removal: Removal) -> Result<(), Ending> {
                 End::Interrupted => Outcome::Cancelled,
                 End::Complete | End::Unreadable(_) => Outcome::Partial,
             };
-            Err(Ending::new(outcome, stays.told(&end)))
+            Err(with(outcome, stays.told(&end)))
         }
         Err(error) => Err(nothing_tried(&error)),
     }
 }
 
 /// The list of what was sent cannot be read from its beginning to its end.
-pub(crate) fn nothing_tried(error: &io::Error) -> Ending {
-    Ending::new(
+pub(crate) fn nothing_tried(error: &io::Error) -> Failure {
+    with(
         Outcome::Partial,
         format!(
             "what was sent arrived, but nothing is deleted here, because the list of \
-             sent files cannot be read: {error}\nto move the files again, first remove the copies \
-             there"
+             sent files cannot be read: {error}"
         ),
     )
+    .advise("to move the files again, first remove the copies there")
 }
 
 /// What stays, and how the deleting ended.

@@ -13,7 +13,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::ExitCode;
 
-use program::failure::{Failure, end};
+use program::failure::{Failure, end, pass_on};
 use program::say::say;
 use qrexec::command::{MAX_LEN_FROM_A_QUBE, encode};
 use qrexec::status::{NO_SERVICE, REFUSED};
@@ -31,11 +31,8 @@ const NAME: &str = "qvm-run-vm";
 pub fn main() -> ExitCode {
     program::log::to_stderr();
     match args::parse(env::args_os()) {
-        Ok(request) => match run(&request) {
-            Ok(status) => ExitCode::from(status),
-            Err(failure) => end(NAME, Err(failure)),
-        },
-        Err(ending) => ending.tell(NAME),
+        Ok(request) => end(NAME, run(&request).and_then(pass_on)),
+        Err(failure) => end(NAME, Err(failure)),
     }
 }
 

@@ -5,10 +5,11 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser};
+use program::failure::{FAILED, Failure, end};
 use walk::{Arguments, Links};
 
 use crate::copy::argument;
-use crate::ending::{Ending, answer};
+use crate::ending::{answer, command_line};
 use crate::report;
 use crate::survey::{Rules, Survey};
 
@@ -78,15 +79,12 @@ pub fn definition() -> clap::Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = env::args_os().skip(1).collect();
-    match check(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(ending) => ending.tell(NAME),
-    }
+    end(NAME, check(&arguments))
 }
 
-fn check(arguments: &[OsString]) -> Result<(), Ending> {
+fn check(arguments: &[OsString]) -> Result<(), Failure> {
     let with_name = std::iter::once(OsString::from(NAME)).chain(arguments.iter().cloned());
-    let typed = Typed::try_parse_from(with_name).map_err(command_line)?;
+    let typed = Typed::try_parse_from(with_name).map_err(wrong)?;
     let links = if typed.ignore_symlinks {
         Links::Ignore
     } else {
@@ -98,29 +96,29 @@ fn check(arguments: &[OsString]) -> Result<(), Ending> {
         forbid_folders: !typed.allow_directories,
         skip_refused: false,
     };
-    let paths = Arguments::new(typed.paths).map_err(|error| failed(argument(&error)))?;
+    // Here 2 does not stand for a wrong command line.
+    let paths =
+        Arguments::new(typed.paths).map_err(|error| argument(&error).with_status(FAILED))?;
     let survey = Survey::of(&paths, rules);
     if survey.prevents_copy() {
-        return Err(Ending::failed(report::refusals(&survey)));
+        return Err(Failure::new(report::refusals(&survey)));
     }
     if typed.machine_readable {
         answer(&survey.bytes.to_string())?;
     }
     if survey.needs_all_names() && !typed.allow_all_names {
-        return Err(Ending::with_status(UNSAFE, report::unsafe_names(&survey)));
+        return Err(Failure::new(report::unsafe_names(&survey)).with_status(UNSAFE));
     }
     Ok(())
 }
 
-fn command_line(error: clap::Error) -> Ending {
+fn wrong(error: clap::Error) -> Failure {
     let is_wrong = error.use_stderr();
-    let ending = Ending::command_line(error);
-    if is_wrong { failed(ending) } else { ending }
-}
-
-/// Here 2 does not stand for a wrong command line.
-fn failed(ending: Ending) -> Ending {
-    Ending::failed(ending.message)
+    let failure = command_line(error);
+    match is_wrong {
+        true => failure.with_status(FAILED),
+        false => failure,
+    }
 }
 
 #[cfg(test)]

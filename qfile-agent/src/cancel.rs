@@ -23,10 +23,11 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::sleep;
-use transfer::Failure as Sending;
+use transfer::SendError;
 
 use crate::args::Args;
-use crate::report::{Failure, Report};
+use crate::error::Error;
+use crate::report::Report;
 
 /// How long a copy may take to end by itself once it is cancelled; longer than it waits for a verdict
 /// then, and shorter than `qvm-copy` waits for it.
@@ -74,8 +75,8 @@ pub(crate) fn watch(args: &Args, is_gui: bool, last_word: LastWord) -> io::Resul
 )]
 fn end(result_fd: Option<RawFd>, is_gui: bool) {
     clear_line();
-    let report = Report::new(Err(Failure::Sending(Sending::Cancelled)), true);
-    report.deliver(result_fd, is_gui);
+    let report = Report::new(Err(Error::Sending(SendError::Cancelled)), true);
+    let _the_same_status = report.deliver(result_fd, is_gui);
     exit(report.outcome.status().into());
 }
 

@@ -17,7 +17,7 @@ use rustix::io::Errno;
 use transfer::manifest::{AbsolutePaths, Kind, Reader, Writer, waiting_file};
 use walk::{Arguments, Found};
 
-use crate::report::Failure;
+use crate::error::Error;
 
 /// What was begun to be sent, in the order of the stream.
 #[derive(Debug)]
@@ -50,13 +50,13 @@ enum Cut {
 
 impl Journal {
     /// A journal for the inherited descriptor `number`.
-    pub(crate) fn new(number: RawFd) -> Result<Self, Failure> {
+    pub(crate) fn new(number: RawFd) -> Result<Self, Error> {
         let begun = || {
             let destination = File::from(inherited::take(number)?);
             let waiting = Writer::new(BufWriter::new(waiting_file()?))?;
             io::Result::Ok((destination, waiting))
         };
-        let (destination, waiting) = begun().map_err(Failure::Manifest)?;
+        let (destination, waiting) = begun().map_err(Error::Manifest)?;
         Ok(Self {
             destination,
             waiting,
@@ -66,13 +66,13 @@ impl Journal {
     }
 
     /// The header of `found`, in the state `stat`, is about to be sent.
-    pub(crate) fn begin(&mut self, found: &Found<'_>, stat: &Stat) -> Result<(), Failure> {
+    pub(crate) fn begin(&mut self, found: &Found<'_>, stat: &Stat) -> Result<(), Error> {
         let noted = self.paths.absolute(found.path).and_then(|path| {
             self.waiting.record(Kind::Entry, &path, &stat.state)?;
             self.last = path;
             Ok(())
         });
-        noted.map_err(Failure::Manifest)
+        noted.map_err(Error::Manifest)
     }
 
     /// The copy has stopped with this `verdict`: hands over what has landed. How many files and links

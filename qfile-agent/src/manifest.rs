@@ -16,7 +16,7 @@ use rustix::fs::fstat;
 use transfer::manifest::{AbsolutePaths, Kind, Writer, waiting_file};
 use walk::Found;
 
-use crate::report::Failure;
+use crate::error::Error;
 
 /// A tick of the slowest clock that Linux stamps files with takes 10 ms.
 const TICK: Duration = Duration::from_millis(20);
@@ -37,13 +37,13 @@ pub(crate) struct Manifest {
 
 impl Manifest {
     /// A manifest for the inherited descriptor `number`.
-    pub(crate) fn new(number: RawFd) -> Result<Self, Failure> {
+    pub(crate) fn new(number: RawFd) -> Result<Self, Error> {
         let begun = || {
             let destination = File::from(inherited::take(number)?);
             let waiting = Writer::new(BufWriter::new(waiting_file()?))?;
             io::Result::Ok((destination, waiting))
         };
-        let (destination, waiting) = begun().map_err(Failure::Manifest)?;
+        let (destination, waiting) = begun().map_err(Error::Manifest)?;
         Ok(Self {
             destination,
             waiting,
@@ -52,7 +52,7 @@ impl Manifest {
     }
 
     /// Notes that `found`, in the state `stat`, was sent.
-    pub(crate) fn note(&mut self, found: &Found<'_>, stat: &Stat) -> Result<(), Failure> {
+    pub(crate) fn note(&mut self, found: &Found<'_>, stat: &Stat) -> Result<(), Error> {
         if found.through_link {
             return Ok(());
         }
@@ -60,40 +60,40 @@ impl Manifest {
     }
 
     /// Notes that the file `found` changed while it was sent.
-    pub(crate) fn note_changed(&mut self, found: &Found<'_>, stat: &Stat) -> Result<(), Failure> {
+    pub(crate) fn note_changed(&mut self, found: &Found<'_>, stat: &Stat) -> Result<(), Error> {
         self.record(Kind::Changed, found, &stat.state)
     }
 
     /// Notes that the file `found` arrived in an earlier call, and has changed since.
-    pub(crate) fn note_older(&mut self, found: &Found<'_>, state: &State) -> Result<(), Failure> {
+    pub(crate) fn note_older(&mut self, found: &Found<'_>, state: &State) -> Result<(), Error> {
         self.record(Kind::Older, found, state)
     }
 
     /// Notes that `found` was left out, because it is not a file, folder or link.
-    pub(crate) fn note_special(&mut self, found: &Found<'_>) -> Result<(), Failure> {
+    pub(crate) fn note_special(&mut self, found: &Found<'_>) -> Result<(), Error> {
         self.record(Kind::Special, found, &State::NONE)
     }
 
     /// Notes that `path` was left out, because the receiver would refuse it.
-    pub(crate) fn note_refused(&mut self, path: &[u8]) -> Result<(), Failure> {
+    pub(crate) fn note_refused(&mut self, path: &[u8]) -> Result<(), Error> {
         self.record_path(Kind::Refused, path)
     }
 
     /// Notes that what stood under `path` was gone before it could be sent.
-    pub(crate) fn note_vanished(&mut self, path: &[u8]) -> Result<(), Failure> {
+    pub(crate) fn note_vanished(&mut self, path: &[u8]) -> Result<(), Error> {
         self.record_path(Kind::Vanished, path)
     }
 
     /// A record of something whose state does not matter.
-    fn record_path(&mut self, kind: Kind, path: &[u8]) -> Result<(), Failure> {
+    fn record_path(&mut self, kind: Kind, path: &[u8]) -> Result<(), Error> {
         let mut noted = || {
             let path = self.paths.absolute(path)?;
             self.waiting.record(kind, &path, &State::NONE)
         };
-        noted().map_err(Failure::Manifest)
+        noted().map_err(Error::Manifest)
     }
 
-    fn record(&mut self, kind: Kind, found: &Found<'_>, state: &State) -> Result<(), Failure> {
+    fn record(&mut self, kind: Kind, found: &Found<'_>, state: &State) -> Result<(), Error> {
         let mut noted = || {
             let path = self.paths.absolute(found.path)?;
             if !found.name.contains(&b'/') {
@@ -103,17 +103,17 @@ impl Manifest {
             }
             self.waiting.record(kind, &path, state)
         };
-        noted().map_err(Failure::Manifest)
+        noted().map_err(Error::Manifest)
     }
 
     /// The receiver has confirmed everything: hands the manifest over.
-    pub(crate) fn deliver(mut self) -> Result<(), Failure> {
+    pub(crate) fn deliver(mut self) -> Result<(), Error> {
         let deliver = || {
             let mut records = self.waiting.finish()?.into_inner()?;
             records.seek(SeekFrom::Start(0))?;
             io::copy(&mut records, &mut self.destination).map(drop)
         };
-        deliver().map_err(Failure::Undelivered)
+        deliver().map_err(Error::Undelivered)
     }
 }
 

@@ -12,16 +12,17 @@ use program::say::say;
 use program::{command_line, inherited};
 use transfer::landed::Landed;
 use transfer::verdict::{self, Receiver};
-use transfer::{Failure as Sending, Output, end_stream};
+use transfer::{Output, SendError, end_stream};
 use walk::Arguments;
 
 use crate::args::Args;
 use crate::cancel::LastWord;
+use crate::error::Error;
 use crate::journal::Journal;
 use crate::left_out::LeftOut;
 use crate::manifest::Manifest;
 use crate::progress::Progress;
-use crate::report::{Arrived, Failure, Report};
+use crate::report::{Arrived, Report};
 use crate::send::{Notes, Sender};
 
 /// How long a receiver may take to say how far it came, of a copy that ended here.
@@ -56,8 +57,7 @@ pub fn run() -> ExitCode {
     }
     progress.finish(copied.is_ok());
     let report = Report::new(copied, args.is_called_by_ours()).after(arrived);
-    report.deliver(args.result_fd, progress.is_gui());
-    ExitCode::from(report.outcome.status())
+    report.deliver(args.result_fd, progress.is_gui())
 }
 
 /// The whole of a copy: what was left out of it, or why it failed and what is known to have arrived.
@@ -65,7 +65,7 @@ fn copy(
     args: &Args,
     progress: &mut Progress,
     cancelled: Option<OwnedFd>,
-) -> (Result<LeftOut, Failure>, Arrived) {
+) -> (Result<LeftOut, Error>, Arrived) {
     let prepared = prepare(args);
     let (arguments, mut manifest, mut journal, landed) = match prepared {
         Ok(prepared) => prepared,
@@ -96,7 +96,7 @@ fn copy(
         return (Err(failure), Arrived::Unknown);
     };
     let last_word = match &failure {
-        Failure::Sending(Sending::Refused(verdict)) => Some(verdict.clone()),
+        Error::Sending(SendError::Refused(verdict)) => Some(verdict.clone()),
         failure if failure.is_of_this_side() => {
             end_stream();
             receiver.last_word(MOMENT)
@@ -122,7 +122,7 @@ fn copy(
 
 type Prepared = (Arguments, Option<Manifest>, Option<Journal>, Option<Landed>);
 
-fn prepare(args: &Args) -> Result<Prepared, Failure> {
+fn prepare(args: &Args) -> Result<Prepared, Error> {
     let mut arguments = Arguments::new(args.paths.iter().cloned())?;
     if let Some(name) = &args.name {
         arguments.rename(name.clone())?;
@@ -131,18 +131,13 @@ fn prepare(args: &Args) -> Result<Prepared, Failure> {
     let journal = args.journal.map(Journal::new).transpose()?;
     let read = |number| Landed::read(BufReader::new(File::from(inherited::take(number)?)));
     let landed = args.landed.map(read).transpose();
-    Ok((
-        arguments,
-        manifest,
-        journal,
-        landed.map_err(Failure::Landed)?,
-    ))
+    Ok((arguments, manifest, journal, landed.map_err(Error::Landed)?))
 }
 
 /// Why a copy really stopped.
-fn why(failure: Failure, receiver: &Receiver) -> Failure {
+fn why(failure: Error, receiver: &Receiver) -> Error {
     let failure = match failure {
-        Failure::Sending(Sending::Interrupted) => {
+        Error::Sending(SendError::Interrupted) => {
             match receiver.verdict(Some(verdict::REST_TIME)) {
                 Ok(verdict) => verdict::refusal(verdict).into(),
                 Err(failure) => failure.into(),
@@ -151,7 +146,7 @@ fn why(failure: Failure, receiver: &Receiver) -> Failure {
         other => other,
     };
     if failure.is_lost_connection() && receiver.is_cancelled_within(SOON) {
-        return Sending::Cancelled.into();
+        return SendError::Cancelled.into();
     }
     failure
 }

@@ -14,11 +14,11 @@ use walk::{
     refusal_of_link,
 };
 
+use crate::error::Error;
 use crate::journal::{Journal, Stopped};
 use crate::left_out::{CannotBeSent, Changed, ChangedSince, LeftOut, Refused};
 use crate::manifest::{Manifest, settled};
 use crate::progress::Progress;
-use crate::report::Failure;
 use crate::source::{NoLength, Piece, Source};
 
 /// Zeros to send in place of holes.
@@ -77,28 +77,28 @@ impl<'a> Sender<'a> {
     }
 
     /// Sends all that `walk` finds, and the end header.
-    pub(crate) fn send(&mut self, mut walk: Walk<'_>) -> Result<Sent, Failure> {
-        self.progress.begin().map_err(Failure::from_stream)?;
+    pub(crate) fn send(&mut self, mut walk: Walk<'_>) -> Result<Sent, Error> {
+        self.progress.begin().map_err(Error::from_stream)?;
         while let Some(found) = walk.next() {
             match found
-                .map_err(Failure::from)
+                .map_err(Error::from)
                 .and_then(|found| self.found(&found))
             {
                 // Others may use the folder meanwhile; nothing of this entry was sent yet.
-                Err(Failure::Walk(error)) if error.is_vanished() => {
+                Err(Error::Walk(error)) if error.is_vanished() => {
                     if let Some(manifest) = &mut self.notes.manifest {
                         manifest.note_vanished(&error.path)?;
                     }
                     self.leave_out(&error);
                 }
-                Err(Failure::Walk(error)) if self.filter.is_some() && error.is_refused() => {
+                Err(Error::Walk(error)) if self.filter.is_some() && error.is_refused() => {
                     self.leave_out_refused(&error.path, Refusal::TooLong)?;
                 }
                 other => other?,
             }
         }
         self.is_whole = true;
-        self.encoder.end().map_err(Failure::from_stream)?;
+        self.encoder.end().map_err(Error::from_stream)?;
         self.progress.wait_for_verdict();
         Ok(Sent {
             checksum: self.encoder.checksum(),
@@ -108,7 +108,7 @@ impl<'a> Sender<'a> {
 
     /// How far the stream came. What waits to be sent is sent first if `failure` is one of this side,
     /// so that the receiver can say how far it came.
-    pub(crate) fn stopped(mut self, failure: &Failure) -> Stopped {
+    pub(crate) fn stopped(mut self, failure: &Error) -> Stopped {
         if failure.is_of_this_side() {
             let _the_receiver_says_why = self.encoder.get_mut().flush();
         }
@@ -118,7 +118,7 @@ impl<'a> Sender<'a> {
         }
     }
 
-    fn found(&mut self, found: &Found<'_>) -> Result<(), Failure> {
+    fn found(&mut self, found: &Found<'_>) -> Result<(), Error> {
         let by_name = self.filter.as_mut().map(|filter| filter.judge(found));
         match by_name.unwrap_or(ByName::Fine) {
             ByName::Fine => {}
@@ -146,8 +146,8 @@ impl<'a> Sender<'a> {
         }
     }
 
-    fn file(&mut self, found: &Found<'_>, file: &FoundFile<'_>) -> Result<(), Failure> {
-        let cannot_read = |error| Failure::Content(found.path.to_vec(), error);
+    fn file(&mut self, found: &Found<'_>, file: &FoundFile<'_>) -> Result<(), Error> {
+        let cannot_read = |error| Error::Content(found.path.to_vec(), error);
         if self.notes.landed.is_some() && self.has_landed(found, &file.stat()?)? {
             return Ok(());
         }
@@ -176,11 +176,11 @@ impl<'a> Sender<'a> {
         source: Result<Source<'_>, NoLength>,
         stat: &Stat,
         is_settled: bool,
-    ) -> Result<(), Failure> {
-        let cannot_read = |error| Failure::Content(found.path.to_vec(), error);
+    ) -> Result<(), Error> {
+        let cannot_read = |error| Error::Content(found.path.to_vec(), error);
         let mut source = source.map_err(|error| match error {
             NoLength::Read(error) => cannot_read(error),
-            other => Failure::NoLength(found.path.to_vec(), other),
+            other => Error::NoLength(found.path.to_vec(), other),
         })?;
         self.begin(found, stat)?;
         self.header(found, Kind::File, source.len(), stat)?;
@@ -191,16 +191,16 @@ impl<'a> Sender<'a> {
                 Piece::Data(bytes) => (self.encoder.content(bytes), bytes.len() as u64),
                 Piece::Zeros(count) => (self.encoder.zeros(count, &ZEROS), count),
                 Piece::End => break,
-                Piece::Shrunk => return Err(Failure::Shrunk(found.path.to_vec())),
+                Piece::Shrunk => return Err(Error::Shrunk(found.path.to_vec())),
             };
             let counted = count.min(uncounted);
             uncounted -= counted;
             sent.and_then(|()| self.progress.advance(counted))
-                .map_err(Failure::from_stream)?;
+                .map_err(Error::from_stream)?;
         }
         self.progress
             .advance(uncounted)
-            .map_err(Failure::from_stream)?;
+            .map_err(Error::from_stream)?;
         if !is_settled || source.has_changed().map_err(cannot_read)? {
             if let Some(manifest) = &mut self.notes.manifest {
                 manifest.note_changed(found, stat)?;
@@ -211,7 +211,7 @@ impl<'a> Sender<'a> {
         self.sent(found, stat)
     }
 
-    fn link(&mut self, found: &Found<'_>, link: &FoundSymlink<'_>) -> Result<(), Failure> {
+    fn link(&mut self, found: &Found<'_>, link: &FoundSymlink<'_>) -> Result<(), Error> {
         // In this order: reading the target changes the link's time of last access.
         let stat = link.stat()?;
         if self.has_landed(found, &stat)? {
@@ -224,7 +224,7 @@ impl<'a> Sender<'a> {
             }
         }
         if target.len() > MAX_TARGET_LEN {
-            return Err(Failure::TargetTooLong(found.path.to_vec()));
+            return Err(Error::TargetTooLong(found.path.to_vec()));
         }
         let len = target.len() as u64;
         self.begin(found, &stat)?;
@@ -232,18 +232,18 @@ impl<'a> Sender<'a> {
         self.encoder
             .content(&target)
             .and_then(|()| self.progress.advance(len))
-            .map_err(Failure::from_stream)?;
+            .map_err(Error::from_stream)?;
         self.sent(found, &stat)
     }
 
     /// True if `found`, in the state `stat`, is not to be sent, because it is there already.
-    fn has_landed(&mut self, found: &Found<'_>, stat: &Stat) -> Result<bool, Failure> {
+    fn has_landed(&mut self, found: &Found<'_>, stat: &Stat) -> Result<bool, Error> {
         let Some(landed) = &mut self.notes.landed else {
             return Ok(false);
         };
         let state = stat.state;
         let known = landed.judge(found.path, &state);
-        match known.map_err(Failure::Manifest)? {
+        match known.map_err(Error::Manifest)? {
             Known::Nothing => return Ok(false),
             Known::Same => {}
             Known::Changed => {
@@ -257,7 +257,7 @@ impl<'a> Sender<'a> {
     }
 
     /// An entry is about to be sent.
-    fn begin(&mut self, found: &Found<'_>, stat: &Stat) -> Result<(), Failure> {
+    fn begin(&mut self, found: &Found<'_>, stat: &Stat) -> Result<(), Error> {
         match &mut self.notes.journal {
             Some(journal) => journal.begin(found, stat),
             None => Ok(()),
@@ -265,7 +265,7 @@ impl<'a> Sender<'a> {
     }
 
     /// All of an entry, of a folder its first header, was sent.
-    fn sent(&mut self, found: &Found<'_>, stat: &Stat) -> Result<(), Failure> {
+    fn sent(&mut self, found: &Found<'_>, stat: &Stat) -> Result<(), Error> {
         match &mut self.notes.manifest {
             Some(manifest) => manifest.note(found, stat),
             None => Ok(()),
@@ -278,7 +278,7 @@ impl<'a> Sender<'a> {
         kind: Kind,
         len: u64,
         stat: &Stat,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Error> {
         let clamped = |time: Time| Timestamp::clamped(time.seconds, time.nanoseconds.into());
         let (atime, atime_clamped) = clamped(stat.atime);
         let (mtime, mtime_clamped) = clamped(stat.state.mtime);
@@ -299,7 +299,7 @@ impl<'a> Sender<'a> {
         };
         self.encoder
             .header(found.name, &entry)
-            .map_err(Failure::from_stream)
+            .map_err(Error::from_stream)
     }
 
     fn leave_out(&mut self, what: &dyn fmt::Display) {
@@ -308,7 +308,7 @@ impl<'a> Sender<'a> {
     }
 
     /// Leaves out what the receiver would refuse.
-    fn leave_out_refused(&mut self, path: &[u8], refusal: Refusal) -> Result<(), Failure> {
+    fn leave_out_refused(&mut self, path: &[u8], refusal: Refusal) -> Result<(), Error> {
         if let Some(manifest) = &mut self.notes.manifest {
             manifest.note_refused(path)?;
         }
@@ -324,7 +324,7 @@ impl<'a> Sender<'a> {
     }
 }
 
-impl From<WalkError> for Failure {
+impl From<WalkError> for Error {
     fn from(error: WalkError) -> Self {
         Self::Walk(error)
     }

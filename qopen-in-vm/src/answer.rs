@@ -8,7 +8,7 @@ use files::CHUNK_LEN;
 use qfile_proto::edit_answer::{self, Decoder, Kind, SEARCH_LEN};
 use qrexec::channel::Source;
 
-use crate::fault::Fault;
+use crate::answer_error::AnswerError;
 use crate::keep::{elsewhere, moved_elsewhere};
 use crate::original::Original;
 use crate::temporary::Temporary;
@@ -68,7 +68,7 @@ pub(crate) async fn receive(
     from: &mut Source,
     asked: &Cell<bool>,
     answer: &mut Answer,
-) -> Result<(), Fault> {
+) -> Result<(), AnswerError> {
     let mut decoder = match answer.asked_for_frame {
         true => Decoder::default(),
         false => Decoder::of_raw_answer(),
@@ -79,7 +79,7 @@ pub(crate) async fn receive(
         let count = match from.read(&mut buffer).await {
             Ok(0) => break None,
             Ok(count) => count,
-            Err(error) => break Some(Fault::Broken(error)),
+            Err(error) => break Some(AnswerError::Broken(error)),
         };
         let mut take = |content: &[u8]| answer.take(original, limit, content);
         decoder.take(&buffer[..count], &mut take)?;
@@ -87,7 +87,7 @@ pub(crate) async fn receive(
             early += count;
             // A start-up file may print before the service reads; nobody else has anything to say yet.
             if decoder.is_framed() || early >= SEARCH_LEN {
-                break Some(Fault::NotAsked);
+                break Some(AnswerError::NotAsked);
             }
         }
         if decoder.fault().is_some() {
@@ -118,13 +118,13 @@ impl Answer {
         limit: Limit,
         understood: edit_answer::Answer,
         came_early: bool,
-        fault: Option<Fault>,
-    ) -> Result<(), Fault> {
+        fault: Option<AnswerError>,
+    ) -> Result<(), AnswerError> {
         let kind = match understood {
             edit_answer::Answer::Nothing => return fault.map_or(Ok(()), Err),
             edit_answer::Answer::Raw => {
                 self.form = Form::Raw;
-                let early = came_early.then_some(Fault::NotAsked);
+                let early = came_early.then_some(AnswerError::NotAsked);
                 return fault.or(early).map_or(Ok(()), Err);
             }
             edit_answer::Answer::Framed {
@@ -136,11 +136,11 @@ impl Answer {
             }
         };
         let kind = match (kind, fault) {
-            (_, Some(Fault::NotAsked)) => return Err(Fault::NotAsked),
+            (_, Some(AnswerError::NotAsked)) => return Err(AnswerError::NotAsked),
             // It is whole, whatever became of the connection then.
             (Ok(kind), _) => kind,
             (Err(_), Some(fault)) => return Err(fault),
-            (Err(fault), None) => return Err(Fault::Frame(fault)),
+            (Err(fault), None) => return Err(AnswerError::Frame(fault)),
         };
         self.form = Form::Framed(match kind {
             // Of a file that is only looked at nothing comes back.
@@ -149,23 +149,29 @@ impl Answer {
         });
         if self.form == Form::Framed(Kind::Changed) && self.stored.is_none() {
             // The edit has emptied the file.
-            self.store(original, b"").map_err(Fault::NotStored)?;
+            self.store(original, b"").map_err(AnswerError::NotStored)?;
         }
         Ok(())
     }
 
     /// Takes content, or drops it if the file is only to be looked at.
-    fn take(&mut self, original: &Original, limit: Limit, content: &[u8]) -> Result<(), Fault> {
+    fn take(
+        &mut self,
+        original: &Original,
+        limit: Limit,
+        content: &[u8],
+    ) -> Result<(), AnswerError> {
         let max_bytes = limit.bytes(original);
         let len = content.len() as u64;
         if len > max_bytes - self.bytes {
-            return Err(Fault::TooLong(max_bytes));
+            return Err(AnswerError::TooLong(max_bytes));
         }
         if limit.view_only {
             self.bytes += len;
             return Ok(());
         }
-        self.store(original, content).map_err(Fault::NotStored)
+        self.store(original, content)
+            .map_err(AnswerError::NotStored)
     }
 
     /// Appends `chunk`, in the folder of the original, so that it can take its place. A folder that

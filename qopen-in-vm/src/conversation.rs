@@ -5,9 +5,9 @@ use std::cell::Cell;
 use qrexec::channel::{Sink, Source};
 
 use crate::answer::{self, Answer, Form, Limit};
-use crate::fault::Fault;
+use crate::answer_error::AnswerError;
 use crate::original::Original;
-use crate::request::{self, SendError};
+use crate::request;
 
 /// Bytes of start-up text that are shown.
 const MAX_EXCERPT_LEN: usize = 60;
@@ -16,7 +16,7 @@ const MAX_EXCERPT_LEN: usize = 60;
 #[derive(Debug)]
 pub struct Conversation {
     pub(crate) answer: Answer,
-    pub(crate) fault: Option<Fault>,
+    pub(crate) fault: Option<AnswerError>,
     /// The request, if the original could not be read to its end: closing it would say that this was
     /// all.
     _unended: Option<Sink>,
@@ -67,7 +67,7 @@ pub async fn converse(
         Err(error) => {
             return Conversation {
                 answer: Answer::to(false),
-                fault: Some(Fault::NotRead(error)),
+                fault: Some(AnswerError::NotRead(error)),
                 _unended: Some(to),
             };
         }
@@ -81,7 +81,7 @@ pub async fn converse(
             // An answer that comes from now on is one.
             asked.set(sent.is_ok());
             match sent {
-                Err(SendError::Read(_)) => (sent, Some(to)),
+                Err(AnswerError::NotRead(_)) => (sent, Some(to)),
                 _ => (sent, None),
             }
         };
@@ -96,10 +96,10 @@ pub async fn converse(
                     Some(_) => Ok(()),
                     None => receive.await,
                 };
-                sent.map_err(Fault::from).and(received)
+                sent.and(received)
             }
             // Whoever has said everything before being asked will not take the rest either.
-            received = &mut receive => received.and(Err(Fault::NotTaken(None))),
+            received = &mut receive => received.and(Err(AnswerError::NotTaken(None))),
         }
     };
     let fault = received.err();
@@ -110,15 +110,6 @@ pub async fn converse(
         answer,
         fault,
         _unended: unended,
-    }
-}
-
-impl From<SendError> for Fault {
-    fn from(error: SendError) -> Self {
-        match error {
-            SendError::Read(error) => Self::NotRead(error),
-            SendError::Write(error) => Self::NotTaken(Some(error)),
-        }
     }
 }
 
@@ -152,7 +143,10 @@ mod tests {
                 max_bytes: None,
             };
             let conversation = converse(&original, limit, to, from).await;
-            assert!(matches!(conversation.fault, Some(Fault::NotTaken(None))));
+            assert!(matches!(
+                conversation.fault,
+                Some(AnswerError::NotTaken(None))
+            ));
             conversation
         });
         assert!(request.read_to_end(&mut Vec::new()).unwrap() > 0);

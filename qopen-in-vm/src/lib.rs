@@ -9,10 +9,10 @@
 //! [`run()`] is the program that qrexec starts as its local program; the commands call the rest.
 
 mod answer;
+mod answer_error;
 mod args;
 mod attributes;
 mod conversation;
-mod fault;
 mod folder;
 mod keep;
 mod original;
@@ -25,9 +25,9 @@ mod run;
 mod temporary;
 
 pub use answer::Limit;
+pub use answer_error::{AnswerError, MAY_BE_OPEN, OPEN_AGAIN};
 pub use args::Args;
 pub use conversation::{Conversation, converse};
-pub use fault::Fault;
 pub use original::{CannotOpen, Original};
-pub use outcome::{BackupReason, Ended, Outcome, Reason, finish};
+pub use outcome::{BackupReason, Ended, Outcome, finish};
 pub use run::run;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use files::{NotOpened, Stat};
+use program::failure::Failure;
 use rustix::fs::{FileType, OFlags};
 
 use crate::folder::Folder;
@@ -42,12 +43,15 @@ impl fmt::Display for CannotOpen {
     }
 }
 
-impl std::error::Error for CannotOpen {}
+impl From<CannotOpen> for Failure {
+    fn from(error: CannotOpen) -> Self {
+        Self::new(&error).advise(error.advice())
+    }
+}
 
 impl CannotOpen {
     /// What to do about it.
-    #[must_use]
-    pub fn advice(&self) -> &'static str {
+    fn advice(&self) -> &'static str {
         match self {
             Self::File(_, error) => match error.kind() {
                 io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "check the spelling",

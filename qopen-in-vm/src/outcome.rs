@@ -1,13 +1,14 @@
 //! What became of the original and of the edit, and how it is told.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use program::failure::Failure;
 use qfile_proto::edit_answer::Kind;
 
 use crate::answer::{Answer, Form};
+use crate::answer_error::AnswerError;
 use crate::conversation::Conversation;
-use crate::fault::Fault;
 use crate::keep::{Kept, keep};
 use crate::original::Original;
 use crate::place::{is_refusal, place};
@@ -23,52 +24,9 @@ pub enum Ended {
     /// With status 0: what came is all.
     Well,
     /// Otherwise, for this reason.
-    Badly(Reason),
+    Badly(Failure),
     /// A local program of qrexec never learns it.
     Unknown,
-}
-
-/// Why there is no edit, or not all of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reason {
-    /// What went wrong, in words.
-    pub what: String,
-    /// What to do about it.
-    pub advice: &'static str,
-}
-
-impl Reason {
-    /// What to do when the other side has not done its part.
-    pub const OPEN_AGAIN: &str = "check that the other qube is still running, and open it again";
-
-    /// What to do when the connection is lost, which does not close the editor.
-    pub const MAY_BE_OPEN: &str = "the editor may still be open in the other qube, and an edit \
-                                   that is saved there is not sent back but kept there; look \
-                                   there before you open the file again";
-
-    /// Why there is no edit in an answer of this kind, or none that can be trusted to be all.
-    fn of_kind(kind: Kind) -> Option<Self> {
-        let (what, advice) = match kind {
-            Kind::Unchanged | Kind::Changed => return None,
-            Kind::Gone => (
-                "it was deleted or renamed in the other qube",
-                "if it was saved there under another name, copy that file with qvm-copy in the \
-                 other qube",
-            ),
-            Kind::OpenerFailed => (
-                "the program that opens it in the other qube failed",
-                "see the messages above; check that an application for its type is installed \
-                 there",
-            ),
-            Kind::EndNotSeen => (
-                "the other qube could not detect when you had finished with it",
-                "open it again, and save it before you close the window in which the other qube \
-                 asks; this window needs zenity or kdialog in the template of that qube",
-            ),
-        };
-        let what = what.to_owned();
-        Some(Self { what, advice })
-    }
 }
 
 /// Why the content of the original before is kept.
@@ -106,7 +64,7 @@ pub enum Outcome {
         /// Whether that is all of the edit.
         kept: Kept,
         /// Why.
-        why: Reason,
+        why: Failure,
     },
     /// Another program saved the original while the edit was put in its place.
     SetAside {
@@ -127,25 +85,22 @@ pub enum Outcome {
         why: String,
     },
     /// The original is as it was, and there is no edit, for this reason.
-    Failed(Reason),
+    Failed(Failure),
 }
 
 impl Outcome {
     const COMPARE: &str = "compare them, and give the name of the original to the version that \
                            you want";
 
-    /// The original has the edit, or there was none.
-    #[must_use]
-    pub fn is_good(&self) -> bool {
-        matches!(self, Self::Unchanged | Self::Replaced { .. })
-    }
-
-    /// What the user has to know, one line each; `path` is the original as they know it.
-    #[must_use]
-    pub fn messages(&self, path: &std::path::Path) -> Vec<String> {
+    /// What there is to say of an original that has the edit, or of which there was none: one line
+    /// each. `path` is the original as the user knows it.
+    ///
+    /// # Errors
+    /// Why the original has not got the edit, and where that is.
+    pub fn told(&self, path: &Path) -> Result<Vec<String>, Failure> {
         let file = text::path(path);
         match self {
-            Self::Unchanged => Vec::new(),
+            Self::Unchanged => Ok(Vec::new()),
             Self::Replaced {
                 backup,
                 lost,
@@ -190,19 +145,17 @@ impl Outcome {
                          {what}"
                     ));
                 }
-                messages
+                Ok(messages)
             }
             Self::Kept { at, kept, why } => {
-                let Reason { what, advice } = why;
                 let came = match kept {
                     Kept::Incomplete => "the edit that came back, which may be incomplete, is",
                     Kept::Edited | Kept::Backup | Kept::Meanwhile => "the edited file is",
                 };
                 let at = text::path(at);
-                vec![
-                    format!("{file} was not replaced: {what}; {came} {at}"),
-                    (*advice).to_owned(),
-                ]
+                let reason = why.reason();
+                let what = format!("{file} was not replaced: {reason}; {came} {at}");
+                Err(why.clone().reworded(what))
             }
             Self::SetAside { at, edited, why } => {
                 let why = why
@@ -212,13 +165,11 @@ impl Outcome {
                     text::path(at),
                     edited.as_deref().map_or("lost".to_owned(), text::path),
                 );
-                vec![
-                    format!(
-                        "{file} may have been saved by another program while the edit was put in its \
+                let what = format!(
+                    "{file} may have been saved by another program while the edit was put in its \
                          place{why}; another version of it is {at}, the edited file is {edited}"
-                    ),
-                    Self::COMPARE.to_owned(),
-                ]
+                );
+                Err(Failure::new(what).advise(Self::COMPARE))
             }
             Self::Damaged {
                 backup,
@@ -227,20 +178,42 @@ impl Outcome {
             } => {
                 let backup = text::path(backup);
                 let edited = edited.as_deref().map_or("lost".to_owned(), text::path);
-                vec![
-                    format!(
-                        "{file} could not be rewritten and is damaged: {why}; its previous \
+                let what = format!(
+                    "{file} could not be rewritten and is damaged: {why}; its previous \
                          content is {backup}, the edited file is {edited}"
-                    ),
-                    "make room, and copy the version that you want over it".to_owned(),
-                ]
+                );
+                let advice = "make room, and copy the version that you want over it";
+                Err(Failure::new(what).advise(advice))
             }
-            Self::Failed(Reason { what, advice }) => vec![
-                format!("{file} was not replaced: {what}"),
-                (*advice).to_owned(),
-            ],
+            Self::Failed(why) => {
+                let what = format!("{file} was not replaced: {}", why.reason());
+                Err(why.clone().reworded(what))
+            }
         }
     }
+}
+
+/// Why there is no edit in an answer of this kind, or none that can be trusted to be all.
+fn why_of_kind(kind: Kind) -> Option<Failure> {
+    let (what, advice) = match kind {
+        Kind::Unchanged | Kind::Changed => return None,
+        Kind::Gone => (
+            "it was deleted or renamed in the other qube",
+            "if it was saved there under another name, copy that file with qvm-copy in the \
+             other qube",
+        ),
+        Kind::OpenerFailed => (
+            "the program that opens it in the other qube failed",
+            "see the messages above; check that an application for its type is installed \
+             there",
+        ),
+        Kind::EndNotSeen => (
+            "the other qube could not detect when you had finished with it",
+            "open it again, and save it before you close the window in which the other qube \
+             asks; this window needs zenity or kdialog in the template of that qube",
+        ),
+    };
+    Some(Failure::new(what).advise(advice))
 }
 
 /// Puts what came in the place of the original, if it is sure to be the user's edit of it and all
@@ -253,13 +226,13 @@ pub fn finish(original: &Original, conversation: Conversation, ended: Ended) -> 
     let Conversation {
         mut answer, fault, ..
     } = conversation;
-    let fault = fault.or_else(|| answer.make_durable().err().map(Fault::NotStored));
+    let fault = fault.or_else(|| answer.make_durable().err().map(AnswerError::NotStored));
     let why_not_all = match (fault, answer.form, &ended) {
         // How the call ended tells more than the broken connection that came of it.
         (Some(fault), _, Ended::Badly(why)) if fault.is_lost_connection() => Some(why.clone()),
-        (Some(fault), ..) => Some(Reason::from(fault)),
+        (Some(fault), ..) => Some(fault.into()),
         // A whole frame says more than a status, which tells nothing of the file.
-        (None, Form::Framed(kind), _) => Reason::of_kind(kind),
+        (None, Form::Framed(kind), _) => why_of_kind(kind),
         (None, Form::None | Form::Raw, Ended::Badly(why)) => Some(why.clone()),
         (None, Form::None | Form::Raw, _) => None,
     };
@@ -293,7 +266,7 @@ impl Outcome {
             // Not to be silent about, whatever it was.
             Self::Unchanged => Self::Failed(why),
             Self::Replaced { ended_badly, .. } => {
-                *ended_badly = Some(why.what);
+                *ended_badly = Some(why.reason());
                 self
             }
             _ => self,
@@ -366,33 +339,24 @@ fn put_in_place(
 }
 
 fn keep_edited(original: &Original, edited: Temporary, what: String) -> Outcome {
-    let advice = Outcome::COMPARE;
-    keep_it(original, edited, Kept::Edited, Reason { what, advice })
+    let why = Failure::new(what).advise(Outcome::COMPARE);
+    keep_it(original, edited, Kept::Edited, why)
 }
 
-fn keep_it(original: &Original, file: Temporary, kept: Kept, why: Reason) -> Outcome {
+fn keep_it(original: &Original, file: Temporary, kept: Kept, why: Failure) -> Outcome {
     match keep(file, kept, original.name()) {
         Ok(at) => Outcome::Kept { at, kept, why },
-        Err(error) => Outcome::Failed(Reason {
-            what: format!(
+        Err(error) => Outcome::Failed(
+            Failure::new(format_args!(
                 "{}; the edit is lost, because it cannot be saved: {error}",
-                why.what
-            ),
-            advice: "make room in its folder or in /tmp, and open it again",
-        }),
+                why.reason()
+            ))
+            .advise("make room in its folder or in /tmp, and open it again"),
+        ),
     }
 }
 
 fn path_of_left(file: Temporary) -> Option<PathBuf> {
     let folder = std::rc::Rc::clone(file.folder());
     file.leave().map(|name| folder.path_of(&name))
-}
-
-impl From<Fault> for Reason {
-    fn from(fault: Fault) -> Self {
-        Self {
-            what: fault.to_string(),
-            advice: fault.advice(),
-        }
-    }
 }

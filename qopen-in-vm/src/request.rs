@@ -7,16 +7,8 @@ use files::CHUNK_LEN;
 use qfile_proto::{edit_answer, edit_request};
 use qrexec::channel::Sink;
 
+use crate::answer_error::AnswerError;
 use crate::original::Original;
-
-/// What kept the request from being sent.
-#[derive(Debug)]
-pub(crate) enum SendError {
-    /// The original cannot be read.
-    Read(io::Error),
-    /// The other qube takes no more.
-    Write(io::Error),
-}
 
 /// A framed answer may be asked for. Of a file that contains the mark with which one begins nobody
 /// could tell a frame from an answer without one, which brings the file back. Nothing comes back of a
@@ -53,20 +45,21 @@ pub(crate) async fn send(
     view_only: bool,
     asks_for_frame: bool,
     to: &mut Sink,
-) -> Result<(), SendError> {
+) -> Result<(), AnswerError> {
     let name = original.given_name().as_encoded_bytes();
+    let not_taken = |error| AnswerError::NotTaken(Some(error));
     to.write_all(&edit_request::to_bytes(name, view_only, asks_for_frame))
         .await
-        .map_err(SendError::Write)?;
+        .map_err(not_taken)?;
     let mut buffer = vec![0; CHUNK_LEN];
     let mut offset = 0;
     loop {
-        let count = read_at(original, &mut buffer, offset).map_err(SendError::Read)?;
+        let count = read_at(original, &mut buffer, offset).map_err(AnswerError::NotRead)?;
         if count == 0 {
             return Ok(());
         }
         let chunk = &buffer[..count];
-        to.write_all(chunk).await.map_err(SendError::Write)?;
+        to.write_all(chunk).await.map_err(not_taken)?;
         offset += chunk.len() as u64;
     }
 }

@@ -5,14 +5,16 @@
 
 use std::process::ExitCode;
 
-use crate::{Ended, Original, Outcome, Reason, converse, finish};
-use anyhow::{Context, Result, anyhow};
 use program::command_line;
+use program::failure::{Failure, end};
 use program::interrupt::{Interrupt, exit_status};
 use program::say::say;
 use qrexec::channel::{Sink, Source};
 
 use crate::args::Args;
+use crate::{Ended, MAY_BE_OPEN, Original, converse, finish};
+
+const NAME: &str = "qopen-in-vm";
 
 /// Does all the work of the program; the exit status is the result.
 pub fn run() -> ExitCode {
@@ -21,48 +23,36 @@ pub fn run() -> ExitCode {
         Err(status) => return status,
     };
     program::log::to_stderr();
-    open(&args).unwrap_or_else(|error| {
-        say(format_args!("qopen-in-vm: {error:#}"));
-        ExitCode::FAILURE
-    })
+    end(NAME, open(&args))
 }
 
-fn open(args: &Args) -> Result<ExitCode> {
-    let original = Original::open(&args.file)
-        .map_err(|error| anyhow!("{error}\nqopen-in-vm: {}", error.advice()))?;
+fn open(args: &Args) -> Result<(), Failure> {
+    let original = Original::open(&args.file)?;
     tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()
-        .context("cannot start")?
+        .map_err(Failure::of("cannot start"))?
         .block_on(edit(args, &original))
 }
 
-async fn edit(args: &Args, original: &Original) -> Result<ExitCode> {
-    let mut interrupt = Interrupt::catch().context("cannot catch signals")?;
-    let to = Sink::stdout().context("cannot use stdout")?;
-    let from = Source::stdin().context("cannot use stdin")?;
+async fn edit(args: &Args, original: &Original) -> Result<(), Failure> {
+    let mut interrupt = Interrupt::catch().map_err(Failure::of("cannot catch signals"))?;
+    let to = Sink::stdout().map_err(Failure::of("cannot use stdout"))?;
+    let from = Source::stdin().map_err(Failure::of("cannot use stdin"))?;
     let conversation = tokio::select! {
         conversation = converse(original, args.limit(), to, from) => conversation,
         signal = interrupt.caught() => {
-            say("qopen-in-vm: interrupted; the file was not replaced");
-            say(format_args!("qopen-in-vm: {}", Reason::MAY_BE_OPEN));
-            return Ok(ExitCode::from(exit_status(signal)));
+            return Err(Failure::new("interrupted; the file was not replaced")
+                .advise(MAY_BE_OPEN)
+                .with_status(exit_status(signal)));
         }
     };
     if let Some(remark) = conversation.start_up_text("the other qube") {
-        say(format_args!("qopen-in-vm: {remark}"));
+        say(format_args!("{NAME}: {remark}"));
     }
     let outcome = finish(original, conversation, Ended::Unknown);
-    Ok(tell(&outcome, args))
-}
-
-fn tell(outcome: &Outcome, args: &Args) -> ExitCode {
-    for message in outcome.messages(&args.file) {
-        say(format_args!("qopen-in-vm: {message}"));
+    for remark in outcome.told(&args.file)? {
+        say(format_args!("{NAME}: {remark}"));
     }
-    if outcome.is_good() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    Ok(())
 }

@@ -15,7 +15,7 @@ use rustix::stdio::stdin;
 use crate::command::Reader;
 use crate::input::Flowing;
 use crate::request::{self, Wanted};
-use crate::{Failure, Fault, Members};
+use crate::{ArchiveError, Error, Members};
 
 mod stored;
 
@@ -25,7 +25,7 @@ use stored::Stored;
 ///
 /// # Errors
 /// Why there is no new backup.
-pub fn serve() -> Result<(), Failure> {
+pub fn serve() -> Result<(), Error> {
     match request::wanted(&request::line()?, Path::is_dir)? {
         Wanted::Path(folder) => {
             let mut stored = Stored::begin(&folder)?;
@@ -45,18 +45,18 @@ pub fn serve() -> Result<(), Failure> {
 }
 
 /// Takes the backup from stdin into `sink`, to its end, and makes sure that it has one.
-fn receive(sink: &mut impl Write) -> Result<(), Failure> {
+fn receive(sink: &mut impl Write) -> Result<(), Error> {
     let input = stdin()
         .as_fd()
         .try_clone_to_owned()
-        .map_err(Failure::Request)?;
+        .map_err(Error::Request)?;
     follow(Followed {
         input: File::from(input),
         sink,
     })
 }
 
-fn follow(followed: Followed<'_, impl Read, impl Write>) -> Result<(), Failure> {
+fn follow(followed: Followed<'_, impl Read, impl Write>) -> Result<(), Error> {
     let mut members = Members::new(Flowing::new(followed));
     while let Some(member) = members.next() {
         member.map_err(failure)?;
@@ -84,13 +84,13 @@ impl<R: Read, W: Write> Read for Followed<'_, R, W> {
     }
 }
 
-fn failure(fault: Fault) -> Failure {
+fn failure(fault: ArchiveError) -> Error {
     match fault {
-        Fault::Read(error) => match error.downcast() {
-            Ok(Unwritten(error)) => Failure::Write(error),
-            Err(error) => Failure::NotWhole(Fault::Read(error), None),
+        ArchiveError::Read(error) => match error.downcast() {
+            Ok(Unwritten(error)) => Error::Write(error),
+            Err(error) => Error::NotWhole(ArchiveError::Read(error), None),
         },
-        fault => Failure::NotWhole(fault, None),
+        fault => Error::NotWhole(fault, None),
     }
 }
 

@@ -10,10 +10,10 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
-use transfer::Failure as Sending;
 use transfer::Receiver;
+use transfer::SendError;
 
-use crate::{Failure, Fault};
+use crate::{ArchiveError, Error};
 
 /// How long a command that has written all may take to end.
 const PATIENCE: Timespec = Timespec {
@@ -49,12 +49,12 @@ impl Words {
     /// Splits `line`. Quotation marks and backslashes keep words together; nothing is expanded.
     ///
     /// # Errors
-    /// [`Failure::Quotes`], [`Failure::NothingAsked`].
-    pub fn split(line: &[u8]) -> Result<Self, Failure> {
-        let words = shlex::bytes::split(line).ok_or_else(|| Failure::Quotes(line.to_vec()))?;
+    /// [`Error::Quotes`], [`Error::NothingAsked`].
+    pub fn split(line: &[u8]) -> Result<Self, Error> {
+        let words = shlex::bytes::split(line).ok_or_else(|| Error::Quotes(line.to_vec()))?;
         let mut words = words.into_iter();
         Ok(Self {
-            program: words.next().ok_or(Failure::NothingAsked)?,
+            program: words.next().ok_or(Error::NothingAsked)?,
             arguments: words.collect(),
         })
     }
@@ -78,8 +78,8 @@ impl Writer {
     /// Runs a command, and gives what it writes. It reads nothing.
     ///
     /// # Errors
-    /// [`Failure::NotThere`], [`Failure::Run`].
-    pub fn start(words: Words) -> Result<(Self, File), Failure> {
+    /// [`Error::NotThere`], [`Error::Run`].
+    pub fn start(words: Words) -> Result<(Self, File), Error> {
         let start = || {
             let mut command = words.command();
             command.stdin(Stdio::null()).stdout(Stdio::piped());
@@ -89,7 +89,7 @@ impl Writer {
             Ok((child, ending, OwnedFd::from(output)))
         };
         let (child, ending, output) =
-            start().map_err(|error| Failure::running(words.program(), error))?;
+            start().map_err(|error| Error::running(words.program(), error))?;
         let writer = Self {
             words,
             child,
@@ -102,18 +102,18 @@ impl Writer {
     /// it wrote is worth nothing if it failed: it may have found out at the end that it is forged.
     ///
     /// # Errors
-    /// [`Failure::Command`]; [`Failure::Sending`].
-    pub fn wait(&mut self, receiver: &Receiver) -> Result<(), Failure> {
-        let failed = |error| Failure::Run(self.words.program.clone(), error);
+    /// [`Error::Command`]; [`Error::SendError`].
+    pub fn wait(&mut self, receiver: &Receiver) -> Result<(), Error> {
+        let failed = |error| Error::Run(self.words.program.clone(), error);
         loop {
             match self.child.try_wait().map_err(failed)? {
                 Some(status) if status.success() => return Ok(()),
                 Some(status) => {
-                    return Err(Failure::Command(self.words.program.clone(), status));
+                    return Err(Error::Command(self.words.program.clone(), status));
                 }
                 None => receiver
                     .wait_for_input(self.ending.as_fd())
-                    .map_err(Sending::from_stream)?,
+                    .map_err(SendError::from_stream)?,
             }
         }
     }
@@ -121,8 +121,9 @@ impl Writer {
     /// What `failure` was really: an archive that ends early, or is none, is what a command leaves
     /// that failed.
     #[must_use]
-    pub fn blame(&mut self, failure: Failure) -> Failure {
-        let Failure::Archive(Fault::Cut(_) | Fault::NotAnArchive(None)) = failure else {
+    pub fn blame(&mut self, failure: Error) -> Error {
+        let Error::Archive(ArchiveError::Cut(_) | ArchiveError::NotAnArchive(None)) = failure
+        else {
             return failure;
         };
         // It has closed its end of the pipe, and is about to end if it was not a part of it only.
@@ -130,7 +131,7 @@ impl Writer {
         let _ends_or_not = poll(&mut ending, Some(&PATIENCE));
         match self.child.try_wait() {
             Ok(Some(status)) if !status.success() => {
-                Failure::Command(self.words.program.clone(), status)
+                Error::Command(self.words.program.clone(), status)
             }
             _ => failure,
         }
@@ -149,8 +150,8 @@ impl Reader {
     /// answer to another qube, but goes where messages go.
     ///
     /// # Errors
-    /// [`Failure::NotThere`], [`Failure::Run`].
-    pub fn start(words: Words) -> Result<Self, Failure> {
+    /// [`Error::NotThere`], [`Error::Run`].
+    pub fn start(words: Words) -> Result<Self, Error> {
         let start = || {
             let messages = io::stderr().as_fd().try_clone_to_owned()?;
             let mut command = words.command();
@@ -159,15 +160,15 @@ impl Reader {
             let pipe = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
             Ok((child, pipe))
         };
-        let (child, pipe) = start().map_err(|error| Failure::running(words.program(), error))?;
+        let (child, pipe) = start().map_err(|error| Error::running(words.program(), error))?;
         Ok(Self { words, child, pipe })
     }
 
     /// Tells the command that this was all, and waits for it.
     ///
     /// # Errors
-    /// [`Failure::Command`].
-    pub fn finish(self) -> Result<(), Failure> {
+    /// [`Error::Command`].
+    pub fn finish(self) -> Result<(), Error> {
         let Self {
             words,
             mut child,
@@ -176,18 +177,18 @@ impl Reader {
         drop(pipe);
         match child.wait() {
             Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(Failure::Command(words.program, status)),
-            Err(error) => Err(Failure::Run(words.program, error)),
+            Ok(status) => Err(Error::Command(words.program, status)),
+            Err(error) => Err(Error::Run(words.program, error)),
         }
     }
 
     /// Ends the command before the end of its input: it must not take what came for the whole.
-    pub fn abandon(mut self, failure: Failure) -> Failure {
+    pub fn abandon(mut self, failure: Error) -> Error {
         let _has_ended = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
         let _reaped = self.child.wait();
         match failure {
-            Failure::Write(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                Failure::StoppedReading(self.words.program)
+            Error::Write(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                Error::StoppedReading(self.words.program)
             }
             other => other,
         }

@@ -1,24 +1,16 @@
 //! Members → stream.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io::Write;
 
 use qfile_proto::{Charset, Encoder, Entry, Kind as EntryKind, SafeName};
+use transfer::SendError;
 
 use crate::block::Kind;
 use crate::folders::Folders;
 use crate::input::Input;
 use crate::selection::{Choice, Selection, without_dot};
-use crate::{Fault, Member, Members};
-
-/// Why a conversion stops.
-#[derive(Debug)]
-pub enum Stopped {
-    /// The archive is at fault.
-    Archive(Fault),
-    /// The stream cannot be written.
-    Stream(io::Error),
-}
+use crate::{ArchiveError, Error, Member, Members};
 
 /// What became of an archive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,13 +34,13 @@ pub struct LeftOut {
 /// folders above them.
 ///
 /// # Errors
-/// [`Stopped`].
+/// [`Error::Archive`], [`Error::Sending`].
 pub fn convert<I: Input, W: Write>(
     members: &mut Members<I>,
     selection: &mut Selection,
     charset: Charset,
     encoder: &mut Encoder<W>,
-) -> Result<Converted, Stopped> {
+) -> Result<Converted, Error> {
     let mut folders = Folders::default();
     let mut converted = Converted::default();
     while let Some(member) = members.next() {
@@ -60,13 +52,13 @@ pub fn convert<I: Input, W: Write>(
         }
         match member.kind {
             Kind::File => {}
-            Kind::Sparse => return Err(Fault::Sparse(member.untrusted_name).into()),
-            Kind::Continued => return Err(Fault::Continued(member.untrusted_name).into()),
+            Kind::Sparse => return Err(ArchiveError::Sparse(member.untrusted_name).into()),
+            Kind::Continued => return Err(ArchiveError::Continued(member.untrusted_name).into()),
             Kind::HardLink | Kind::Symlink | Kind::Empty | Kind::Unknown => continue,
         }
         header(&member, charset, &mut folders, encoder)?;
         while let Some(bytes) = members.content()? {
-            encoder.content(bytes).map_err(Stopped::Stream)?;
+            encoder.content(bytes).map_err(SendError::from_stream)?;
         }
     }
     converted.is_read_to_the_end = true;
@@ -80,8 +72,8 @@ fn header<W: Write>(
     charset: Charset,
     folders: &mut Folders,
     encoder: &mut Encoder<W>,
-) -> Result<(), Stopped> {
-    let refused = || Fault::Name(file.untrusted_name.clone());
+) -> Result<(), Error> {
+    let refused = || ArchiveError::Name(file.untrusted_name.clone());
     let name =
         SafeName::parse(without_dot(&file.untrusted_name), charset).map_err(|_| refused())?;
     if name.as_bytes().len() > qfile_proto::header::MAX_NAME_LEN {
@@ -97,11 +89,12 @@ fn header<W: Write>(
     for folder in folders.new_above(name.as_bytes())? {
         encoder
             .header(folder, &entry(EntryKind::Directory, 0))
-            .map_err(Stopped::Stream)?;
+            .map_err(SendError::from_stream)?;
     }
     encoder
         .header(name.as_bytes(), &entry(EntryKind::File, file.len))
-        .map_err(Stopped::Stream)
+        .map_err(SendError::from_stream)?;
+    Ok(())
 }
 
 impl LeftOut {
@@ -139,12 +132,6 @@ impl fmt::Display for LeftOut {
             separator = ", ";
         }
         Ok(())
-    }
-}
-
-impl From<Fault> for Stopped {
-    fn from(fault: Fault) -> Self {
-        Self::Archive(fault)
     }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
-use crate::Fault;
+use crate::ArchiveError;
 
 /// How many folders are remembered: some 16 MiB of hashes.
 const MAX_FOLDERS: usize = 1 << 20;
@@ -27,8 +27,8 @@ impl Folders {
     /// as announced from now on.
     ///
     /// # Errors
-    /// [`Fault::Folders`].
-    pub fn new_above<'n>(&mut self, name: &'n [u8]) -> Result<Vec<&'n [u8]>, Fault> {
+    /// [`ArchiveError::Folders`].
+    pub fn new_above<'n>(&mut self, name: &'n [u8]) -> Result<Vec<&'n [u8]>, ArchiveError> {
         let slashes = (0..name.len()).filter(|at| name[*at] == b'/');
         let mut new = Vec::new();
         for slash in slashes {
@@ -42,7 +42,7 @@ impl Folders {
             }
         }
         if self.announced.len() > MAX_FOLDERS {
-            return Err(Fault::Folders);
+            return Err(ArchiveError::Folders);
         }
         self.last.clear();
         self.last.extend_from_slice(name);
@@ -81,7 +81,7 @@ mod tests {
         }
         assert!(matches!(
             folders.new_above(b"one/more"),
-            Err(Fault::Folders)
+            Err(ArchiveError::Folders)
         ));
     }
 }

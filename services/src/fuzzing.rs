@@ -8,11 +8,11 @@ use std::io::Cursor;
 
 use qfile_proto::{Charset, Decoder, Encoder, Kind, SafeName};
 
-use crate::Members;
 use crate::block::BLOCK_LEN;
-use crate::convert::{Converted, Stopped, convert};
+use crate::convert::{Converted, convert};
 use crate::input::{Flowing, Input, Seekable};
 use crate::selection::Selection;
+use crate::{Error, Members};
 
 /// Converts an archive, as it is and with the checksums of its headers made right, which is nothing
 /// that a fuzzer finds by itself. The first byte says what is wanted of it.
@@ -44,7 +44,7 @@ fn one(untrusted: &[u8], selection: &Selection) {
     }
 }
 
-fn converted(input: impl Input, selection: &Selection) -> (Vec<u8>, Result<Converted, Stopped>) {
+fn converted(input: impl Input, selection: &Selection) -> (Vec<u8>, Result<Converted, Error>) {
     let mut encoder = Encoder::new(Vec::new());
     let mut selection = selection.clone();
     let mut members = Members::new(input);
@@ -53,11 +53,11 @@ fn converted(input: impl Input, selection: &Selection) -> (Vec<u8>, Result<Conve
     (encoder.get_ref().clone(), result)
 }
 
-fn said(result: &Result<Converted, Stopped>) -> String {
+fn said(result: &Result<Converted, Error>) -> String {
     match result {
         Ok(converted) => format!("{converted:?}"),
-        Err(Stopped::Archive(fault)) => fault.to_string(),
-        Err(Stopped::Stream(error)) => panic!("a Vec takes everything: {error}"),
+        Err(Error::Archive(fault)) => fault.to_string(),
+        Err(error) => panic!("a Vec takes everything: {error:?}"),
     }
 }
 

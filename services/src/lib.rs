@@ -13,8 +13,8 @@
 //! how members are left out, [`block`] understands its headers, [`extension`] what goes before them,
 //! [`members`] puts both together; [`selection`] says which members are wanted, [`folders`] which
 //! folders have to be announced, [`convert`] writes the stream, and [`send`] brings it to a receiver
-//! and hears what it says. [`fault`] is what can be wrong with an archive, [`report`] how a program
-//! ended. [`restore`] and [`backup`] are the two services; what they have in common is [`request`], the
+//! and hears what it says. [`archive_error`] is what can be wrong with an archive, [`error`]
+//! why it was not sent or stored. [`restore`] and [`backup`] are the two services; what they have in common is [`request`], the
 //! lines that they are given, and [`mod@command`], what they run.
 //!
 //! **Copies.** [`filecopy`] starts the receiver of copies, and notifies the user when a copy has arrived.
@@ -25,13 +25,14 @@
 //! takes a file that was cut while it seeks for one that has ended.
 
 pub mod app_menus;
+pub mod archive_error;
 pub mod args;
 pub mod backup;
 pub mod block;
 pub mod command;
 pub mod convert;
+pub mod error;
 pub mod extension;
-pub mod fault;
 pub mod filecopy;
 pub mod folders;
 #[cfg(any(test, fuzzing))]
@@ -39,7 +40,6 @@ pub mod fuzzing;
 pub mod input;
 pub mod members;
 mod qube;
-pub mod report;
 pub mod request;
 pub mod restore;
 pub mod selection;
@@ -51,6 +51,6 @@ mod testing;
 pub mod vmexec;
 pub mod wait_for_session;
 
-pub use fault::Fault;
+pub use archive_error::ArchiveError;
+pub use error::Error;
 pub use members::{Member, Members};
-pub use report::Failure;

@@ -8,7 +8,7 @@ use std::io;
 
 use qfile_proto::Timestamp;
 
-use crate::Fault;
+use crate::ArchiveError;
 use crate::block::{self, BLOCK_LEN, Block, Kind, Type};
 use crate::extension::{self, Records, Time};
 use crate::input::Input;
@@ -93,11 +93,11 @@ impl<I: Input> Members<I> {
         clippy::should_implement_trait,
         reason = "an iterator of results goes on after one"
     )]
-    pub fn next(&mut self) -> Option<Result<Member, Fault>> {
+    pub fn next(&mut self) -> Option<Result<Member, ArchiveError>> {
         self.try_next().transpose()
     }
 
-    fn try_next(&mut self) -> Result<Option<Member>, Fault> {
+    fn try_next(&mut self) -> Result<Option<Member>, ArchiveError> {
         self.leave_rest()?;
         let mut extensions = Extensions::default();
         let mut bytes = [0; BLOCK_LEN];
@@ -108,16 +108,16 @@ impl<I: Input> Members<I> {
                 return if is_whole {
                     Ok(None)
                 } else {
-                    Err(Fault::Cut(None))
+                    Err(ArchiveError::Cut(None))
                 };
             }
             if bytes == [0; BLOCK_LEN] {
                 if extensions.are_about_a_member() {
-                    return Err(Fault::Extension(at));
+                    return Err(ArchiveError::Extension(at));
                 }
                 self.zero_blocks += 1;
                 if self.zero_blocks > MAX_ZERO_BLOCKS {
-                    return Err(Fault::Zeros(at));
+                    return Err(ArchiveError::Zeros(at));
                 }
                 continue;
             }
@@ -128,7 +128,7 @@ impl<I: Input> Members<I> {
             }
             extensions.count += 1;
             if extensions.count > MAX_EXTENSIONS {
-                return Err(Fault::Extension(at));
+                return Err(ArchiveError::Extension(at));
             }
             self.extension(block, &mut extensions, at)?;
         }
@@ -137,8 +137,8 @@ impl<I: Input> Members<I> {
     /// The next piece of the current member's content; nothing after the last.
     ///
     /// # Errors
-    /// [`Fault::Cut`], [`Fault::Read`].
-    pub fn content(&mut self) -> Result<Option<&[u8]>, Fault> {
+    /// [`ArchiveError::Cut`], [`ArchiveError::Read`].
+    pub fn content(&mut self) -> Result<Option<&[u8]>, ArchiveError> {
         self.take_given();
         if self.left == 0 {
             return Ok(None);
@@ -147,18 +147,18 @@ impl<I: Input> Members<I> {
             match self.input.fill_buf() {
                 Ok(bytes) => break bytes.len(),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Fault::Read(error)),
+                Err(error) => return Err(ArchiveError::Read(error)),
             }
         };
         if available == 0 {
-            return Err(Fault::Cut(Some(self.current.clone())));
+            return Err(ArchiveError::Cut(Some(self.current.clone())));
         }
         let len = usize::try_from(self.left).map_or(available, |left| left.min(available));
         self.given = len;
         self.left -= len as u64;
         self.padded_left -= len as u64;
         // It is in the buffer already.
-        let bytes = self.input.fill_buf().map_err(Fault::Read)?;
+        let bytes = self.input.fill_buf().map_err(ArchiveError::Read)?;
         Ok(bytes.get(..len))
     }
 
@@ -168,13 +168,13 @@ impl<I: Input> Members<I> {
         block: Block<'_>,
         extensions: Extensions,
         at: u64,
-    ) -> Result<Member, Fault> {
-        let damaged = || Fault::Header(at);
+    ) -> Result<Member, ArchiveError> {
+        let damaged = || ArchiveError::Header(at);
         let map_goes_on = kind == Kind::Sparse && block.map_goes_on();
         let is_named_twice = |records: &Records| records.name.is_some();
         if extensions.long_name.is_some() && extensions.records.as_ref().is_some_and(is_named_twice)
         {
-            return Err(Fault::Extension(at));
+            return Err(ArchiveError::Extension(at));
         }
         let records = extensions.records.unwrap_or_default().or(&self.global);
         let untrusted_name = extensions
@@ -201,7 +201,7 @@ impl<I: Input> Members<I> {
             kind => kind,
         };
         if len > 0 && matches!(kind, Kind::HardLink | Kind::Symlink | Kind::Empty) {
-            return Err(Fault::Content(untrusted_name));
+            return Err(ArchiveError::Content(untrusted_name));
         }
         self.current.clone_from(&untrusted_name);
         if map_goes_on {
@@ -224,8 +224,8 @@ impl<I: Input> Members<I> {
         block: Block<'_>,
         extensions: &mut Extensions,
         at: u64,
-    ) -> Result<(), Fault> {
-        let fault = || Fault::Extension(at);
+    ) -> Result<(), ArchiveError> {
+        let fault = || ArchiveError::Extension(at);
         self.begin(block.content_len().ok_or_else(fault)?);
         self.current.clear();
         match block.kind() {
@@ -251,9 +251,9 @@ impl<I: Input> Members<I> {
     }
 
     /// All of an extension's content.
-    fn whole_content(&mut self, at: u64) -> Result<Vec<u8>, Fault> {
+    fn whole_content(&mut self, at: u64) -> Result<Vec<u8>, ArchiveError> {
         if self.left > extension::MAX_LEN {
-            return Err(Fault::Extension(at));
+            return Err(ArchiveError::Extension(at));
         }
         let mut content = Vec::new();
         while let Some(bytes) = self.content()? {
@@ -263,14 +263,14 @@ impl<I: Input> Members<I> {
     }
 
     /// Leaves out the blocks in which the map of a sparse file goes on.
-    fn leave_map(&mut self) -> Result<(), Fault> {
+    fn leave_map(&mut self) -> Result<(), ArchiveError> {
         let mut bytes = [0; BLOCK_LEN];
         while self.read_block(&mut bytes)? {
             if !block::map_goes_on_after(&bytes) {
                 return Ok(());
             }
         }
-        Err(Fault::Cut(Some(self.current.clone())))
+        Err(ArchiveError::Cut(Some(self.current.clone())))
     }
 
     fn begin(&mut self, len: u64) {
@@ -280,13 +280,13 @@ impl<I: Input> Members<I> {
         self.at = self.at.saturating_add(self.padded_left);
     }
 
-    fn leave_rest(&mut self) -> Result<(), Fault> {
+    fn leave_rest(&mut self) -> Result<(), ArchiveError> {
         self.take_given();
         self.left = 0;
         let rest = std::mem::take(&mut self.padded_left);
         self.input
             .skip(rest)
-            .map_err(|error| Fault::reading(error, Some(&self.current)))
+            .map_err(|error| ArchiveError::reading(error, Some(&self.current)))
     }
 
     fn take_given(&mut self) {
@@ -294,16 +294,16 @@ impl<I: Input> Members<I> {
     }
 
     /// Reads a block; false where the archive has ended before it.
-    fn read_block(&mut self, bytes: &mut [u8; BLOCK_LEN]) -> Result<bool, Fault> {
+    fn read_block(&mut self, bytes: &mut [u8; BLOCK_LEN]) -> Result<bool, ArchiveError> {
         let mut filled = 0;
         while filled < BLOCK_LEN {
             match self.input.read(&mut bytes[filled..]) {
                 Ok(0) if filled == 0 => return Ok(false),
                 // What is compressed may be shorter than a block.
-                Ok(0) => return Err(packed(self.at, bytes).unwrap_or(Fault::Cut(None))),
+                Ok(0) => return Err(packed(self.at, bytes).unwrap_or(ArchiveError::Cut(None))),
                 Ok(count) => filled += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Fault::Read(error)),
+                Err(error) => return Err(ArchiveError::Read(error)),
             }
         }
         self.at = self.at.saturating_add(BLOCK_LEN as u64);
@@ -316,16 +316,16 @@ fn clamped((seconds, nanoseconds): Time) -> (Timestamp, bool) {
 }
 
 /// What is wrong where a header belongs.
-fn no_header(at: u64, bytes: &[u8; BLOCK_LEN]) -> Fault {
+fn no_header(at: u64, bytes: &[u8; BLOCK_LEN]) -> ArchiveError {
     let damaged = match at {
-        0 => Fault::NotAnArchive(None),
-        _ => Fault::Header(at),
+        0 => ArchiveError::NotAnArchive(None),
+        _ => ArchiveError::Header(at),
     };
     packed(at, bytes).unwrap_or(damaged)
 }
 
 /// Names the program that unpacks the archive if its first block says that there is one.
-fn packed(at: u64, bytes: &[u8; BLOCK_LEN]) -> Option<Fault> {
+fn packed(at: u64, bytes: &[u8; BLOCK_LEN]) -> Option<ArchiveError> {
     let magics: [(&[u8], _); 6] = [
         (b"\x1f\x8b", "gzip"),
         (b"BZh", "bzip2"),
@@ -337,7 +337,7 @@ fn packed(at: u64, bytes: &[u8; BLOCK_LEN]) -> Option<Fault> {
     let known = magics.iter().find(|(magic, _)| bytes.starts_with(magic));
     known
         .filter(|_| at == 0)
-        .map(|(_, program)| Fault::NotAnArchive(Some(program)))
+        .map(|(_, program)| ArchiveError::NotAnArchive(Some(program)))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 use rustix::stdio::stdin;
 
-use crate::Failure;
+use crate::Error;
 use crate::command::Words;
 
 /// Longest line in bytes.
@@ -27,8 +27,8 @@ pub enum Wanted {
 /// line too.
 ///
 /// # Errors
-/// [`Failure::Request`].
-pub fn line() -> Result<Vec<u8>, Failure> {
+/// [`Error::Request`].
+pub fn line() -> Result<Vec<u8>, Error> {
     let mut line = Vec::new();
     let mut byte = [0];
     loop {
@@ -36,11 +36,11 @@ pub fn line() -> Result<Vec<u8>, Failure> {
             Ok(0) => return Ok(line),
             Ok(_) if byte == *b"\n" => return Ok(line),
             Ok(_) if line.len() == MAX_LEN => {
-                return Err(Failure::Request(io::ErrorKind::InvalidData.into()));
+                return Err(Error::Request(io::ErrorKind::InvalidData.into()));
             }
             Ok(_) => line.push(byte[0]),
             Err(Errno::INTR) => {}
-            Err(errno) => return Err(Failure::Request(errno.into())),
+            Err(errno) => return Err(Error::Request(errno.into())),
         }
     }
 }
@@ -49,8 +49,8 @@ pub fn line() -> Result<Vec<u8>, Failure> {
 /// else a command.
 ///
 /// # Errors
-/// [`Failure::NothingAsked`], [`Failure::Quotes`].
-pub fn wanted(line: &[u8], is_place: impl Fn(&Path) -> bool) -> Result<Wanted, Failure> {
+/// [`Error::NothingAsked`], [`Error::Quotes`].
+pub fn wanted(line: &[u8], is_place: impl Fn(&Path) -> bool) -> Result<Wanted, Error> {
     let line = line.trim_ascii();
     let path = Path::new(OsStr::from_bytes(line));
     if is_place(path) {

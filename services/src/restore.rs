@@ -10,13 +10,13 @@ use crate::command::Writer;
 use crate::request::{self, Wanted};
 use crate::selection::Selection;
 use crate::send::{Order, Sent, send};
-use crate::{Failure, input};
+use crate::{Error, input};
 
 /// Serves one call, on stdin and stdout.
 ///
 /// # Errors
 /// Why there is nothing to restore, or not all of it.
-pub fn serve() -> Result<Sent, Failure> {
+pub fn serve() -> Result<Sent, Error> {
     let place = request::line()?;
     let prefixes = request::line()?;
     let order = |archive| Order {
@@ -28,9 +28,9 @@ pub fn serve() -> Result<Sent, Failure> {
     match request::wanted(&place, Path::exists)? {
         Wanted::Path(path) => {
             let shown = || path.as_os_str().as_bytes().to_vec();
-            let archive = input::open(&path).map_err(|error| Failure::Open(shown(), error))?;
+            let archive = input::open(&path).map_err(|error| Error::Open(shown(), error))?;
             match archive.metadata() {
-                Ok(metadata) if metadata.is_dir() => Err(Failure::Folder(shown())),
+                Ok(metadata) if metadata.is_dir() => Err(Error::Folder(shown())),
                 _ => send(order(archive), |_| Ok(())),
             }
         }

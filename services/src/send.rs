@@ -2,15 +2,17 @@
 
 use std::fs::File;
 
+use program::say::say;
 use qfile_proto::{Charset, Encoder};
 use rustix::io::Errno;
+use text::foreign;
 use transfer::verdict::{self, REST_TIME};
-use transfer::{Failure as Sending, Output, Receiver};
+use transfer::{Output, Receiver, SendError};
 
-use crate::convert::{Converted, LeftOut, Stopped, convert};
+use crate::convert::{Converted, LeftOut, convert};
 use crate::input::{Flowing, Input, Pipe, Seekable, is_seekable};
 use crate::selection::Selection;
-use crate::{Failure, Fault, Members};
+use crate::{ArchiveError, Error, Members};
 
 /// What is to be sent of an archive.
 #[derive(Debug)]
@@ -45,15 +47,15 @@ pub struct Sent {
 /// had what it wanted.
 pub fn send(
     order: Order,
-    is_whole: impl FnOnce(&Receiver) -> Result<(), Failure>,
-) -> Result<Sent, Failure> {
+    is_whole: impl FnOnce(&Receiver) -> Result<(), Error>,
+) -> Result<Sent, Error> {
     let receiver = match order.is_answered {
         true => Receiver::new(None),
         false => Receiver::unheard(),
     };
     let mut selection = order.selection;
     let file = order.archive;
-    let sent = if is_seekable(&file).map_err(Fault::Read)? {
+    let sent = if is_seekable(&file).map_err(ArchiveError::Read)? {
         let members = Members::new(Seekable::new(file));
         stream(members, &mut selection, order.charset, &receiver, is_whole)
     } else {
@@ -72,13 +74,13 @@ pub fn send(
             .verdict(None)
             .and_then(|verdict| verdict::confirm(verdict, checksum))
             .map(|()| Sent::new(converted, &selection)),
-        Err(Failure::Sending(Sending::Interrupted)) if order.is_answered => receiver
+        Err(Error::Sending(SendError::Interrupted)) if order.is_answered => receiver
             .verdict(Some(REST_TIME))
             .and_then(|verdict| Err(verdict::refusal(verdict))),
         Err(other) => return Err(other),
     };
     verdict.or_else(|failure| match failure {
-        Sending::Refused(verdict) if verdict.errno() == Some(Errno::DQUOT.raw_os_error()) => {
+        SendError::Refused(verdict) if verdict.errno() == Some(Errno::DQUOT.raw_os_error()) => {
             Ok(Sent::enough())
         }
         other => Err(other.into()),
@@ -91,8 +93,8 @@ fn stream<I: Input>(
     selection: &mut Selection,
     charset: Charset,
     receiver: &Receiver,
-    is_whole: impl FnOnce(&Receiver) -> Result<(), Failure>,
-) -> Result<(Converted, u32), Failure> {
+    is_whole: impl FnOnce(&Receiver) -> Result<(), Error>,
+) -> Result<(Converted, u32), Error> {
     let mut encoder = Encoder::new(Output::new(receiver));
     let converted = convert(&mut members, selection, charset, &mut encoder)?;
     if converted.is_read_to_the_end {
@@ -100,7 +102,7 @@ fn stream<I: Input>(
         drop(members);
         is_whole(receiver)?;
     }
-    encoder.end().map_err(Sending::from_stream)?;
+    encoder.end().map_err(SendError::from_stream)?;
     Ok((converted, encoder.checksum()))
 }
 
@@ -113,25 +115,29 @@ impl Sent {
         }
     }
 
+    /// Says what is not in the stream.
+    pub fn tell(&self, program: &str) {
+        if !self.left_out.is_empty() {
+            say(format_args!("{program}: {}", self.left_out));
+        }
+        if self.had_enough {
+            say(format_args!(
+                "{program}: the receiver accepted no more files: it has reached its limit"
+            ));
+        }
+        for prefix in &self.missing {
+            let prefix = foreign(prefix);
+            say(format_args!(
+                "{program}: nothing in the archive begins with \"{prefix}\""
+            ));
+        }
+    }
+
     fn enough() -> Self {
         Self {
             left_out: LeftOut::default(),
             missing: Vec::new(),
             had_enough: true,
-        }
-    }
-}
-
-impl From<Stopped> for Failure {
-    fn from(stopped: Stopped) -> Self {
-        match stopped {
-            // A pipe is waited for together with the receiver.
-            Stopped::Archive(Fault::Read(error)) => match error.downcast() {
-                Ok(stop) => Self::Sending(Sending::from_stream(transfer::Stop::into(stop))),
-                Err(error) => Self::Archive(Fault::Read(error)),
-            },
-            Stopped::Archive(fault) => Self::Archive(fault),
-            Stopped::Stream(error) => Self::Sending(Sending::from_stream(error)),
         }
     }
 }

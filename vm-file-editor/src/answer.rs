@@ -13,7 +13,7 @@ use rustix::fs::{CWD, OFlags};
 use rustix::io::Errno;
 
 use crate::changed::{Fingerprint, Fingerprinting};
-use crate::failure::Failure;
+use crate::error::Error;
 use crate::intake::Document;
 use crate::others;
 use crate::scratch::Scratch;
@@ -35,7 +35,7 @@ struct Content {
 
 impl Answer<'_> {
     /// The user is done: sends the new content, or that there is none.
-    pub(crate) async fn of_finished(mut self) -> Result<(), Failure> {
+    pub(crate) async fn of_finished(mut self) -> Result<(), Error> {
         if self.document.view_only {
             return self.send_word(Kind::Unchanged).await;
         }
@@ -43,7 +43,7 @@ impl Answer<'_> {
             Ok(Some(content)) => self.send_content(Kind::Changed, content).await,
             Ok(None) => self.send_word(Kind::Unchanged).await,
             Err(failure) => {
-                if matches!(failure, Failure::Gone(..) | Failure::NotRegular(_)) {
+                if matches!(failure, Error::Gone(..) | Error::NotRegular(_)) {
                     let _the_failure_is_told_anyway = self.send_word(Kind::Gone).await;
                 }
                 Err(failure)
@@ -53,7 +53,7 @@ impl Answer<'_> {
 
     /// Something failed while the file was open: sends what was saved until then, since the other
     /// qube keeps it aside.
-    pub(crate) async fn of_failed(mut self, why: &Failure) -> Result<(), Failure> {
+    pub(crate) async fn of_failed(mut self, why: &Error) -> Result<(), Error> {
         let kind = why.kind();
         let may_have_content = !self.document.view_only
             && self.document.looks_changed()
@@ -74,7 +74,7 @@ impl Answer<'_> {
     }
 
     /// The content of the file, if it is another one than arrived.
-    async fn new_content(&self) -> Result<Option<Content>, Failure> {
+    async fn new_content(&self) -> Result<Option<Content>, Error> {
         let (file, stat) = self.open()?;
         let state = stat.state;
         let arrived = &self.document.arrived;
@@ -82,7 +82,7 @@ impl Answer<'_> {
             return Ok(None);
         }
         let fingerprint = Fingerprint::of(&file).await;
-        let fingerprint = fingerprint.map_err(Failure::system("read the file"))?;
+        let fingerprint = fingerprint.map_err(Error::system("read the file"))?;
         Ok((fingerprint != arrived.fingerprint).then_some(Content {
             file,
             state,
@@ -92,7 +92,7 @@ impl Answer<'_> {
 
     /// Opens what has the name of the document now: an editor may have put a new file there, but
     /// must not have put a link.
-    fn open(&self) -> Result<(File, Stat), Failure> {
+    fn open(&self) -> Result<(File, Stat), Error> {
         let name = || self.document.name.clone();
         match open_regular(CWD, &self.document.path, OFlags::RDONLY, OnLink::Refuse) {
             Ok(opened) => Ok(opened),
@@ -102,27 +102,27 @@ impl Answer<'_> {
                     [only] => Some(only.to_string_lossy().into_owned()),
                     _ => None,
                 };
-                Err(Failure::Gone(name(), saved_as))
+                Err(Error::Gone(name(), saved_as))
             }
-            Err(NotOpened::NotRegular) => Err(Failure::NotRegular(name())),
+            Err(NotOpened::NotRegular) => Err(Error::NotRegular(name())),
             Err(NotOpened::System(errno)) => {
-                Err(Failure::System("open the file again", errno.into()))
+                Err(Error::System("open the file again", errno.into()))
             }
         }
     }
 
     /// Sends that `kind` is so. Without a frame there is no way to say it.
-    async fn send_word(&mut self, kind: Kind) -> Result<(), Failure> {
+    async fn send_word(&mut self, kind: Kind) -> Result<(), Error> {
         if !self.document.wants_frame {
             return Ok(());
         }
         let (encoder, start) = Encoder::start(kind, 0);
         let frame = [&start[..], &encoder.end()].concat();
         let sent = self.to.write_all(&frame).await;
-        sent.map_err(|error| Failure::NobodyListens(self.document.name.clone(), error))
+        sent.map_err(|error| Error::NobodyListens(self.document.name.clone(), error))
     }
 
-    async fn send_content(&mut self, kind: Kind, content: Content) -> Result<(), Failure> {
+    async fn send_content(&mut self, kind: Kind, content: Content) -> Result<(), Error> {
         if !self.document.wants_frame {
             return self.send_raw(content).await;
         }
@@ -135,9 +135,9 @@ impl Answer<'_> {
         self.write(&encoder.end()).await
     }
 
-    async fn send_raw(&mut self, content: Content) -> Result<(), Failure> {
+    async fn send_raw(&mut self, content: Content) -> Result<(), Error> {
         if content.state.size == 0 {
-            return Err(Failure::Emptied(self.document.name.clone()));
+            return Err(Error::Emptied(self.document.name.clone()));
         }
         self.copy(&content, u64::MAX, |_| {}).await?;
         // Only the status says whether all was sent, so it must be the truth.
@@ -152,7 +152,7 @@ impl Answer<'_> {
         content: &Content,
         max: u64,
         mut note: impl FnMut(&[u8]),
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Error> {
         let mut fingerprinting = Fingerprinting::default();
         let mut buffer = vec![0; CHUNK_LEN];
         let mut offset = 0;
@@ -161,7 +161,7 @@ impl Answer<'_> {
             let count = content
                 .file
                 .read_at(&mut buffer[..room], offset)
-                .map_err(Failure::system("read the file"))?;
+                .map_err(Error::system("read the file"))?;
             if count == 0 {
                 break;
             }
@@ -174,22 +174,22 @@ impl Answer<'_> {
         if fingerprinting.finish() == content.fingerprint {
             Ok(())
         } else {
-            Err(Failure::StillWritten(self.document.name.clone()))
+            Err(Error::StillWritten(self.document.name.clone()))
         }
     }
 
-    fn check_untouched(&self, content: &Content) -> Result<(), Failure> {
+    fn check_untouched(&self, content: &Content) -> Result<(), Error> {
         let now = Stat::fresh(&content.file)
-            .map_err(|errno| Failure::System("look at the file", errno.into()))?;
+            .map_err(|errno| Error::System("look at the file", errno.into()))?;
         if now.state == content.state {
             Ok(())
         } else {
-            Err(Failure::StillWritten(self.document.name.clone()))
+            Err(Error::StillWritten(self.document.name.clone()))
         }
     }
 
-    async fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let written = self.to.write_all(bytes).await;
-        written.map_err(|error| Failure::NotSent(self.document.name.clone(), error))
+        written.map_err(|error| Error::NotSent(self.document.name.clone(), error))
     }
 }

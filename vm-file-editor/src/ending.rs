@@ -6,9 +6,10 @@ use std::path::PathBuf;
 
 use desktop::dialog::Notice;
 use files::State;
+use program::failure::Failure;
 use program::system_log;
 
-use crate::failure::Failure;
+use crate::error::Error;
 use crate::intake::Document;
 use crate::kept::{self, Stays};
 use crate::notice;
@@ -16,12 +17,10 @@ use crate::opener::Words;
 use crate::others;
 use crate::persistence;
 use crate::processes::traces_of;
+use crate::run::NAME;
 use crate::scratch::Scratch;
 use crate::settings::Settings;
 use crate::telling::tell;
-
-/// Our name, in front of what we say.
-const PROGRAM: &str = "vm-file-editor";
 
 /// A call that ends.
 #[derive(Debug)]
@@ -47,12 +46,13 @@ enum Fate {
 
 impl Ending<'_> {
     /// Tells what is to be told; what the user of this qube has to see, in a window.
-    pub(crate) fn after_answer(&self, result: &Result<(), Failure>) -> Option<(Notice, String)> {
+    pub(crate) fn after_answer(&self, result: &Result<(), Error>) -> Option<(Notice, String)> {
         let stays = self.keep(self.fate(result));
-        let failure = result.as_ref().err().map(ToString::to_string);
+        let failure = result.as_ref().err().map(Failure::from);
         if let Some(failure) = &failure {
-            tell(format_args!("{PROGRAM}: {failure}"));
+            tell(failure.lines(NAME));
         }
+        let failure = failure.map(|failure| failure.to_string());
         let stays = stays.map(|stays| self.tell(&stays));
         if let Some(words) = self.words {
             words.end().say_last(failure.is_some() || stays.is_some());
@@ -60,7 +60,7 @@ impl Ending<'_> {
         match (failure, stays) {
             (None, None) => None,
             // Nothing is lost, and the user of this qube has done nothing wrong.
-            (Some(_), None) if matches!(result, Err(Failure::NobodyListens(..))) => None,
+            (Some(_), None) if matches!(result, Err(Error::NobodyListens(..))) => None,
             (Some(failure), None) => Some((Notice::Error, failure)),
             (Some(failure), Some(stays)) => Some((
                 Notice::Error,
@@ -75,7 +75,7 @@ impl Ending<'_> {
 
     /// The window is closed: what was saved meanwhile stays too. The document was `before` when the
     /// window was opened.
-    pub(crate) fn after_window(&self, result: &Result<(), Failure>, before: Option<State>) {
+    pub(crate) fn after_window(&self, result: &Result<(), Error>, before: Option<State>) {
         let was_saved = !self.document.view_only && self.document.state_now() != before;
         let fate = if was_saved {
             Fate::Stays
@@ -108,12 +108,12 @@ impl Ending<'_> {
         }
     }
 
-    fn fate(&self, result: &Result<(), Failure>) -> Fate {
+    fn fate(&self, result: &Result<(), Error>) -> Fate {
         match result {
             Ok(()) => Fate::Delivered,
             Err(_) if self.document.view_only => Fate::Delivered,
             Err(failure) if failure.is_about_an_answer_that_was_given() => Fate::Delivered,
-            Err(Failure::NotSent(..)) => Fate::Stays,
+            Err(Error::NotSent(..)) => Fate::Stays,
             Err(_) => Fate::MayBeOpen,
         }
     }
@@ -168,11 +168,8 @@ impl Ending<'_> {
     /// Says where it is, in both qubes; the words.
     fn tell(&self, stays: &Stays) -> String {
         let text = stays.text(&self.document.name);
-        tell(format_args!("{PROGRAM}: {text}"));
-        system_log::warn(
-            PROGRAM,
-            format_args!("from {}: {text}", self.settings.caller),
-        );
+        tell(format_args!("{NAME}: {text}"));
+        system_log::warn(NAME, format_args!("from {}: {text}", self.settings.caller));
         text
     }
 

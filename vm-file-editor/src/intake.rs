@@ -10,7 +10,7 @@ use qfile_proto::edit_request::{BadRequest, EditRequest, REQUEST_LEN};
 use qrexec::channel::Source;
 
 use crate::changed::{Arrived, Fingerprinting};
-use crate::failure::Failure;
+use crate::error::Error;
 
 /// A file that is here to be edited, or looked at.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(crate) struct Document {
 
 impl Document {
     /// Receives all of a request into `folder`.
-    pub(crate) async fn receive(mut from: Source, folder: &Path) -> Result<Self, Failure> {
+    pub(crate) async fn receive(mut from: Source, folder: &Path) -> Result<Self, Error> {
         let request = receive_name(&mut from).await?;
         let path = folder.join(&request.file_name);
         let mut file = File::options()
@@ -33,13 +33,13 @@ impl Document {
             .create_new(true)
             .mode(0o600)
             .open(&path)
-            .map_err(Failure::system("create the file"))?;
+            .map_err(Error::system("create the file"))?;
         let fingerprint = receive_content(&mut from, &mut file).await?.finish();
         let mode = if request.view_only { 0o400 } else { 0o600 };
         let metadata = file
             .set_permissions(Permissions::from_mode(mode))
             .and_then(|()| file.metadata())
-            .map_err(Failure::system("finish the file"))?;
+            .map_err(Error::system("finish the file"))?;
         let state = State::from(&metadata);
         Ok(Self {
             name: request.file_name,
@@ -68,35 +68,35 @@ impl Document {
     }
 }
 
-async fn receive_name(from: &mut Source) -> Result<EditRequest, Failure> {
+async fn receive_name(from: &mut Source) -> Result<EditRequest, Error> {
     let mut untrusted_name = [0; REQUEST_LEN];
     let count = from
         .read_full(&mut untrusted_name)
         .await
-        .map_err(Failure::system("receive the name"))?;
+        .map_err(Error::system("receive the name"))?;
     if count < REQUEST_LEN {
-        return Err(Failure::NoRequest);
+        return Err(Error::NoRequest);
     }
     EditRequest::parse(&untrusted_name).map_err(|bad| match bad {
-        BadRequest::NoFileName => Failure::NoFileName,
-        BadRequest::BytesBehindName => Failure::BytesBehindName,
+        BadRequest::NoFileName => Error::NoFileName,
+        BadRequest::BytesBehindName => Error::BytesBehindName,
     })
 }
 
-async fn receive_content(from: &mut Source, file: &mut File) -> Result<Fingerprinting, Failure> {
+async fn receive_content(from: &mut Source, file: &mut File) -> Result<Fingerprinting, Error> {
     let mut fingerprinting = Fingerprinting::default();
     let mut buffer = vec![0; CHUNK_LEN];
     loop {
         let count = from
             .read(&mut buffer)
             .await
-            .map_err(Failure::system("receive the file"))?;
+            .map_err(Error::system("receive the file"))?;
         let content = &buffer[..count];
         if content.is_empty() {
             return Ok(fingerprinting);
         }
         file.write_all(content)
-            .map_err(Failure::system("store the file"))?;
+            .map_err(Error::system("store the file"))?;
         fingerprinting.update(content);
     }
 }

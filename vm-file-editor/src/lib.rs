@@ -12,7 +12,7 @@ mod args;
 mod at_work;
 mod changed;
 mod ending;
-mod failure;
+mod error;
 mod intake;
 mod kept;
 mod launchers;

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use program::programs::find_in_path;
 
-use crate::failure::Failure;
+use crate::error::Error;
 use crate::output::{Goes, Last, Output};
 use crate::telling::tell;
 
@@ -22,7 +22,7 @@ pub(crate) struct Opener {
 
 impl Opener {
     /// `custom`, else `qubes-open`, else `xdg-open`.
-    pub(crate) fn find(custom: Option<&Path>) -> Result<Self, Failure> {
+    pub(crate) fn find(custom: Option<&Path>) -> Result<Self, Error> {
         let qubes_open = Path::new(QUBES_OPEN);
         let program = custom.or(qubes_open.is_file().then_some(qubes_open));
         if let Some(program) = program {
@@ -32,7 +32,7 @@ impl Opener {
             });
         }
         Ok(Self {
-            program: find_in_path("xdg-open").ok_or(Failure::NoOpener)?,
+            program: find_in_path("xdg-open").ok_or(Error::NoOpener)?,
             is_xdg_open: true,
         })
     }

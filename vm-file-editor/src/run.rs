@@ -2,13 +2,16 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
 use program::command_line;
+use program::failure::{Failure, end_with};
 use program::interrupt::Interrupt;
 
 use crate::args::Args;
 use crate::settings::Settings;
 use crate::telling::tell;
+
+/// Our name, in front of what we say.
+pub(crate) const NAME: &str = "vm-file-editor";
 
 /// Does all the work of the program; the exit status is the result.
 pub fn run() -> ExitCode {
@@ -16,20 +19,17 @@ pub fn run() -> ExitCode {
         return status;
     }
     program::log::to_stderr();
-    serve().unwrap_or_else(|error| {
-        tell(format_args!("vm-file-editor: {error:#}"));
-        ExitCode::FAILURE
-    })
+    end_with(NAME, serve(), |lines| tell(lines))
 }
 
-fn serve() -> Result<ExitCode> {
+fn serve() -> Result<(), Failure> {
     let settings = Settings::from_environment()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("cannot start")?;
+        .map_err(Failure::of("cannot start"))?;
     runtime.block_on(async {
-        let mut interrupt = Interrupt::catch().context("cannot catch signals")?;
-        Ok(crate::session::serve(&settings, &mut interrupt).await?)
+        let mut interrupt = Interrupt::catch().map_err(Failure::of("cannot catch signals"))?;
+        crate::session::serve(&settings, &mut interrupt).await
     })
 }

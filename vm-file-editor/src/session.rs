@@ -1,13 +1,12 @@
 //! One call, from the request to the answer.
 
-use std::process::ExitCode;
-
+use program::failure::{FAILED, Failure};
 use program::interrupt::{Interrupt, exit_status};
 use qrexec::channel::{Sink, Source};
 
 use crate::answer::Answer;
 use crate::ending::Ending;
-use crate::failure::Failure;
+use crate::error::Error;
 use crate::intake::Document;
 use crate::notice;
 use crate::opener::{Opener, Words};
@@ -16,23 +15,24 @@ use crate::settings::Settings;
 use crate::wait::{self, End};
 use program::reaper::Reaper;
 
-/// Receives a file, has it edited and sends it back; the exit status. An error is not told yet.
-pub(crate) async fn serve(
-    settings: &Settings,
-    interrupt: &mut Interrupt,
-) -> Result<ExitCode, Failure> {
-    let from = Source::stdin().map_err(Failure::system("use stdin"))?;
-    let mut to = Sink::stdout().map_err(Failure::system("use stdout"))?;
-    let reaper = Reaper::new().map_err(Failure::system("wait for programs"))?;
+/// Receives a file, has it edited and sends it back.
+///
+/// # Errors
+/// Why there was no answer. From the moment that a program was started, it is told here, as what
+/// stays in this qube is told with it.
+pub(crate) async fn serve(settings: &Settings, interrupt: &mut Interrupt) -> Result<(), Failure> {
+    let from = Source::stdin().map_err(Error::system("use stdin"))?;
+    let mut to = Sink::stdout().map_err(Error::system("use stdout"))?;
+    let reaper = Reaper::new().map_err(Error::system("wait for programs"))?;
     let scratch = Scratch::create(&settings.caller)
-        .map_err(Failure::system("make a temporary folder in /tmp"))?;
+        .map_err(Error::system("make a temporary folder in /tmp"))?;
     let document = tokio::select! {
         received = Document::receive(from, scratch.path()) => received?,
-        signal = interrupt.caught() => return Ok(ended_by(signal)),
+        signal = interrupt.caught() => return Err(ended_by(signal)),
     };
     // The end of the connection looks like the end of the file.
     if to.is_given_up() {
-        return Err(Failure::CallerGone);
+        return Err(Error::CallerGone.into());
     }
     let mut session = Session {
         settings,
@@ -46,21 +46,18 @@ pub(crate) async fn serve(
         result = session.edit_and_answer(&mut to) => result,
         signal = interrupt.caught() => {
             session.ending().after_signal();
-            return Ok(ended_by(signal));
+            return Err(ended_by(signal));
         }
     };
     tokio::select! {
         () = session.end(&result) => {}
-        signal = interrupt.caught() => return Ok(ended_by(signal)),
+        signal = interrupt.caught() => return Err(ended_by(signal)),
     }
-    Ok(match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
-    })
+    result.map_err(|_| Failure::said(FAILED))
 }
 
-fn ended_by(signal: u8) -> ExitCode {
-    ExitCode::from(exit_status(signal))
+fn ended_by(signal: u8) -> Failure {
+    Failure::said(exit_status(signal))
 }
 
 struct Session<'a> {
@@ -75,7 +72,7 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    async fn edit_and_answer(&mut self, to: &mut Sink) -> Result<(), Failure> {
+    async fn edit_and_answer(&mut self, to: &mut Sink) -> Result<(), Error> {
         let opened = self.open_and_wait().await;
         let answer = Answer {
             document: &self.document,
@@ -86,16 +83,16 @@ impl Session<'_> {
             Ok(()) => answer.of_finished().await,
             Err(failure) => match answer.of_failed(&failure).await {
                 // What failed here is why nobody waits any more, or at least more telling.
-                Ok(()) | Err(Failure::NobodyListens(..)) => Err(failure),
+                Ok(()) | Err(Error::NobodyListens(..)) => Err(failure),
                 Err(not_sent) => Err(not_sent),
             },
         }
     }
 
     /// Returns when the user is done with the file.
-    async fn open_and_wait(&mut self) -> Result<(), Failure> {
+    async fn open_and_wait(&mut self) -> Result<(), Error> {
         let opener = Opener::find(self.settings.opener.as_deref())?;
-        let not_started = |error| Failure::NotStarted(opener.shown(), error);
+        let not_started = |error| Error::NotStarted(opener.shown(), error);
         let (mut command, words) = opener.command(&self.document.path).map_err(not_started)?;
         let pid = self.reaper.start(&mut command).map_err(not_started)?;
         // It holds the pipes of its words.
@@ -112,14 +109,14 @@ impl Session<'_> {
         .await?;
         if let End::Unsure { seen } = waited.end {
             if !seen && !notice::can_be_asked() {
-                return Err(Failure::NobodyToAsk(self.document.name.clone()));
+                return Err(Error::NobodyToAsk(self.document.name.clone()));
             }
             notice::until_ok(&mut self.reaper, &self.document.name, &self.settings.caller).await;
         }
         self.is_in_use = false;
         waited.opened.map_err(|how| {
             let last = words.end().line().to_owned();
-            Failure::OpenerFailed(how, last)
+            Error::OpenerFailed(how, last)
         })
     }
 
@@ -134,7 +131,7 @@ impl Session<'_> {
     }
 
     /// Tells everybody how it went, and waits until the user has read what there is to read.
-    async fn end(&mut self, result: &Result<(), Failure>) {
+    async fn end(&mut self, result: &Result<(), Error>) {
         if let Some((notice, text)) = self.ending().after_answer(result) {
             let before = self.document.state_now();
             notice::show(&mut self.reaper, notice, &text).await;

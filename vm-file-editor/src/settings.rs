@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use qfile_proto::QubeName;
 
-use crate::failure::Failure;
+use crate::error::Error;
 use crate::wait::Patience;
 
 /// Set by qrexec: the qube that the file comes from.
@@ -24,13 +24,13 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn from_environment() -> Result<Self, Failure> {
+    pub(crate) fn from_environment() -> Result<Self, Error> {
         let caller = env::var_os(CALLER).unwrap_or_default();
-        let caller = QubeName::parse(caller.as_encoded_bytes()).ok_or(Failure::Caller)?;
+        let caller = QubeName::parse(caller.as_encoded_bytes()).ok_or(Error::Caller)?;
         let opener = env::var_os(OPENER).filter(|path| !path.is_empty());
         let opener = opener.map(PathBuf::from);
         if opener.as_ref().is_some_and(|path| !path.is_absolute()) {
-            return Err(Failure::RelativeOpener);
+            return Err(Error::RelativeOpener);
         }
         let default = Patience::default();
         Ok(Self {

@@ -12,7 +12,7 @@ use rustix::process::{Pid, WaitStatus};
 use tokio::time::{Instant, sleep};
 
 use crate::at_work::AtWork;
-use crate::failure::Failure;
+use crate::error::Error;
 use crate::intake::Document;
 use crate::processes::traces_of;
 use crate::scratch::Scratch;
@@ -124,7 +124,7 @@ pub(crate) async fn until_done(
     reaper: &mut Reaper,
     (opener, pid): (&Path, Pid),
     patience: &Patience,
-) -> Result<Waited, Failure> {
+) -> Result<Waited, Error> {
     let start = Instant::now();
     let mut opened = None;
     let mut last_at_work = start;
@@ -132,8 +132,7 @@ pub(crate) async fn until_done(
     let mut at_work = AtWork::default();
     loop {
         let descendants = reaper.reap();
-        let traces =
-            traces_of(scratch.path(), opener).map_err(Failure::system("look into /proc"))?;
+        let traces = traces_of(scratch.path(), opener).map_err(Error::system("look into /proc"))?;
         let now = Instant::now();
         let somebody = at_work.update(&traces, opened.is_some(), now, patience);
         if somebody || opened.is_none() {

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use program::say::say;
 
-use crate::systemd;
+use program::systemd;
 
 /// Folders whose executable files are run, sorted by name.
 const OF_SYSTEM: &str = "/etc/qubes/qubes-firewall.d";

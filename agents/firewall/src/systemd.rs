@@ -1,29 +1,21 @@
 //! What systemd is told (`sd_notify(3)`).
 
-use std::env;
-use std::ffi::OsString;
-use std::os::linux::net::SocketAddrExt as _;
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::net::{SocketAddr, UnixDatagram};
-
 use nix::time::{ClockId, clock_gettime};
 use program::say::say;
-
-/// The variable by which systemd names its socket.
-pub(crate) const VARIABLE: &str = "NOTIFY_SOCKET";
+use program::systemd::{self, READY};
 
 /// Whoever waits for the state of this process, if anybody does.
 #[derive(Debug)]
-pub(crate) struct Systemd(Option<OsString>);
+pub(crate) struct Systemd(Option<systemd::Systemd>);
 
 impl Systemd {
     pub(crate) fn from_environment() -> Self {
-        Self(env::var_os(VARIABLE).filter(|socket| !socket.is_empty()))
+        Self(systemd::Systemd::from_environment())
     }
 
     /// The rules are being enforced.
     pub(crate) fn ready(&self) {
-        self.tell("READY=1");
+        self.tell(READY);
     }
 
     /// The rules are read again.
@@ -37,15 +29,10 @@ impl Systemd {
     }
 
     fn tell(&self, state: &str) {
-        let Some(socket) = &self.0 else { return };
-        let told = match socket.as_bytes() {
-            [b'@', name @ ..] => SocketAddr::from_abstract_name(name),
-            _ => SocketAddr::from_pathname(socket),
-        }
-        .and_then(|address| UnixDatagram::unbound()?.send_to_addr(state.as_bytes(), &address));
-        if let Err(error) = told {
+        let Some(systemd) = &self.0 else { return };
+        if let Err(error) = systemd.tell(state) {
             say(format_args!(
-                "qubes-firewall: cannot tell systemd \"READY=1\": {error}"
+                "qubes-firewall: cannot tell systemd its state: {error}"
             ));
         }
     }

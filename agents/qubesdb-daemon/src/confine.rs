@@ -5,16 +5,14 @@
 //! restricted.
 
 use std::fs::File;
-use std::io;
 use std::path::Path;
 
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, PathBeneath, RestrictionStatus, Ruleset,
     RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, Scope,
 };
+use program::failure::Failure;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
-use crate::error::Error;
 
 /// The newest rules that are asked for (Linux 6.12); an older kernel enforces those it knows.
 const NEWEST: ABI = ABI::V6;
@@ -23,11 +21,14 @@ const NEWEST: ABI = ABI::V6;
 const OTHER_DESCRIPTORS: u64 = 32;
 
 /// Confines this process; the folder of its sockets is what it may still change.
-pub(crate) fn confine(folder: &Path) -> Result<(), Error> {
-    let folder = File::open(folder).map_err(|error| Error::new("open", folder, error))?;
+pub(crate) fn confine(folder: &Path) -> Result<(), Failure> {
+    let folder = File::open(folder).map_err(Failure::of(format_args!(
+        "cannot open \"{}\"",
+        text::path(folder)
+    )))?;
     restrict(&folder)
         .map(drop)
-        .map_err(|error| Error::of_system("confine the daemon", io::Error::other(error)))
+        .map_err(Failure::of("cannot confine the daemon"))
 }
 
 fn restrict(folder: &File) -> Result<RestrictionStatus, RulesetError> {

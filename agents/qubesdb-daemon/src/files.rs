@@ -8,13 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process;
 
 use ::files::FileId;
+use program::failure::Failure;
 use qfile_proto::QubeName;
 use qubesdb::Address;
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with,
 };
-
-use crate::error::Error;
 
 /// Mode of the folder of the sockets.
 const FOLDER_MODE: u32 = 0o775;
@@ -62,7 +61,7 @@ pub(crate) struct Listeners {
 ///
 /// What bears one of the names is replaced in one step: a daemon that takes the place of another has
 /// no moment without a socket.
-pub(crate) fn make(plan: &Plan<'_>) -> Result<(Files, Listeners), Error> {
+pub(crate) fn make(plan: &Plan<'_>) -> Result<(Files, Listeners), Failure> {
     let folder = plan.folder;
     make_folder(folder)?;
     let mut files = Files { made: Vec::new() };
@@ -104,7 +103,7 @@ impl Files {
         path: &Path,
         attempt: &str,
         make: impl FnOnce(&Path) -> io::Result<T>,
-    ) -> Result<T, Error> {
+    ) -> Result<T, Failure> {
         let mut new = path.as_os_str().to_owned();
         new.push(".new");
         let new = PathBuf::from(new);
@@ -114,7 +113,7 @@ impl Files {
             fs::rename(&new, path)?;
             Ok((made, id))
         });
-        let (made, id) = made.map_err(|error| Error::new(attempt, path, error).advising(ADVICE))?;
+        let (made, id) = made.map_err(|error| cannot(attempt, path, &error))?;
         self.made.push(Made {
             path: path.to_owned(),
             id,
@@ -134,13 +133,20 @@ impl Drop for Files {
     }
 }
 
-fn make_folder(folder: &Path) -> Result<(), Error> {
+fn make_folder(folder: &Path) -> Result<(), Failure> {
     match fs::create_dir(folder) {
         Ok(()) => fs::set_permissions(folder, Permissions::from_mode(FOLDER_MODE)),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
     }
-    .map_err(|error| Error::new("make the folder", folder, error).advising(ADVICE))
+    .map_err(|error| cannot("make the folder", folder, &error))
+}
+
+fn cannot(attempted: &str, path: &Path, why: &io::Error) -> Failure {
+    let path = text::path(path);
+    Failure::new(format_args!("cannot {attempted} \"{path}\""))
+        .because(why)
+        .advise(ADVICE)
 }
 
 fn listen_at(path: &Path, mode: u32) -> io::Result<OwnedFd> {

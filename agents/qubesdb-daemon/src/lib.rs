@@ -8,7 +8,6 @@
 pub mod args;
 mod confine;
 mod core;
-mod error;
 mod files;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use program::command_line;
-use program::say::say;
+use program::failure::{Failure, end};
 use qubesdb::folder;
 use rustix::process::setsid;
 use vchan_socket::{Link, Name, QUBESDB_PORT, SocketLink, environment};
@@ -13,7 +13,6 @@ use vchan_socket::{Link, Name, QUBESDB_PORT, SocketLink, environment};
 use crate::args::Args;
 use crate::confine;
 use crate::core::Core;
-use crate::error::Error;
 use crate::files::{self, Plan};
 use crate::limits::Limits;
 use crate::peer::Role;
@@ -28,16 +27,13 @@ pub fn main() -> ExitCode {
         Err(status) => return status,
     };
     let ended = match Listener::of(&args) {
-        Some(listener) => serve(&args, &listener).map(|()| ExitCode::SUCCESS),
+        Some(listener) => serve(&args, &listener),
         None => ready::start_in_background(&args),
     };
-    ended.unwrap_or_else(|error| {
-        say(format_args!("qubesdb-daemon: {error}"));
-        ExitCode::FAILURE
-    })
+    end("qubesdb-daemon", ended)
 }
 
-fn serve(args: &Args, listener: &Listener) -> Result<(), Error> {
+fn serve(args: &Args, listener: &Listener) -> Result<(), Failure> {
     // A process that leads a group already, such as one that systemd has started, stays what it is.
     let _own_session = setsid();
     // From here on a signal is heard by the event loop.
@@ -63,9 +59,8 @@ fn serve(args: &Args, listener: &Listener) -> Result<(), Error> {
         first_sync: Duration::from_secs(args.first_sync),
     };
     let ended = server.run(|| {
-        listener
-            .tell()
-            .map_err(|error| Error::of_system("tell that clients are served", error))
+        let told = listener.tell();
+        told.map_err(Failure::of("cannot tell that clients are served"))
     });
     drop(files);
     ended
@@ -73,7 +68,7 @@ fn serve(args: &Args, listener: &Listener) -> Result<(), Error> {
 
 type OtherSide = (Role, Option<Box<dyn Link>>);
 
-fn other_side(args: &Args) -> Result<OtherSide, Error> {
+fn other_side(args: &Args) -> Result<OtherSide, Failure> {
     let (folder, own) = environment();
     let name = |server, client| Name {
         folder: folder.clone(),
@@ -94,8 +89,13 @@ fn other_side(args: &Args) -> Result<OtherSide, Error> {
         }
     };
     let link = link(&name).map_err(|error| {
-        let advice = "VCHAN_SOCKET_DIR names the folder of these sockets";
-        Error::new("make the link", &name.path(), error).advising(advice)
+        let path = name.path();
+        Failure::new(format_args!(
+            "cannot make the link \"{}\"",
+            text::path(&path)
+        ))
+        .because(error)
+        .advise("VCHAN_SOCKET_DIR names the folder of these sockets")
     })?;
     Ok((role, Some(Box::new(link))))
 }

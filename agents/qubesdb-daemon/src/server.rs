@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use program::failure::Failure;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::Errno;
@@ -18,7 +19,6 @@ use vchan_socket::Link;
 
 use self::clients::Connection;
 use crate::core::{Access, ClientId, Core};
-use crate::error::Error;
 use crate::files::Listeners;
 use crate::limits::Limits;
 
@@ -53,7 +53,7 @@ pub(crate) struct Server {
 }
 
 /// What tells this process to end, as a descriptor.
-pub(crate) fn signals() -> Result<SignalFd, Error> {
+pub(crate) fn signals() -> Result<SignalFd, Failure> {
     let mut set = SigSet::empty();
     set.add(Signal::SIGTERM);
     set.add(Signal::SIGINT);
@@ -62,14 +62,14 @@ pub(crate) fn signals() -> Result<SignalFd, Error> {
             let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
             SignalFd::with_flags(&set, flags)
         })
-        .map_err(|error| Error::of_system("listen to signals", error))
+        .map_err(|errno| Failure::of("cannot listen to signals")(io::Error::from(errno)))
 }
 
 impl Server {
     /// Serves until it is told to end. `ready` is called when clients are served.
-    pub(crate) fn run(self, ready: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
-        let epoll = epoll::create(CreateFlags::CLOEXEC)
-            .map_err(|error| Error::of_system("wait for events", error))?;
+    pub(crate) fn run(self, ready: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+        let epoll =
+            epoll::create(CreateFlags::CLOEXEC).map_err(Failure::of("cannot wait for events"))?;
         let now = Instant::now();
         let running = Running {
             serves_from: now + self.first_sync,
@@ -114,7 +114,7 @@ struct Running {
 struct End;
 
 impl Running {
-    fn run(mut self, ready: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+    fn run(mut self, ready: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
         let mut ready = Some(ready);
         self.add(self.server.signals.as_fd(), SIGNALS, EventFlags::IN)?;
         if self.server.ends_with_stdin {
@@ -140,7 +140,7 @@ impl Running {
                 wait.as_ref(),
             ) {
                 Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return Err(Error::of_system("wait for events", error)),
+                Err(error) => return Err(Failure::of("cannot wait for events")(error)),
             }
             for event in &events {
                 let (about, flags) = (event.data.u64(), event.flags);
@@ -172,13 +172,13 @@ impl Running {
         }
     }
 
-    fn add(&self, source: BorrowedFd<'_>, about: u64, flags: EventFlags) -> Result<(), Error> {
+    fn add(&self, source: BorrowedFd<'_>, about: u64, flags: EventFlags) -> Result<(), Failure> {
         epoll::add(&self.epoll, source, EventData::new_u64(about), flags)
-            .map_err(|error| Error::of_system("wait for events", error))
+            .map_err(Failure::of("cannot wait for events"))
     }
 
     /// Does what is due.
-    fn keep_time(&mut self) -> Result<(), Error> {
+    fn keep_time(&mut self) -> Result<(), Failure> {
         let now = Instant::now();
         if !self.is_serving && (self.server.core.is_synchronised() || now >= self.serves_from) {
             if !self.server.core.is_synchronised() {

@@ -4,11 +4,12 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{CommandFactory as _, Parser};
+use program::failure::Failure;
 use qfile_proto::QubeName;
 use raw_device::Source;
 use walk::Links;
 
-use crate::ending::Ending;
+use crate::ending::command_line;
 
 /// The name of the program that writes to a device.
 pub const TO_DEVICE: &str = "qvm-copy-to-device";
@@ -170,8 +171,8 @@ pub fn definitions() -> [clap::Command; 3] {
 }
 
 /// Reads the command line of this process.
-pub(super) fn parse<P: Parser>() -> Result<P, Ending> {
-    P::try_parse().map_err(Ending::command_line)
+pub(super) fn parse<P: Parser>() -> Result<P, Failure> {
+    P::try_parse().map_err(command_line)
 }
 
 fn source(typed: &str) -> Result<Source, String> {

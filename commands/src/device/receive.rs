@@ -32,7 +32,7 @@ const PIPE_LEN: usize = 1024 * 1024;
 pub fn main() -> ExitCode {
     match parse() {
         Ok(typed) => end(FROM_DEVICE, receive(&typed)),
-        Err(ending) => ending.tell(FROM_DEVICE),
+        Err(failure) => end(FROM_DEVICE, Err(failure)),
     }
 }
 

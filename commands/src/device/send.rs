@@ -41,7 +41,7 @@ const WRITE_AGAIN: &str = "the transfer on the device is not complete; write it 
 pub fn main() -> ExitCode {
     match parse() {
         Ok(typed) => end(TO_DEVICE, send(&typed)),
-        Err(ending) => ending.tell(TO_DEVICE),
+        Err(failure) => end(TO_DEVICE, Err(failure)),
     }
 }
 

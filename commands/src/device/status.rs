@@ -16,16 +16,18 @@ use crate::ending::answer;
 pub fn main() -> ExitCode {
     let typed: Status = match parse() {
         Ok(typed) => typed,
-        Err(ending) => return ending.tell(STATUS),
-    };
-    let (text, is_complete) = match look(&typed) {
-        Ok(found) => found,
         Err(failure) => return end(STATUS, Err(failure)),
     };
-    match answer(&text) {
-        Ok(()) if is_complete => ExitCode::SUCCESS,
-        Ok(()) => ExitCode::from(FAILED),
-        Err(ending) => ending.tell(STATUS),
+    end(STATUS, show(&typed))
+}
+
+/// Shows what is on the device; an error without a word if that is not complete.
+fn show(typed: &Status) -> Result<(), Failure> {
+    let (text, is_complete) = look(typed)?;
+    answer(&text)?;
+    match is_complete {
+        true => Ok(()),
+        false => Err(Failure::said(FAILED)),
     }
 }
 

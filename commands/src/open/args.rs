@@ -4,11 +4,12 @@
 use std::ffi::OsString;
 
 use clap::{CommandFactory, FromArgMatches, Parser};
+use program::failure::Failure;
 use qopen_in_vm::Limit;
 
 use super::what::What;
 use crate::args::parse_target;
-use crate::ending::Ending;
+use crate::ending::command_line;
 use qrexec::Target;
 
 /// Which of the two commands runs.
@@ -117,7 +118,7 @@ impl Command {
     pub(super) fn parse(
         self,
         arguments: impl IntoIterator<Item = OsString>,
-    ) -> Result<Request, Ending> {
+    ) -> Result<Request, Failure> {
         let (options, target, what) = match self {
             Self::OpenInVm => {
                 let InVm { options, arguments } = parsed(arguments)?;
@@ -147,11 +148,11 @@ impl Command {
 
 fn parsed<A: CommandFactory + FromArgMatches>(
     arguments: impl IntoIterator<Item = OsString>,
-) -> Result<A, Ending> {
+) -> Result<A, Failure> {
     A::command()
         .try_get_matches_from(arguments)
         .and_then(|matches| A::from_arg_matches(&matches))
-        .map_err(Ending::command_line)
+        .map_err(command_line)
 }
 
 #[cfg(test)]
@@ -160,7 +161,7 @@ mod tests {
 
     use super::*;
 
-    fn parse(command: Command, arguments: &[&str]) -> Result<Request, Ending> {
+    fn parse(command: Command, arguments: &[&str]) -> Result<Request, Failure> {
         let name = [command.name()];
         command.parse(name.iter().chain(arguments).map(OsString::from))
     }
@@ -228,7 +229,7 @@ mod tests {
             &["vault", "http://a\nb"],
         ] {
             let ending = parse(Command::OpenInVm, arguments).unwrap_err();
-            assert_eq!(ending.status, 2, "{arguments:?}");
+            assert_eq!(ending.status(), 2, "{arguments:?}");
         }
     }
 }

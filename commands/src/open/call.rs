@@ -4,8 +4,9 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use program::failure::Failure;
 use program::interrupt::{Interrupt, exit_status as signalled};
-use qopen_in_vm::{Conversation, Ended, Limit, Original, Outcome, Reason, converse, finish};
+use qopen_in_vm::{Conversation, Ended, Limit, MAY_BE_OPEN, Original, Outcome, converse, finish};
 use qrexec::CallStatus;
 use qrexec::channel::{Sink, Source};
 use qrexec::client::{GRACE, terminate};
@@ -14,7 +15,6 @@ use tokio::process::{Child, Command};
 
 use super::guard::Guard;
 use super::why::{exit_status, why};
-use crate::ending::Ending;
 
 /// A call that is to be made.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl Call<'_> {
     /// # Errors
     /// The client cannot be started, or the user interrupts before the answer is there: then
     /// nothing has changed here.
-    pub(super) async fn edit(&self, original: &Original, limit: Limit) -> Result<Edited, Ending> {
+    pub(super) async fn edit(&self, original: &Original, limit: Limit) -> Result<Edited, Failure> {
         let mut interrupt = catch()?;
         let (mut client, to, from) = self.start()?;
         let _guard = Guard::of(&client);
@@ -74,10 +74,9 @@ impl Call<'_> {
             conversation = converse(original, limit, to, from) => conversation,
             signal = interrupt.caught() => {
                 terminate(client).await;
-                return Err(Ending::with_status(signalled(signal), format!(
-                    "interrupted; the file was not replaced\n{}",
-                    Reason::MAY_BE_OPEN
-                )));
+                return Err(Failure::new("interrupted; the file was not replaced")
+                    .advise(MAY_BE_OPEN)
+                    .with_status(signalled(signal)));
             }
         };
         let remark = conversation.start_up_text(&self.qube());
@@ -91,7 +90,7 @@ impl Call<'_> {
             status = tokio::time::timeout(patience, client.wait()) => match status {
                 Ok(status) => {
                     let status: CallStatus = status
-                        .map_err(|error| Ending::system("cannot wait for qrexec", error))?
+                        .map_err(Failure::of("cannot wait for qrexec"))?
                         .into();
                     let why = why(status, self.target, self.service);
                     (why.map_or(Ended::Well, Ended::Badly), exit_status(status))
@@ -104,10 +103,8 @@ impl Call<'_> {
             // What has come stays: it is all, as far as the other qube has said.
             signal = interrupt.caught() => {
                 terminate(client).await;
-                let why = Reason {
-                    what: "interrupted before the call had ended".to_owned(),
-                    advice: "open it again",
-                };
+                let why = Failure::new("interrupted before the call had ended")
+                    .advise("open it again");
                 (Ended::Badly(why), signalled(signal))
             }
         };
@@ -130,7 +127,7 @@ impl Call<'_> {
     ///
     /// # Errors
     /// The client cannot be started, the user interrupts, or the call does not end well.
-    pub(super) async fn send_line(&self, line: &str) -> Result<(), Ending> {
+    pub(super) async fn send_line(&self, line: &str) -> Result<(), Failure> {
         let mut interrupt = catch()?;
         let (mut client, mut to, mut from) = self.start()?;
         let worked = async {
@@ -146,25 +143,22 @@ impl Call<'_> {
             signal = interrupt.caught() => {
                 terminate(client).await;
                 let what = "interrupted; the address may be open in the other qube";
-                return Err(Ending::with_status(signalled(signal), what));
+                return Err(Failure::new(what).with_status(signalled(signal)));
             }
         };
         let status: CallStatus = status
-            .map_err(|error| Ending::system("cannot wait for qrexec", error))?
+            .map_err(Failure::of("cannot wait for qrexec"))?
             .into();
         match why(status, self.target, self.service) {
             None => Ok(()),
-            Some(Reason { what, advice }) => Err(Ending::with_status(
-                exit_status(status),
-                format!("{what}\n{advice}"),
-            )),
+            Some(why) => Err(why.with_status(exit_status(status))),
         }
     }
 
-    fn start(&self) -> Result<(Child, Sink, Source), Ending> {
+    fn start(&self) -> Result<(Child, Sink, Source), Failure> {
         let cannot = |error: std::io::Error| {
             let client = text::path(self.client);
-            Ending::system(&format!("cannot start {client}"), error)
+            Failure::of(format_args!("cannot start {client}"))(error)
         };
         let cannot_pipe = |error| cannot(std::io::Error::from(error));
         // It makes these non-blocking as it likes: nobody else has them.
@@ -188,6 +182,6 @@ impl Call<'_> {
     }
 }
 
-fn catch() -> Result<Interrupt, Ending> {
-    Interrupt::catch().map_err(|error| Ending::system("cannot catch signals", error))
+fn catch() -> Result<Interrupt, Failure> {
+    Interrupt::catch().map_err(Failure::of("cannot catch signals"))
 }

@@ -6,10 +6,9 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 
 use desktop::dialog::Dialogs;
+use program::failure::{FAILED, Failure};
 use program::say::say;
 use qrexec::Target;
-
-use crate::ending::Ending;
 
 /// Set by qrexec in what a service starts: `SERVICE+ARGUMENT`, the `+` is always there.
 const SERVICE: &str = "QREXEC_SERVICE_FULL_NAME";
@@ -18,8 +17,8 @@ const SERVICE: &str = "QREXEC_SERVICE_FULL_NAME";
 /// opened for a file or an address.
 ///
 /// # Errors
-/// An [`Ending`] unless the user agrees. Where nobody can be asked, nobody agrees.
-pub(super) fn ask_first(target: &Target, command: &str) -> Result<(), Ending> {
+/// A [`Failure`] unless the user agrees. Where nobody can be asked, nobody agrees.
+pub(super) fn ask_first(target: &Target, command: &str) -> Result<(), Failure> {
     let service = env::var_os(SERVICE).unwrap_or_default();
     if !target.is_disposable() || !is_open_service(service.as_encoded_bytes()) {
         return Ok(());
@@ -28,7 +27,7 @@ pub(super) fn ask_first(target: &Target, command: &str) -> Result<(), Ending> {
     let agreed = match Dialogs::find() {
         Some(dialogs) => dialogs
             .question("Open in a disposable", question)
-            .map_err(|error| Ending::system("cannot ask in a window", error))?,
+            .map_err(Failure::of("cannot ask in a window"))?,
         None => ask_on_terminal(question)?,
     };
     if agreed {
@@ -38,7 +37,7 @@ pub(super) fn ask_first(target: &Target, command: &str) -> Result<(), Ending> {
         say(format_args!(
             "{command}: nothing was opened, because you answered no"
         ));
-        Err(Ending::failed(""))
+        Err(Failure::said(FAILED))
     }
 }
 
@@ -46,14 +45,14 @@ fn is_open_service(service: &[u8]) -> bool {
     service.starts_with(b"qubes.OpenInVM+") || service.starts_with(b"qubes.OpenURL+")
 }
 
-fn ask_on_terminal(question: &str) -> Result<bool, Ending> {
+fn ask_on_terminal(question: &str) -> Result<bool, Failure> {
     let nobody = |error| {
-        Ending::failed(format!(
+        Failure::new(format_args!(
             "nothing was opened: this qube was itself opened for one file or address, and neither \
              a window nor a terminal is available to ask whether to open another disposable \
-             ({error})\n\
-             run it in a terminal, or install zenity or kdialog in the template"
+             ({error})"
         ))
+        .advise("run it in a terminal, or install zenity or kdialog in the template")
     };
     let mut terminal = File::options()
         .read(true)

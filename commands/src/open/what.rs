@@ -5,7 +5,8 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
-use crate::ending::Ending;
+use crate::ending::usage;
+use program::failure::Failure;
 
 /// What is to be opened.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,7 +22,7 @@ impl What {
     ///
     /// # Errors
     /// A usage error for an address that cannot be one.
-    pub(super) fn parse(argument: OsString) -> Result<Self, Ending> {
+    pub(super) fn parse(argument: OsString) -> Result<Self, Failure> {
         let Some((scheme, rest)) = split_url(argument.as_encoded_bytes()) else {
             return Ok(Self::File(argument.into()));
         };
@@ -33,10 +34,10 @@ impl What {
             Ok(rest) if !rest.contains(char::is_control) => {
                 Ok(Self::Url(format!("{scheme}://{rest}")))
             }
-            _ => Err(Ending::usage(
-                "the address contains bytes that are not allowed in an address\nwrite them as % \
-                 and two digits, such as %20",
-            )),
+            _ => Err(
+                usage("the address contains bytes that are not allowed in an address")
+                    .advise("write them as % and two digits, such as %20"),
+            ),
         }
     }
 }
@@ -55,18 +56,18 @@ fn split_url(argument: &[u8]) -> Option<(String, &[u8])> {
 
 /// The path of `file://` and `rest` (RFC 8089): of this machine, without what names a place in the
 /// file.
-fn file_path(rest: &[u8]) -> Result<PathBuf, Ending> {
+fn file_path(rest: &[u8]) -> Result<PathBuf, Failure> {
     let host_ends = rest.iter().position(|byte| *byte == b'/');
     let (host, path) = rest.split_at(host_ends.unwrap_or(rest.len()));
     if !host.is_empty() && !host.eq_ignore_ascii_case(b"localhost") {
-        return Err(Ending::usage(
+        return Err(usage(
             "the address names a file of another machine\nwrite file:/// and the path of a file of this qube",
         ));
     }
     let path_ends = path.iter().position(|byte| matches!(byte, b'?' | b'#'));
     match percent_decoded(&path[..path_ends.unwrap_or(path.len())]) {
         Some(path) if !path.is_empty() => Ok(OsString::from_vec(path).into()),
-        _ => Err(Ending::usage(
+        _ => Err(usage(
             "the address names no file\nwrite file:/// and the path of a file, in which % is written as %25",
         )),
     }
@@ -97,7 +98,7 @@ mod tests {
     use super::*;
 
     fn parsed(argument: &[u8]) -> Result<What, u8> {
-        What::parse(OsString::from_vec(argument.to_vec())).map_err(|ending| ending.status)
+        What::parse(OsString::from_vec(argument.to_vec())).map_err(|failure| failure.status())
     }
 
     fn file(path: &[u8]) -> Result<What, u8> {

@@ -1,11 +1,12 @@
 //! Why a call did not end well, and what to do then.
 
-use qopen_in_vm::Reason;
+use program::failure::Failure;
+use qopen_in_vm::{MAY_BE_OPEN, OPEN_AGAIN};
 use qrexec::CallStatus;
 use qrexec::status::REFUSED;
 
 /// `None` if the call ended well.
-pub(super) fn why(status: CallStatus, target: &str, service: &str) -> Option<Reason> {
+pub(super) fn why(status: CallStatus, target: &str, service: &str) -> Option<Failure> {
     let explained = status.explain(service, &text::own(target.as_bytes()))?;
     let is_url = service == "qubes.OpenURL";
     let advice = explained.advice.unwrap_or(match status {
@@ -17,14 +18,11 @@ pub(super) fn why(status: CallStatus, target: &str, service: &str) -> Option<Rea
             "see the messages above, or in the other qube, or in its log: sudo journalctl -u \
              qubes-qrexec-agent"
         }
-        _ if is_url => Reason::OPEN_AGAIN,
+        _ if is_url => OPEN_AGAIN,
         // A file that is open in an editor there stays so when the connection goes.
-        _ => Reason::MAY_BE_OPEN,
+        _ => MAY_BE_OPEN,
     });
-    Some(Reason {
-        what: explained.what,
-        advice,
-    })
+    Some(Failure::new(explained.what).advise(advice))
 }
 
 /// The exit status of the command after a call that did not end well.

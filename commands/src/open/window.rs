@@ -6,9 +6,10 @@ use std::io::{IsTerminal as _, stderr};
 use std::os::unix::process::CommandExt as _;
 
 use desktop::dialog::{Dialogs, Notice, has_display};
+use program::failure::Failure;
 use program::say::say;
 
-use crate::ending::Ending;
+use crate::ending::text_for_window;
 
 /// Takes away the window of a command that was started without a terminal.
 const WITHOUT: (&str, &str) = ("QFILE_DIALOGS", "none");
@@ -16,11 +17,11 @@ const WITHOUT: (&str, &str) = ("QFILE_DIALOGS", "none");
 /// Shows a failure in a window, if the command was started where there is a desktop but no terminal,
 /// as file managers do. Does not wait for it: whoever waits for the command, be it a script, learns
 /// its status at once.
-pub(super) fn show_if_unseen(ending: &Ending, command: &str) {
-    if ending.status > super::SIGNALLED || !is_unseen() {
+pub(super) fn show_if_unseen(failure: &Failure, command: &str) {
+    if failure.status() > super::SIGNALLED || !is_unseen() {
         return;
     }
-    let Some(text) = ending.text_for_window() else {
+    let Some(text) = text_for_window(failure, "") else {
         return;
     };
     let Some(dialogs) = Dialogs::find() else {

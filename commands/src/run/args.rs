@@ -3,9 +3,10 @@
 use std::ffi::OsString;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
+use program::failure::Failure;
 use qrexec::Target;
 
-use crate::ending::Ending;
+use crate::ending::{command_line, usage};
 
 /// Run a command in another qube
 ///
@@ -70,11 +71,11 @@ pub fn definition() -> clap::Command {
     Typed::command()
 }
 
-pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, Ending> {
+pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, Failure> {
     let typed = Typed::command()
         .try_get_matches_from(arguments)
         .and_then(|matches| Typed::from_arg_matches(&matches))
-        .map_err(Ending::command_line)?;
+        .map_err(command_line)?;
     let mut words = typed.arguments.into_iter().peekable();
     let target = match typed.dispvm {
         true => Target::Disposable(None),
@@ -85,13 +86,13 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
             let target = qube.to_str().and_then(Target::parse);
             target.ok_or_else(|| {
                 let shown = text::own(qube.as_encoded_bytes());
-                Ending::usage(format!("\"{shown}\" is not the name of a qube"))
+                usage(format_args!("\"{shown}\" is not the name of a qube"))
             })?
         }
     };
     let command = command(words.collect());
     if command.first().is_none_or(|program| program.is_empty()) {
-        return Err(Ending::usage("there is no command: see --help"));
+        return Err(usage("there is no command").advise("see --help"));
     }
     let waits_for_session = target.is_disposable() && !typed.no_gui;
     Ok(Request {
@@ -118,7 +119,7 @@ fn command(words: Vec<OsString>) -> Vec<OsString> {
 mod tests {
     use super::*;
 
-    fn parsed(arguments: &[&str]) -> Result<Request, Ending> {
+    fn parsed(arguments: &[&str]) -> Result<Request, Failure> {
         let name = ["qvm-run-vm"];
         parse(name.iter().chain(arguments).map(OsString::from))
     }
@@ -194,7 +195,7 @@ mod tests {
             &["", "x"],
             &["a/b", "x"],
         ] {
-            assert_eq!(parsed(typed).unwrap_err().status, 2, "{typed:?}");
+            assert_eq!(parsed(typed).unwrap_err().status(), 2, "{typed:?}");
         }
     }
 }

@@ -5,9 +5,9 @@ use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use commands::ending::Ending;
 use commands::remove::{Removal, remove};
 use files::State;
+use program::failure::Failure;
 use rustix::fs::{AtFlags, CWD, statat};
 use transfer::manifest::{Kind, Writer};
 use walk::Links;
@@ -29,7 +29,7 @@ fn manifest(home: &Path, names: &[&str]) -> Vec<u8> {
     writer.finish().unwrap()
 }
 
-fn remove_by(manifest: &[u8], arguments: &[&str]) -> Result<(), Ending> {
+fn remove_by(manifest: &[u8], arguments: &[&str]) -> Result<(), Failure> {
     let mut file: File = tempfile::tempfile().unwrap();
     file.write_all(manifest).unwrap();
     remove(Removal {
@@ -53,12 +53,8 @@ fn a_manifest_that_was_cut_deletes_nothing() {
     let whole = manifest(home.path(), &["d", "d/a", "b"]);
     for len in 0..whole.len() {
         let ending = remove_by(&whole[..len], &["d", "b"]).unwrap_err();
-        assert_eq!(ending.status, 3);
-        assert!(
-            ending.message.contains("cannot be read"),
-            "{}",
-            ending.message
-        );
+        assert_eq!(ending.status(), 3);
+        assert!(ending.to_string().contains("cannot be read"), "{}", ending);
         assert!(home.path().join("d/a").exists() && home.path().join("b").exists());
     }
     assert_eq!(remove_by(&whole, &["d", "b"]), Ok(()));
@@ -73,7 +69,7 @@ fn a_manifest_that_no_agent_writes_deletes_nothing() {
     fs::write(home.path().join("d/a"), "").unwrap();
     for names in [["d/a", "d"], ["d", "d/../d/a"]] {
         let ending = remove_by(&manifest(home.path(), &names), &["d"]).unwrap_err();
-        assert_eq!(ending.status, 3);
+        assert_eq!(ending.status(), 3);
         assert!(home.path().join("d/a").exists());
     }
 }
@@ -83,12 +79,12 @@ fn an_argument_that_is_not_in_the_manifest_is_told() {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("a"), "").unwrap();
     let ending = remove_by(&manifest(home.path(), &["a"]), &["a", "x/b"]).unwrap_err();
-    assert_eq!(ending.status, 3);
+    assert_eq!(ending.status(), 3);
     assert!(
-        ending.message.contains("1 entry is not deleted here"),
+        ending.to_string().contains("1 entry is not deleted here"),
         "{}",
-        ending.message
+        ending
     );
-    assert!(ending.message.contains("\n    x/b\n"), "{}", ending.message);
+    assert!(ending.to_string().contains("\n    x/b\n"), "{}", ending);
     assert!(!home.path().join("a").exists());
 }

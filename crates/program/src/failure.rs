@@ -13,7 +13,8 @@ pub const FAILED: u8 = 1;
 
 /// Why a program failed, for a person.
 ///
-/// Names from another qube or from a disk have passed `text` before they come here.
+/// Names from another qube or from a disk have passed `text` before they come here. A failure about
+/// which all has [been said](Self::said) has a status only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Failure {
@@ -39,10 +40,24 @@ impl Failure {
         move |why| Self::new(attempted).because(why)
     }
 
+    /// A failure about which all has been said, or nothing is to be: the exit status alone.
+    pub fn said(status: u8) -> Self {
+        Self::new("").with_status(status)
+    }
+
     /// Adds why it failed: one line, most often what the system said.
     pub fn because(self, why: impl Display) -> Self {
         Self {
             why: Some(why.to_string()),
+            ..self
+        }
+    }
+
+    /// The same in other words: what to do about it and the exit status stay.
+    pub fn reworded(self, reason: impl Display) -> Self {
+        Self {
+            attempted: reason.to_string(),
+            why: None,
             ..self
         }
     }
@@ -66,7 +81,14 @@ impl Failure {
         self.status
     }
 
-    /// What was attempted and why it failed, on one line, without what to do about it.
+    /// True if nothing is left to say.
+    #[must_use]
+    pub fn is_said(&self) -> bool {
+        self.attempted.is_empty()
+    }
+
+    /// What was attempted and why it failed, without what to do about it: one line, or a line and a
+    /// list below it.
     #[must_use]
     pub fn reason(&self) -> String {
         match &self.why {
@@ -81,13 +103,15 @@ impl Failure {
         self.advice.as_deref()
     }
 
-    /// All of it for stderr: each line begins with the name of the program.
+    /// All of it for stderr. The reason and each line of advice begin with the name of the program;
+    /// a list below the reason stays as it is.
     #[must_use]
     pub fn lines(&self, program: &str) -> String {
-        let text = self.to_string();
-        let lines: Vec<String> = text
-            .lines()
-            .map(|line| format!("{program}: {line}"))
+        let advice = self.advice().into_iter().flat_map(str::lines);
+        let reason = self.reason();
+        let lines: Vec<String> = std::iter::once(reason.as_str())
+            .chain(advice)
+            .map(|text| format!("{program}: {text}"))
             .collect();
         lines.join("\n")
     }
@@ -104,12 +128,30 @@ impl Display for Failure {
 
 /// Ends a program: says on stderr why it failed, and gives its exit status.
 pub fn end(program: &str, result: Result<(), Failure>) -> ExitCode {
+    end_with(program, result, |lines| say(lines))
+}
+
+/// The same in a program that has its own way to write to stderr, `tell`.
+pub fn end_with(program: &str, result: Result<(), Failure>, tell: impl FnOnce(&str)) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            say(failure.lines(program));
+            if !failure.is_said() {
+                tell(&failure.lines(program));
+            }
             ExitCode::from(failure.status())
         }
+    }
+}
+
+/// The end of a program whose exit status is that of another, which has said what there is to say.
+///
+/// # Errors
+/// The status, unless it is 0.
+pub fn pass_on(status: u8) -> Result<(), Failure> {
+    match status {
+        0 => Ok(()),
+        _ => Err(Failure::said(status)),
     }
 }
 
@@ -118,7 +160,7 @@ mod tests {
     use super::Failure;
 
     #[test]
-    fn every_line_begins_with_the_name_of_the_program() {
+    fn the_reason_and_every_line_of_advice_begin_with_the_name_of_the_program() {
         let failure = Failure::new("cannot read \"a\"")
             .because("Permission denied")
             .advise("run it as root\nor give it to yourself")
@@ -129,6 +171,24 @@ mod tests {
         );
         assert_eq!(failure.status(), 3);
         assert_eq!(failure.reason(), "cannot read \"a\": Permission denied");
+    }
+
+    #[test]
+    fn a_list_below_the_reason_stays_as_it_is() {
+        let failure = Failure::new("cannot be sent:\n  a\n  b").advise("rename them");
+        assert_eq!(
+            failure.lines("p"),
+            "p: cannot be sent:\n  a\n  b\np: rename them"
+        );
+    }
+
+    #[test]
+    fn a_status_is_passed_on_without_a_word() {
+        assert_eq!(super::pass_on(0), Ok(()));
+        let failure = super::pass_on(7).unwrap_err();
+        assert!(failure.is_said());
+        assert_eq!(failure.status(), 7);
+        assert!(!Failure::new("x").is_said());
     }
 
     #[test]

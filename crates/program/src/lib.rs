@@ -3,7 +3,8 @@
 //! [`command_line`] reads the arguments of programs whose stdout is not for people, [`programs`]
 //! finds the other programs of the suite and those in `PATH`, [`inherited`] takes a descriptor known
 //! by its number, [`say`] writes to people on stderr, [`failure`] tells them why a program failed
-//! and ends it, and [`system_log`] writes to the log of this qube.
+//! and ends it, [`system_log`] writes to the log of this qube, and [`systemd`] is told that a daemon is
+//! ready.
 //!
 //! With the feature `tokio` there are also [`interrupt`], the wish to end early, [`log`], which
 //! shows the single steps to whoever asks, and [`reaper`], which starts programs and waits for all
@@ -21,3 +22,4 @@ pub mod programs;
 pub mod reaper;
 pub mod say;
 pub mod system_log;
+pub mod systemd;

@@ -2,22 +2,25 @@
 //! them.
 //!
 //! [`Output`] writes the stream to stdout and stops as soon as [`Receiver`] hears something on
-//! stdin; [`verdict`] judges what it heard, and [`Failure`] says what went wrong between the two
-//! qubes, in the words of the wire format's table.
+//! stdin; [`verdict`] judges what it heard, and [`SendError`] says what went wrong between the two
+//! qubes, in the words of the wire format's table. While the receiver is waited for, the [`Window`] that
+//! shows the copy is kept up to date.
 //!
 //! [`result_line`] is how `qfile-agent` tells `qvm-copy` what became of a copy, [`manifest`] how it
 //! tells `qvm-move` what may be deleted, and [`landed`] looks up what a copy that stopped has left in
 //! the other qube.
 
-mod failure;
+mod error;
 pub mod landed;
 pub mod manifest;
 mod output;
 pub mod result_line;
 mod stop;
 pub mod verdict;
+mod window;
 
-pub use failure::Failure;
+pub use error::SendError;
 pub use output::{BUFFER_LEN, Output, end_stream};
 pub use stop::Stop;
-pub use verdict::{PACE, Receiver, Window};
+pub use verdict::Receiver;
+pub use window::Window;

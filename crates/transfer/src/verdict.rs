@@ -4,9 +4,8 @@
 //! flags stay as they are, because other processes share them.
 
 use std::cell::Cell;
-use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -16,8 +15,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, read};
 use rustix::stdio::{stdin, stdout};
 
-use crate::failure::Failure;
+use crate::error::SendError;
 use crate::stop::Stop;
+use crate::window::{PACE, Window};
 
 /// How long a verdict may take once its beginning is there, or once the receiver has stopped
 /// reading.
@@ -36,27 +36,12 @@ pub struct Receiver {
     /// False where stdin is something else than the receiver's answer.
     is_heard: bool,
     /// A window that shows how far the copy is.
-    window: Option<Rc<dyn Window>>,
+    window: Option<Rc<Window>>,
     /// The end to read from of a pipe that nobody can write to any more once the user has cancelled.
     cancelled: Option<OwnedFd>,
     /// False once the cancellation has been noticed: it is not to end what is done about it.
     heeds_cancellation: Cell<bool>,
 }
-
-/// A window that shows how far a copy is, and has a button to cancel it.
-pub trait Window: fmt::Debug {
-    /// Where it is told. When nobody reads there any more, the user has pressed Cancel.
-    fn reader(&self) -> BorrowedFd<'_>;
-
-    /// Tells it how much was sent.
-    ///
-    /// # Errors
-    /// [`Stop::Cancelled`], as an error of input and output.
-    fn catch_up(&self) -> io::Result<()>;
-}
-
-/// The shortest time between two counts that a window is told.
-pub const PACE: Duration = Duration::from_millis(100);
 
 /// What waiting was ended by.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +55,7 @@ enum Event {
 impl Receiver {
     /// The receiver that answers on stdin. Who waits for it keeps `window` up to date.
     #[must_use]
-    pub fn new(window: Option<Rc<dyn Window>>) -> Self {
+    pub fn new(window: Option<Rc<Window>>) -> Self {
         Self {
             is_heard: true,
             window,
@@ -136,7 +121,7 @@ impl Receiver {
     ///
     /// # Errors
     /// Why there is no verdict.
-    pub fn verdict(&self, patience: Option<Duration>) -> Result<Verdict, Failure> {
+    pub fn verdict(&self, patience: Option<Duration>) -> Result<Verdict, SendError> {
         self.read_verdict(patience, None)
     }
 
@@ -169,7 +154,7 @@ impl Receiver {
         &self,
         patience: Option<Duration>,
         limit: Option<Duration>,
-    ) -> Result<Verdict, Failure> {
+    ) -> Result<Verdict, SendError> {
         let begin = Instant::now();
         let last = limit.and_then(|time| begin.checked_add(time));
         let mut first_byte = None;
@@ -188,9 +173,9 @@ impl Receiver {
                 Some(deadline.map_or(last, |at| at.min(last)))
             });
             let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-            match self.wait(None, left).map_err(Failure::from_stream)? {
+            match self.wait(None, left).map_err(SendError::from_stream)? {
                 Event::Answer => {}
-                Event::Cancel => return Err(Failure::Cancelled),
+                Event::Cancel => return Err(SendError::Cancelled),
                 Event::Ready | Event::Nothing => {
                     late = deadline.is_some_and(|at| at <= Instant::now());
                     if late {
@@ -205,20 +190,20 @@ impl Receiver {
                 Ok(0) | Err(Errno::CONNRESET) => break,
                 Ok(count) => parser.push(&buffer[..count]),
                 Err(Errno::INTR | Errno::AGAIN) => {}
-                Err(errno) => return Err(Failure::Read(errno.into())),
+                Err(errno) => return Err(SendError::Read(errno.into())),
             }
             if !parser.is_empty() {
                 first_byte.get_or_insert_with(Instant::now);
             }
         }
         if let Some(untrusted_text) = parser.untrusted_text() {
-            return Err(Failure::Text(untrusted_text.to_vec()));
+            return Err(SendError::Text(untrusted_text.to_vec()));
         }
         let silent = parser.is_empty();
         parser.finish().ok_or(match (silent, late) {
-            (true, true) => Failure::Late(begin.elapsed()),
-            (true, false) => Failure::NoAnswer,
-            (false, _) => Failure::CutAnswer,
+            (true, true) => SendError::Late(begin.elapsed()),
+            (true, false) => SendError::NoAnswer,
+            (false, _) => SendError::CutAnswer,
         })
     }
 
@@ -267,19 +252,19 @@ impl Receiver {
 ///
 /// # Errors
 /// What it says, if that is not a confirmation of this stream.
-pub fn confirm(verdict: Verdict, checksum: u32) -> Result<(), Failure> {
+pub fn confirm(verdict: Verdict, checksum: u32) -> Result<(), SendError> {
     match verdict.error_code {
         0 if verdict.crc32 == u64::from(checksum) => Ok(()),
-        0 => Err(Failure::Damaged),
-        _ => Err(Failure::Refused(verdict)),
+        0 => Err(SendError::Damaged),
+        _ => Err(SendError::Refused(verdict)),
     }
 }
 
 /// The failure that a verdict stands for which came before the end of the stream.
 #[must_use]
-pub fn refusal(verdict: Verdict) -> Failure {
+pub fn refusal(verdict: Verdict) -> SendError {
     match verdict.error_code {
-        0 => Failure::EarlySuccess,
-        _ => Failure::Refused(verdict),
+        0 => SendError::EarlySuccess,
+        _ => SendError::Refused(verdict),
     }
 }

@@ -4,7 +4,6 @@
 //! counts them, so that a complete copy ends exactly on `FILECOPY_TOTAL_BYTES`.
 
 mod console;
-mod gui;
 mod line;
 
 use std::env;
@@ -12,11 +11,11 @@ use std::fmt;
 use std::io;
 use std::rc::Rc;
 
+use program::inherited;
 use program::say::say;
 use transfer::Window;
 
 use console::Console;
-use gui::Gui;
 
 /// How far a copy has come.
 #[derive(Debug)]
@@ -31,7 +30,7 @@ enum Display {
     None,
     Console(Console),
     /// `None` when there is nowhere to count to, but dialogs are still wanted.
-    Gui(Option<Rc<Gui>>),
+    Gui(Option<Rc<Window>>),
 }
 
 impl Progress {
@@ -41,7 +40,7 @@ impl Progress {
         let total = number("FILECOPY_TOTAL_BYTES");
         let display = match env::var("PROGRESS_TYPE").as_deref() {
             Ok("console") => Display::Console(Console::new(total)),
-            Ok("gui") => Display::Gui(Gui::from_environment(total).map(Rc::new)),
+            Ok("gui") => Display::Gui(window(total).map(Rc::new)),
             _ => Display::None,
         };
         Self { display, sent: 0 }
@@ -53,9 +52,9 @@ impl Progress {
     }
 
     /// The window that is told how far the copy is, for whoever waits meanwhile.
-    pub(crate) fn window(&self) -> Option<Rc<dyn Window>> {
+    pub(crate) fn window(&self) -> Option<Rc<Window>> {
         match &self.display {
-            Display::Gui(Some(gui)) => Some(Rc::<Gui>::clone(gui)),
+            Display::Gui(Some(window)) => Some(Rc::clone(window)),
             _ => None,
         }
     }
@@ -63,7 +62,7 @@ impl Progress {
     /// Shows that nothing was sent yet.
     pub(crate) fn begin(&self) -> io::Result<()> {
         match &self.display {
-            Display::Gui(Some(gui)) => gui.begin(),
+            Display::Gui(Some(window)) => window.begin(),
             _ => Ok(()),
         }
     }
@@ -80,7 +79,7 @@ impl Progress {
         self.sent += bytes;
         match &self.display {
             Display::Console(console) => console.show(self.sent),
-            Display::Gui(Some(gui)) => gui.show(self.sent)?,
+            Display::Gui(Some(window)) => window.show(self.sent)?,
             Display::Gui(None) | Display::None => {}
         }
         Ok(())
@@ -106,8 +105,23 @@ impl Progress {
     pub(crate) fn finish(&self, confirmed: bool) {
         match &self.display {
             Display::Console(console) => console.finish(self.sent, confirmed),
-            Display::Gui(Some(gui)) if confirmed => gui.finish(self.sent),
+            Display::Gui(Some(window)) if confirmed => window.finish(self.sent),
             Display::Gui(_) | Display::None => {}
+        }
+    }
+}
+
+/// The descriptor whose number is `SAVED_FD_1`. A copy without progress is better than none.
+fn window(total: Option<u64>) -> Option<Window> {
+    let number = env::var("SAVED_FD_1").ok()?.parse().ok()?;
+    match inherited::take(number) {
+        Ok(window) => Some(Window::new(window, total)),
+        Err(error) => {
+            say(format_args!(
+                "qfile-agent: no progress will be shown: cannot use descriptor {number} \
+                 (SAVED_FD_1): {error}"
+            ));
+            None
         }
     }
 }

@@ -10,9 +10,11 @@ use qfile_proto::Verdict;
 use qfile_proto::verdict::LEGAL_EOF;
 use walk::{ArgumentError, Reason, WalkError};
 
-use super::{Arrived, Failure, Report, Sending};
+use super::{Arrived, Report};
+use crate::error::Error;
 use crate::left_out::LeftOut;
 use crate::source::NoLength;
+use transfer::SendError;
 
 const HEAD: &str = "\
 # What qfile-agent says
@@ -39,7 +41,7 @@ fn every_message_is_in_the_catalogue() {
     expect_file!["../../../docs/messages/qfile-agent.md"].assert_eq(&text);
 }
 
-fn section(text: &mut String, title: &str, failures: Vec<Failure>) {
+fn section(text: &mut String, title: &str, failures: Vec<Error>) {
     writeln!(text, "\n## {title}").unwrap();
     let mut said_last = String::new();
     for failure in failures {
@@ -51,7 +53,7 @@ fn section(text: &mut String, title: &str, failures: Vec<Failure>) {
         }
         let all = [Arrived::Nothing, Arrived::Known, Arrived::Unknown];
         let mut said: Vec<_> = all
-            .map(|arrived| report.clone().after(arrived).text().unwrap())
+            .map(|arrived| said(&report.clone().after(arrived)))
             .into();
         said.dedup();
         for said in said {
@@ -61,7 +63,11 @@ fn section(text: &mut String, title: &str, failures: Vec<Failure>) {
     }
 }
 
-fn arguments() -> Vec<Failure> {
+fn said(report: &Report) -> String {
+    report.told().unwrap_err().lines("qfile-agent")
+}
+
+fn arguments() -> Vec<Error> {
     [
         ArgumentError::Empty,
         ArgumentError::Here(b"docs/.".into()),
@@ -72,13 +78,13 @@ fn arguments() -> Vec<Failure> {
         ArgumentError::NoName(b"a/b".into()),
         ArgumentError::Start(denied()),
     ]
-    .map(Failure::Argument)
+    .map(Error::Argument)
     .into()
 }
 
-fn files() -> Vec<Failure> {
+fn files() -> Vec<Error> {
     let path = || b"docs/plan.txt".to_vec();
-    let mut failures: Vec<Failure> = [
+    let mut failures: Vec<Error> = [
         Reason::Vanished,
         Reason::Changed,
         Reason::Open(denied()),
@@ -93,46 +99,46 @@ fn files() -> Vec<Failure> {
         Reason::NameTooLong,
     ]
     .map(|reason| {
-        Failure::Walk(WalkError {
+        Error::Walk(WalkError {
             path: path(),
             reason,
         })
     })
     .into();
     failures.extend([
-        Failure::Content(path(), errno(libc::EIO)),
-        Failure::NoLength(path(), NoLength::Keep(errno(libc::ENOSPC))),
-        Failure::NoLength(path(), NoLength::TooLong),
-        Failure::Shrunk(path()),
-        Failure::TargetTooLong(path()),
+        Error::Content(path(), errno(libc::EIO)),
+        Error::NoLength(path(), NoLength::Keep(errno(libc::ENOSPC))),
+        Error::NoLength(path(), NoLength::TooLong),
+        Error::Shrunk(path()),
+        Error::TargetTooLong(path()),
     ]);
     failures
 }
 
-fn connection() -> Vec<Failure> {
-    let mut failures: Vec<Failure> = [
-        Sending::Write(errno(libc::EIO)),
-        Sending::Read(errno(libc::EIO)),
-        Sending::Interrupted,
-        Sending::NoAnswer,
-        Sending::CutAnswer,
-        Sending::Late(Duration::from_secs(600)),
-        Sending::Text(b"Welcome to\x1b[1m this qube!\n".into()),
-        Sending::EarlySuccess,
-        Sending::Damaged,
-        Sending::Cancelled,
+fn connection() -> Vec<Error> {
+    let mut failures: Vec<Error> = [
+        SendError::Write(errno(libc::EIO)),
+        SendError::Read(errno(libc::EIO)),
+        SendError::Interrupted,
+        SendError::NoAnswer,
+        SendError::CutAnswer,
+        SendError::Late(Duration::from_secs(600)),
+        SendError::Text(b"Welcome to\x1b[1m this qube!\n".into()),
+        SendError::EarlySuccess,
+        SendError::Damaged,
+        SendError::Cancelled,
     ]
-    .map(Failure::Sending)
+    .map(Error::Sending)
     .into();
     failures.extend([
-        Failure::Landed(io::ErrorKind::UnexpectedEof.into()),
-        Failure::Manifest(errno(libc::ENOSPC)),
-        Failure::Undelivered(errno(libc::ENOSPC)),
+        Error::Landed(io::ErrorKind::UnexpectedEof.into()),
+        Error::Manifest(errno(libc::ENOSPC)),
+        Error::Undelivered(errno(libc::ENOSPC)),
     ]);
     failures
 }
 
-fn refusals() -> Vec<Failure> {
+fn refusals() -> Vec<Error> {
     let errnos = [
         libc::EEXIST,
         libc::EINVAL,
@@ -152,7 +158,7 @@ fn refusals() -> Vec<Failure> {
         .chain([(-libc::EILSEQ).cast_unsigned(), LEGAL_EOF, 123_456_789])
         .flat_map(|error_code| {
             [Some(b"docs/\x1b[31mplan.txt".to_vec()), None].map(|name| {
-                Failure::Sending(Sending::Refused(Verdict {
+                Error::Sending(SendError::Refused(Verdict {
                     error_code,
                     crc32: 0,
                     untrusted_last_name: name,
@@ -171,32 +177,32 @@ fn denied() -> io::Error {
 }
 
 /// What leads to a failure. Without a wildcard: who adds a failure is led here.
-fn heading(failure: &Failure) -> String {
+fn heading(failure: &Error) -> String {
     let words = match failure {
-        Failure::Argument(_) => "An argument has no name, or the same name as another argument",
-        Failure::Walk(_) => "A file or folder cannot be reached or opened",
-        Failure::Content(..) => "A file cannot be read",
-        Failure::NoLength(..) => {
+        Error::Argument(_) => "An argument has no name, or the same name as another argument",
+        Error::Walk(_) => "A file or folder cannot be reached or opened",
+        Error::Content(..) => "A file cannot be read",
+        Error::NoLength(..) => {
             "The length of a file is not known, and the file cannot be read into a temporary file"
         }
-        Failure::Shrunk(_) => "A file is shorter than announced in its header",
-        Failure::TargetTooLong(_) => "The target of a link is too long for the format",
-        Failure::Landed(_) => "The list of files that arrived before is cut short",
-        Failure::Manifest(_) => "The list of sent files cannot be written",
-        Failure::Undelivered(_) => "The list of sent files cannot be passed to qvm-move",
-        Failure::Sending(Sending::Write(_)) => "stdout cannot be written to",
-        Failure::Sending(Sending::Interrupted) => {
+        Error::Shrunk(_) => "A file is shorter than announced in its header",
+        Error::TargetTooLong(_) => "The target of a link is too long for the format",
+        Error::Landed(_) => "The list of files that arrived before is cut short",
+        Error::Manifest(_) => "The list of sent files cannot be written",
+        Error::Undelivered(_) => "The list of sent files cannot be passed to qvm-move",
+        Error::Sending(SendError::Write(_)) => "stdout cannot be written to",
+        Error::Sending(SendError::Interrupted) => {
             "The receiver stopped reading, and no verdict could be read"
         }
-        Failure::Sending(Sending::Cancelled) => "Cancelled, by a signal or a button",
-        Failure::Sending(Sending::Read(_)) => "stdin cannot be read",
-        Failure::Sending(Sending::NoAnswer) => "The receiver ended without a verdict",
-        Failure::Sending(Sending::CutAnswer) => "The verdict was cut",
-        Failure::Sending(Sending::Late(_)) => "No verdict within `--verdict-timeout`",
-        Failure::Sending(Sending::Text(_)) => "Text where the verdict belongs",
-        Failure::Sending(Sending::EarlySuccess) => "A confirmation before the end",
-        Failure::Sending(Sending::Damaged) => "A confirmation with another checksum",
-        Failure::Sending(Sending::Refused(verdict)) => {
+        Error::Sending(SendError::Cancelled) => "Cancelled, by a signal or a button",
+        Error::Sending(SendError::Read(_)) => "stdin cannot be read",
+        Error::Sending(SendError::NoAnswer) => "The receiver ended without a verdict",
+        Error::Sending(SendError::CutAnswer) => "The verdict was cut",
+        Error::Sending(SendError::Late(_)) => "No verdict within `--verdict-timeout`",
+        Error::Sending(SendError::Text(_)) => "Text where the verdict belongs",
+        Error::Sending(SendError::EarlySuccess) => "A confirmation before the end",
+        Error::Sending(SendError::Damaged) => "A confirmation with another checksum",
+        Error::Sending(SendError::Refused(verdict)) => {
             let named = match verdict.untrusted_last_name {
                 Some(_) => "with a name",
                 None => "without a name",

@@ -11,7 +11,7 @@ use rustix::fs::Access;
 use rustix::fs::{AtFlags, Mode, OFlags, accessat, openat, unlinkat};
 use rustix::io::Errno;
 
-use crate::Failure;
+use crate::Error;
 
 /// How many backups of one second are told apart.
 const MAX_SAME: u32 = 100;
@@ -31,7 +31,7 @@ pub(super) struct Stored {
 
 impl Stored {
     /// Makes a file in `folder` that nobody else may read.
-    pub(super) fn begin(folder: &Path) -> Result<Self, Failure> {
+    pub(super) fn begin(folder: &Path) -> Result<Self, Error> {
         let shown = || folder.as_os_str().as_bytes().to_vec();
         // No colons: the file systems of memory sticks have none in names.
         let time = Zoned::now()
@@ -42,7 +42,7 @@ impl Stored {
             let (name, file) = create(&opened, &time)?;
             Ok((opened, name, file))
         };
-        let (opened, name, file) = begin().map_err(|error| Failure::Store(shown(), error))?;
+        let (opened, name, file) = begin().map_err(|error| Error::Store(shown(), error))?;
         Ok(Self {
             folder: opened,
             path: folder.to_owned(),
@@ -53,12 +53,12 @@ impl Stored {
     }
 
     /// Gives it its name, when it is on disk.
-    pub(super) fn finish(self) -> Result<(), Failure> {
+    pub(super) fn finish(self) -> Result<(), Error> {
         if let Err(error) = self.file.sync_all() {
-            return Err(self.abandon(Failure::Write(error)));
+            return Err(self.abandon(Error::Write(error)));
         }
         self.name_it()
-            .map_err(|error| Failure::Store(self.path.as_os_str().as_bytes().to_vec(), error))
+            .map_err(|error| Error::Store(self.path.as_os_str().as_bytes().to_vec(), error))
     }
 
     /// Gives it the name that it began with, or, where another backup has that by now, the next.
@@ -81,10 +81,10 @@ impl Stored {
     }
 
     /// Keeps what came of a backup that is not whole, and says so; removes what could not be written.
-    pub(super) fn abandon(self, failure: Failure) -> Failure {
+    pub(super) fn abandon(self, failure: Error) -> Error {
         let name = incomplete(&self.name);
         match failure {
-            Failure::NotWhole(fault, _) => Failure::NotWhole(fault, Some(name)),
+            Error::NotWhole(fault, _) => Error::NotWhole(fault, Some(name)),
             other => {
                 let _stays_as_incomplete = unlinkat(&self.folder, name, AtFlags::empty());
                 other
@@ -159,14 +159,14 @@ mod tests {
 
     #[test]
     fn what_could_not_be_written_is_removed_and_what_was_cut_is_kept() {
-        use crate::Fault;
+        use crate::ArchiveError;
         let dir = tempfile::tempdir().unwrap();
         let names = || fs::read_dir(dir.path()).unwrap().count();
         let stored = Stored::begin(dir.path()).unwrap();
-        stored.abandon(Failure::Write(Errno::NOSPC.into()));
+        stored.abandon(Error::Write(Errno::NOSPC.into()));
         assert_eq!(names(), 0);
         let stored = Stored::begin(dir.path()).unwrap();
-        let failure = stored.abandon(Failure::NotWhole(Fault::Cut(None), None));
+        let failure = stored.abandon(Error::NotWhole(ArchiveError::Cut(None), None));
         assert!(
             failure.message().contains(".incomplete"),
             "{}",

@@ -2,7 +2,7 @@ use super::*;
 use crate::testing::Archive;
 
 /// What was written of `input`, and how it went.
-fn followed(input: &[u8]) -> (Vec<u8>, Result<(), Failure>) {
+fn followed(input: &[u8]) -> (Vec<u8>, Result<(), Error>) {
     let mut sink = Vec::new();
     let result = follow(Followed {
         input,
@@ -32,7 +32,7 @@ fn a_backup_that_was_cut_is_not_whole() {
     for len in 0..whole.len() - 1023 {
         let (written, result) = followed(&whole[..len]);
         assert!(
-            matches!(result, Err(Failure::NotWhole(Fault::Cut(_), None))),
+            matches!(result, Err(Error::NotWhole(ArchiveError::Cut(_), None))),
             "{len}: {result:?}"
         );
         assert_eq!(written, whole[..len]);
@@ -48,5 +48,5 @@ fn what_cannot_be_written_is_not_blamed_on_the_backup() {
         input: &archive.0[..],
         sink: &mut &mut full[..],
     });
-    assert!(matches!(result, Err(Failure::Write(_))), "{result:?}");
+    assert!(matches!(result, Err(Error::Write(_))), "{result:?}");
 }

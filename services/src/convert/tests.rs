@@ -7,7 +7,7 @@ use crate::testing::Archive;
 /// A file as a header of the stream says it: name, type, permissions, length.
 type Seen = (String, EntryKind, u32, u64);
 
-fn convert_all(archive: Archive, prefixes: &[&str]) -> (Vec<Seen>, Result<Converted, Stopped>) {
+fn convert_all(archive: Archive, prefixes: &[&str]) -> (Vec<Seen>, Result<Converted, Error>) {
     let archive = archive.end();
     let mut encoder = Encoder::new(Vec::new());
     let mut selection = Selection::new(prefixes.iter().map(|prefix| prefix.as_bytes().to_vec()));
@@ -81,7 +81,10 @@ fn prefixes_choose_and_reading_stops_behind_the_last() {
     assert_eq!(seen.len(), 1);
     assert!(!result.unwrap().is_read_to_the_end);
     let (_, result) = convert_all(damaged, &["backup-header", "other"]);
-    assert!(matches!(result, Err(Stopped::Archive(Fault::Header(_)))));
+    assert!(matches!(
+        result,
+        Err(Error::Archive(ArchiveError::Header(_)))
+    ));
 }
 
 #[test]
@@ -98,7 +101,7 @@ fn a_name_that_no_receiver_takes_is_an_error_unless_it_is_not_wanted() {
     ] {
         let archive = || Archive::new().file("wanted", b"").file(name, b"x");
         let (_, result) = convert_all(archive(), &[]);
-        let Err(Stopped::Archive(Fault::Name(untrusted))) = result else {
+        let Err(Error::Archive(ArchiveError::Name(untrusted))) = result else {
             panic!("{name}: {result:?}")
         };
         assert_eq!(untrusted, name.as_bytes());
@@ -108,7 +111,7 @@ fn a_name_that_no_receiver_takes_is_an_error_unless_it_is_not_wanted() {
     let archive = Archive::new().records(&[("path", &long)]).file("cut", b"");
     assert!(matches!(
         convert_all(archive, &[]).1,
-        Err(Stopped::Archive(Fault::Name(_)))
+        Err(Error::Archive(ArchiveError::Name(_)))
     ));
 }
 
@@ -123,10 +126,14 @@ fn what_cannot_be_converted_is_named_unless_it_is_not_wanted() {
     let continued = || Archive::new().member(b'M', "rest", b"x");
     for archive in [sparse(), pax()] {
         let (_, result) = convert_all(archive, &[]);
-        assert!(matches!(result, Err(Stopped::Archive(Fault::Sparse(name))) if name == b"holes"));
+        assert!(
+            matches!(result, Err(Error::Archive(ArchiveError::Sparse(name))) if name == b"holes")
+        );
     }
     let (_, result) = convert_all(continued(), &[]);
-    assert!(matches!(result, Err(Stopped::Archive(Fault::Continued(name))) if name == b"rest"));
+    assert!(
+        matches!(result, Err(Error::Archive(ArchiveError::Continued(name))) if name == b"rest")
+    );
     for archive in [sparse(), pax(), continued()] {
         assert_eq!(names(archive.file("wanted", b""), &["wanted"]), ["wanted"]);
     }

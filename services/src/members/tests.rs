@@ -5,7 +5,7 @@ use crate::input::{Flowing, Seekable};
 use crate::testing::{Archive, record};
 
 /// The members and their content, read to the end or to a fault.
-fn read(input: impl Input) -> (Vec<(Member, Vec<u8>)>, Option<Fault>) {
+fn read(input: impl Input) -> (Vec<(Member, Vec<u8>)>, Option<ArchiveError>) {
     let mut members = Members::new(input);
     let mut all = Vec::new();
     while let Some(member) = members.next() {
@@ -26,7 +26,7 @@ fn read(input: impl Input) -> (Vec<(Member, Vec<u8>)>, Option<Fault>) {
     (all, None)
 }
 
-fn fault_of(archive: &Archive) -> Fault {
+fn fault_of(archive: &Archive) -> ArchiveError {
     let (_, fault) = read(Flowing::new(&archive.0[..]));
     fault.expect("something is wrong with it")
 }
@@ -209,7 +209,7 @@ fn zeros_without_end_are_no_end() {
     let archive = Archive::new().file("a", b"1");
     let endless = std::io::Read::chain(&archive.0[..], std::io::repeat(0));
     let (members, fault) = read(Flowing::new(endless));
-    assert!(matches!(fault, Some(Fault::Zeros(_))), "{fault:?}");
+    assert!(matches!(fault, Some(ArchiveError::Zeros(_))), "{fault:?}");
     assert_eq!(members.len(), 1);
     // As many as padding may have.
     let padding = std::io::Read::take(std::io::repeat(0), (MAX_ZERO_BLOCKS * BLOCK_LEN) as u64);
@@ -258,7 +258,10 @@ fn an_archive_that_is_cut_anywhere_is_known_as_such() {
             read(Flowing::new(&whole.0[..len])).1,
             read(Seekable::new(Cursor::new(&whole.0[..len]))).1,
         ] {
-            assert!(matches!(fault, Some(Fault::Cut(_))), "{len}: {fault:?}");
+            assert!(
+                matches!(fault, Some(ArchiveError::Cut(_))),
+                "{len}: {fault:?}"
+            );
         }
     }
     // A block of zeros is all that an end needs.
@@ -278,7 +281,7 @@ fn a_member_that_is_sought_over_is_not_beyond_the_end() {
     let mut members = Members::new(Seekable::new(Cursor::new(&archive.0)));
     assert!(members.next().unwrap().is_ok());
     assert!(members.next().unwrap().is_ok());
-    let Some(Err(Fault::Cut(Some(name)))) = members.next() else {
+    let Some(Err(ArchiveError::Cut(Some(name)))) = members.next() else {
         panic!("it is cut")
     };
     assert_eq!(name, b"b");
@@ -289,7 +292,7 @@ fn what_is_no_archive_is_said_to_be_none() {
     let short = Archive(b"\x1f\x8b\x08".to_vec());
     assert!(matches!(
         fault_of(&short),
-        Fault::NotAnArchive(Some("gzip"))
+        ArchiveError::NotAnArchive(Some("gzip"))
     ));
     for (bytes, program) in [
         (&b"\x1f\x8b\x08"[..], Some("gzip")),
@@ -299,7 +302,7 @@ fn what_is_no_archive_is_said_to_be_none() {
     ] {
         let fault = fault_of(&Archive::new().content(bytes));
         assert!(
-            matches!(fault, Fault::NotAnArchive(found) if found == program),
+            matches!(fault, ArchiveError::NotAnArchive(found) if found == program),
             "{fault:?}"
         );
     }
@@ -315,7 +318,7 @@ fn a_damaged_header_is_never_passed_over() {
         // A blank behind the NUL that ends the checksum means nothing.
         let counts = byte != 512 + 155;
         assert_eq!(
-            matches!(fault, Some(Fault::Header(512))),
+            matches!(fault, Some(ArchiveError::Header(512))),
             counts,
             "{byte}: {fault:?}"
         );
@@ -347,14 +350,17 @@ fn a_length_that_cannot_be_is_refused() {
         b"xxxxxxxxxxx",
     ] {
         let fault = fault_of(&Archive::new().header(b'0', b"a", size));
-        assert!(matches!(fault, Fault::Header(0)), "{size:?}: {fault:?}");
+        assert!(
+            matches!(fault, ArchiveError::Header(0)),
+            "{size:?}: {fault:?}"
+        );
     }
     let huge = Archive::new().header(b'0', b"a", b"\x80\0\0\0\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF");
     for fault in [
         read(Flowing::new(&huge.0[..])).1,
         read(Seekable::new(Cursor::new(&huge.0))).1,
     ] {
-        assert!(matches!(fault, Some(Fault::Cut(_))), "{fault:?}");
+        assert!(matches!(fault, Some(ArchiveError::Cut(_))), "{fault:?}");
     }
 }
 
@@ -362,13 +368,19 @@ fn a_length_that_cannot_be_is_refused() {
 fn what_is_no_file_has_no_content() {
     for letter in [b'1', b'2', b'3', b'4', b'5', b'6'] {
         let fault = fault_of(&Archive::new().member(letter, "a", b"0123456789").end());
-        assert!(matches!(fault, Fault::Content(_)), "{letter}: {fault:?}");
+        assert!(
+            matches!(fault, ArchiveError::Content(_)),
+            "{letter}: {fault:?}"
+        );
     }
     let by_records = Archive::new()
         .records(&[("size", "1")])
         .header(b'5', b"a", b"0")
         .content(b"x");
-    assert!(matches!(fault_of(&by_records.end()), Fault::Content(_)));
+    assert!(matches!(
+        fault_of(&by_records.end()),
+        ArchiveError::Content(_)
+    ));
 }
 
 /// Bytes that end in a fault if the size that the records give to the next file goes to them.
@@ -415,7 +427,10 @@ fn extensions_have_limits() {
         (Archive::new().member(b'x', "", b"nonsense"), "no records"),
     ] {
         let fault = fault_of(&archive.end());
-        assert!(matches!(fault, Fault::Extension(_)), "{what}: {fault:?}");
+        assert!(
+            matches!(fault, ArchiveError::Extension(_)),
+            "{what}: {fault:?}"
+        );
     }
 }
 
@@ -441,7 +456,10 @@ fn the_map_of_a_file_with_holes_is_left_out() {
         &archive.0[..512],
         Cursor::new([map_going_on(), map_going_on()].concat()),
     );
-    assert!(matches!(read(Flowing::new(endless)).1, Some(Fault::Cut(_))));
+    assert!(matches!(
+        read(Flowing::new(endless)).1,
+        Some(ArchiveError::Cut(_))
+    ));
 }
 
 fn map_going_on() -> [u8; BLOCK_LEN] {

@@ -5,10 +5,10 @@ use std::fmt;
 use std::path::PathBuf;
 
 use clap::Parser;
+use program::failure::Failure;
 use qfile_proto::QubeName;
 use qrexec::Target;
 
-use crate::failure::Failure;
 use qrexec::status::{NO_AGENT, REFUSED, USAGE};
 
 /// Longest TARGET in bytes.
@@ -78,9 +78,10 @@ impl fmt::Display for Service {
 pub(crate) fn parse() -> Result<Request, Failure> {
     let line = CommandLine::try_parse().map_err(|error| {
         let printed = error.print();
-        Failure {
-            status: u8::try_from(error.exit_code()).unwrap_or(USAGE),
-            message: printed.err().map(|error| error.to_string()),
+        let status = u8::try_from(error.exit_code()).unwrap_or(USAGE);
+        match printed {
+            Ok(()) => Failure::said(status),
+            Err(error) => Failure::of("cannot write to stdout")(error).with_status(status),
         }
     })?;
     judge(line)
@@ -155,15 +156,15 @@ fn judge(line: CommandLine) -> Result<Request, Failure> {
     let show = |text: &str| text::own(text.as_bytes());
     if line.target.len() > MAX_TARGET_LEN {
         let message = format!("TARGET is longer than {MAX_TARGET_LEN} bytes");
-        return Err(Failure::new(USAGE, message));
+        return Err(Failure::new(message).with_status(USAGE));
     }
     let target = Target::parse(&line.target).ok_or_else(|| {
         let message = format!("\"{}\" is not the name of a qube", show(&line.target));
-        Failure::new(REFUSED, message)
+        Failure::new(message).with_status(REFUSED)
     })?;
     let service = Service::parse(&line.service).ok_or_else(|| {
         let message = format!("\"{}\" is no name of a service", show(&line.service));
-        Failure::new(REFUSED, message)
+        Failure::new(message).with_status(REFUSED)
     })?;
     let mut words = line.program.into_iter();
     Ok(Request {
@@ -185,9 +186,11 @@ pub(crate) fn calling_qube() -> Result<QubeName, Failure> {
         .ok()
         .and_then(|name| QubeName::parse(name.as_bytes()))
         .ok_or_else(|| {
-            let message = "QREXEC_LOOPBACK_QUBE does not name the calling qube\n\
-                 set it to one of those in QREXEC_LOOPBACK_ROOT; see qrexec-loopback --help";
-            Failure::new(NO_AGENT, message)
+            Failure::new("QREXEC_LOOPBACK_QUBE does not name the calling qube")
+                .advise(
+                    "set it to one of those in QREXEC_LOOPBACK_ROOT; see qrexec-loopback --help",
+                )
+                .with_status(NO_AGENT)
         })
 }
 
@@ -258,7 +261,7 @@ mod tests {
         let status = |len| {
             judge(parse(&[&"x".repeat(len), "svc"]).unwrap())
                 .unwrap_err()
-                .status
+                .status()
         };
         assert_eq!((status(63), status(64)), (REFUSED, USAGE));
     }

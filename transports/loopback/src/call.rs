@@ -1,10 +1,12 @@
 //! The calling side: starts the called side and PROGRAM, joins them, and learns how both ended.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::future::pending;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 
+use program::failure::Failure;
 use program::interrupt::{self, Interrupt};
 use qfile_proto::QubeName;
 use tokio::runtime::Builder;
@@ -15,7 +17,6 @@ use tracing::debug;
 use crate::args::{self, Request};
 use crate::called_side::{CalledSide, Streams};
 use crate::decide::{self, Destination};
-use crate::failure::Failure;
 use crate::local_qubes::LocalQubes;
 use crate::local_side::{LocalSide, Program};
 use crate::qubes_db::{Persistence, QubesDb};
@@ -39,7 +40,7 @@ pub(crate) fn make(request: &Request) -> Result<u8, Failure> {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(Failure::broken)?;
+        .map_err(broken)?;
     let ended = runtime.block_on(connect(request, source, destination));
     // The thread of the service's stderr may still be waiting for it after an interrupt.
     runtime.shutdown_background();
@@ -53,9 +54,9 @@ async fn connect(
     source: QubeName,
     destination: Destination,
 ) -> Result<u8, Failure> {
-    let mut interrupt = Interrupt::catch().map_err(Failure::broken)?;
+    let mut interrupt = Interrupt::catch().map_err(broken)?;
     let (mut called, streams) =
-        CalledSide::start(source, destination, request.service.clone()).map_err(Failure::broken)?;
+        CalledSide::start(source, destination, request.service.clone()).map_err(broken)?;
     let ended = tokio::select! {
         ended = converse(request, &mut called, streams) => ended,
         signal = interrupt.caught() => Ok(interrupt::exit_status(signal)),
@@ -73,8 +74,8 @@ async fn converse(
     let (local, program) = match &request.program {
         Some((path, arguments)) => Program::start(path, arguments)
             .map(|(local, program)| (local, Some(program)))
-            .map_err(Failure::broken)?,
-        None => (LocalSide::own_streams().map_err(Failure::broken)?, None),
+            .map_err(broken)?,
+        None => (LocalSide::own_streams().map_err(broken)?, None),
     };
     let manner = |only_printable| Manner {
         buffer_size: request.buffer_size,
@@ -141,4 +142,9 @@ fn forward_stderr(pipe: OwnedFd, only_printable: bool) {
         // If nobody reads it the service shall not notice that.
         let _nobody_reads = io::stderr().write_all(text);
     }
+}
+
+/// The connection broke, for this reason.
+pub(crate) fn broken(error: impl Display) -> Failure {
+    Failure::of("the connection broke")(error).with_status(BROKEN)
 }

@@ -6,15 +6,16 @@ use std::os::unix::net::UnixStream;
 
 use nix::fcntl::OFlag;
 use nix::unistd::{dup, pipe2};
+use program::failure::Failure;
 use program::say::say;
 use qfile_proto::QubeName;
 use qrexec::channel::{Sink, Source};
 use tokio::process::{Child, Command};
 
 use crate::args::Service;
+use crate::call::broken;
 use crate::decide::Destination;
 use crate::disposable::Control;
-use crate::failure::Failure;
 use crate::relay::{End, sink_pair, source_pair};
 use crate::role::{Call, Role};
 use qrexec::status::{self, REFUSED};
@@ -93,8 +94,9 @@ impl CalledSide {
         match &mut self.control {
             None => Ok(()),
             Some(control) => control.report().await.map_err(|complaint| {
-                let message = format!("the disposable did not start: {complaint}");
-                Failure::new(REFUSED, message)
+                Failure::new("the disposable did not start")
+                    .because(complaint)
+                    .with_status(REFUSED)
             }),
         }
     }
@@ -105,8 +107,8 @@ impl CalledSide {
     /// There will be no status.
     pub(crate) async fn service_has_ended(&mut self) -> Result<(), Failure> {
         match &mut self.control {
-            None => self.process.wait().await.map(drop).map_err(Failure::broken),
-            Some(control) => control.report().await.map_err(Failure::broken),
+            None => self.process.wait().await.map(drop).map_err(broken),
+            Some(control) => control.report().await.map_err(broken),
         }
     }
 
@@ -117,7 +119,7 @@ impl CalledSide {
     pub(crate) async fn status(&mut self) -> Result<u8, Failure> {
         self.dismiss_disposable().await;
         let ended = self.process.wait().await;
-        ended.map(status::of_process).map_err(Failure::broken)
+        ended.map(status::of_process).map_err(broken)
     }
 
     /// Removes the disposable, if there is one still, with every process in it.

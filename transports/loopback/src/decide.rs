@@ -3,11 +3,11 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 
+use program::failure::Failure;
 use qfile_proto::QubeName;
 use tracing::debug;
 
 use crate::args::Request;
-use crate::failure::Failure;
 use crate::local_qubes::LocalQubes;
 use crate::policy::{Decision, Policy};
 use qrexec::Target;
@@ -132,5 +132,7 @@ fn listed(qubes: &[QubeName]) -> String {
 }
 
 fn refused(message: impl std::fmt::Display) -> Failure {
-    Failure::new(REFUSED, format!("refused: {message}"))
+    Failure::new("refused")
+        .because(message)
+        .with_status(REFUSED)
 }

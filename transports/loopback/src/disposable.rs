@@ -5,15 +5,17 @@
 //! the service has ended, any other line is a complaint. End of input from the calling side, at any
 //! time, means that the qube is not wanted any more.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::os::fd::RawFd;
-use std::process::{self, ExitStatus};
+use std::process::ExitStatus;
 
 use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::wait;
-use nix::unistd::{Pid, dup2_stderr, dup2_stdin, dup2_stdout, setsid};
+use nix::unistd::{Pid, dup2_stderr, dup2_stdin, dup2_stdout, getpid, setsid};
+use procfs::process::all_processes;
+use program::failure::Failure;
 use program::inherited;
 use qfile_proto::QubeName;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -22,7 +24,6 @@ use tokio::process::Command as AsyncCommand;
 use tokio::runtime::Builder;
 
 use crate::args::Service;
-use crate::failure::Failure;
 use crate::fresh_qube;
 use crate::local_qubes::LocalQubes;
 use crate::qubes_db::{Persistence, QubesDb};
@@ -85,7 +86,7 @@ pub(crate) fn serve(
     service: &Service,
     control: RawFd,
 ) -> Result<u8, Failure> {
-    let failed = |error: io::Error| Failure::new(BROKEN, format!("no disposable: {error}"));
+    let failed = |error: io::Error| Failure::of("no disposable")(error).with_status(BROKEN);
     serve::close_what_the_caller_left_open(Some(control));
     // It does not fail: see `serve::become_service`.
     let _own_session = setsid();
@@ -100,7 +101,7 @@ pub(crate) fn serve(
         let qube = match fresh_qube::make(&qubes, template) {
             Ok(qube) => qube,
             Err(error) => {
-                report(&mut calling_side, &format!("{error:#}")).await;
+                report(&mut calling_side, &error.reason()).await;
                 return Ok(REFUSED);
             }
         };
@@ -114,7 +115,7 @@ pub(crate) fn serve(
         let ended = look_after(&mut calling_side, call).await;
         end_descendants();
         if let Err(error) = fresh_qube::remove(&folder) {
-            report(&mut calling_side, &format!("{error:#}")).await;
+            report(&mut calling_side, &error.reason()).await;
         }
         ended.map(status::of_process).map_err(failed)
     })
@@ -177,15 +178,12 @@ fn end_descendants() {
 }
 
 fn children() -> Vec<Pid> {
-    let own = process::id().to_string();
-    let child = |entry: fs::DirEntry| {
-        let pid = entry.file_name().to_str()?.parse().ok()?;
-        let stat = fs::read(entry.path().join("stat")).ok()?;
-        // proc_pid_stat(5): the name, in parentheses, may hold anything; then state and parent.
-        let after_name = stat.rsplit(|byte| *byte == b')').next()?;
-        let parent = after_name.split(|byte| *byte == b' ').nth(2)?;
-        (parent == own.as_bytes()).then(|| Pid::from_raw(pid))
-    };
-    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    processes.filter_map(child).collect()
+    let own = getpid();
+    // One that has ended meanwhile is none.
+    let stats = all_processes().into_iter().flatten().flatten();
+    stats
+        .filter_map(|process| process.stat().ok())
+        .filter(|stat| Pid::from_raw(stat.ppid) == own)
+        .map(|stat| Pid::from_raw(stat.pid))
+        .collect()
 }

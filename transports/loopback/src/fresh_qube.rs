@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::process::{self, Command, Stdio};
 
-use anyhow::{Context, bail, ensure};
+use program::failure::Failure;
 use qfile_proto::QubeName;
 
 use crate::local_qubes::{DEFAULT_TEMPLATE, LocalQubes};
@@ -15,7 +15,7 @@ use crate::local_qubes::{DEFAULT_TEMPLATE, LocalQubes};
 ///
 /// # Errors
 /// The step that failed; nothing is left behind.
-pub(crate) fn make(qubes: &LocalQubes, template: Option<&QubeName>) -> anyhow::Result<QubeName> {
+pub(crate) fn make(qubes: &LocalQubes, template: Option<&QubeName>) -> Result<QubeName, Failure> {
     let qube = claim_name(qubes)?;
     let template = match template {
         Some(template) => qubes.folder(template),
@@ -32,7 +32,7 @@ pub(crate) fn make(qubes: &LocalQubes, template: Option<&QubeName>) -> anyhow::R
         DirBuilder::new()
             .mode(0o700)
             .create(qubes.home(&qube))
-            .context("cannot make its home")
+            .map_err(Failure::of("cannot make its home"))
     };
     if let Err(error) = filled {
         remove(&folder)?;
@@ -42,7 +42,7 @@ pub(crate) fn make(qubes: &LocalQubes, template: Option<&QubeName>) -> anyhow::R
 }
 
 /// Makes the folder of a qube whose name is not in use.
-fn claim_name(qubes: &LocalQubes) -> anyhow::Result<QubeName> {
+fn claim_name(qubes: &LocalQubes) -> Result<QubeName, Failure> {
     const NUMBERS: u32 = 9999;
     // Starting at the process id keeps two disposables that follow each other apart.
     for attempt in 0..NUMBERS {
@@ -53,17 +53,17 @@ fn claim_name(qubes: &LocalQubes) -> anyhow::Result<QubeName> {
         match DirBuilder::new().mode(0o700).create(qubes.folder(&qube)) {
             Ok(()) => return Ok(qube),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error).context("cannot make its folder"),
+            Err(error) => return Err(error).map_err(Failure::of("cannot make its folder")),
         }
     }
-    bail!("all names of disposables are in use")
+    Err(Failure::new("all names of disposables are in use"))
 }
 
 /// Removes a qube. By `rm`, which does not run out of descriptors in deep folders.
 ///
 /// # Errors
 /// What `rm` says.
-pub(crate) fn remove(folder: &Path) -> anyhow::Result<()> {
+pub(crate) fn remove(folder: &Path) -> Result<(), Failure> {
     let rm = || run(Command::new("rm").arg("-rf").arg("--").arg(folder));
     rm().or_else(|_| {
         // A copied folder may be read-only.
@@ -72,15 +72,22 @@ pub(crate) fn remove(folder: &Path) -> anyhow::Result<()> {
             .arg(folder))?;
         rm()
     })
-    .with_context(|| format!("cannot remove {}", text::path(folder)))
+    .map_err(Failure::of(format_args!(
+        "cannot remove {}",
+        text::path(folder)
+    )))
 }
 
-fn run(command: &mut Command) -> anyhow::Result<()> {
+fn run(command: &mut Command) -> Result<(), Failure> {
     let program = command.get_program().to_string_lossy().into_owned();
     let ended = command
         .stdin(Stdio::null())
         .output()
-        .with_context(|| format!("cannot start {program}"))?;
-    ensure!(ended.status.success(), "{}", text::own(&ended.stderr));
-    Ok(())
+        .map_err(Failure::of(format_args!("cannot start {program}")))?;
+    match ended.status.success() {
+        true => Ok(()),
+        false => {
+            Err(Failure::new(format_args!("{program} failed")).because(text::own(&ended.stderr)))
+        }
+    }
 }

@@ -4,9 +4,9 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use program::failure::Failure;
 use qfile_proto::QubeName;
 
-use crate::failure::Failure;
 use qrexec::status::NO_AGENT;
 
 /// The qube that `@dispvm` copies, if it exists.
@@ -23,14 +23,18 @@ impl LocalQubes {
     /// The variable is not set, or there is no such folder.
     pub(crate) fn from_env() -> Result<Self, Failure> {
         let root = env::var_os("QREXEC_LOOPBACK_ROOT").ok_or_else(|| {
-            let message = "QREXEC_LOOPBACK_ROOT does not name a folder of local qubes\n\
-                 set it to a folder that has a folder QUBE/home for each; see qrexec-loopback --help";
-            Failure::new(NO_AGENT, message)
+            Failure::new("QREXEC_LOOPBACK_ROOT does not name a folder of local qubes")
+                .advise(
+                    "set it to a folder that has a folder QUBE/home for each; \
+                     see qrexec-loopback --help",
+                )
+                .with_status(NO_AGENT)
         })?;
         let root = fs::canonicalize(&root).map_err(|error| {
             let root = text::own(root.as_encoded_bytes());
-            let message = format!("QREXEC_LOOPBACK_ROOT is \"{root}\": {error}");
-            Failure::new(NO_AGENT, message)
+            Failure::new(format_args!("QREXEC_LOOPBACK_ROOT is \"{root}\""))
+                .because(error)
+                .with_status(NO_AGENT)
         })?;
         Ok(Self(root))
     }

@@ -11,7 +11,6 @@ mod call;
 mod called_side;
 mod decide;
 mod disposable;
-mod failure;
 mod fresh_qube;
 mod local_qubes;
 mod local_side;
@@ -26,8 +25,8 @@ mod serve;
 use std::env;
 use std::process::ExitCode;
 
-use crate::failure::Failure;
 use crate::role::Role;
+use program::failure::{Failure, end, pass_on};
 
 fn main() -> ExitCode {
     program::log::to_stderr();
@@ -38,15 +37,7 @@ fn main() -> ExitCode {
         Some(Err(failure)) => Err(failure),
         None => args::parse().and_then(|request| call::make(&request)),
     };
-    match ended {
-        Ok(status) => ExitCode::from(status),
-        Err(Failure { status, message }) => {
-            if let Some(message) = message {
-                program::say::say(message);
-            }
-            ExitCode::from(status)
-        }
-    }
+    end("qrexec-loopback", ended.and_then(pass_on))
 }
 
 /// Does what the called side was started for; its status.

@@ -10,10 +10,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use anyhow::{Context, ensure};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::Uid;
+use program::failure::Failure;
 use tempfile::NamedTempFile;
 
 const PASSWD: &str = "/etc/passwd";
@@ -23,26 +23,28 @@ const NONE: Option<&str> = None;
 ///
 /// # Errors
 /// The step that failed: here mount namespaces need `CAP_SYS_ADMIN`, which a container may lack.
-pub(crate) fn set_home(home: &Path) -> anyhow::Result<()> {
+pub(crate) fn set_home(home: &Path) -> Result<(), Failure> {
     let bytes = home.as_os_str().as_bytes();
-    ensure!(
-        !bytes.contains(&b':') && !bytes.contains(&b'\n'),
-        "its path has a character that no password entry can hold"
-    );
-    let table = fs::read(PASSWD).context("cannot read /etc/passwd")?;
-    let mut copy = NamedTempFile::new().context("cannot make a copy of /etc/passwd")?;
+    if bytes.iter().any(|byte| b":\n".contains(byte)) {
+        return Err(Failure::new(
+            "its path has a character that no password entry can hold",
+        ));
+    }
+    let table = fs::read(PASSWD).map_err(Failure::of("cannot read /etc/passwd"))?;
+    let mut copy =
+        NamedTempFile::new().map_err(Failure::of("cannot make a copy of /etc/passwd"))?;
     copy.write_all(&with_home(&table, Uid::effective(), bytes))
         .and_then(|()| {
             copy.as_file()
                 .set_permissions(Permissions::from_mode(0o644))
         })
-        .context("cannot write a copy of /etc/passwd")?;
-    unshare(CloneFlags::CLONE_NEWNS).context("cannot unshare the mount namespace")?;
+        .map_err(Failure::of("cannot write a copy of /etc/passwd"))?;
+    unshare(CloneFlags::CLONE_NEWNS).map_err(Failure::of("cannot unshare the mount namespace"))?;
     // What is mounted outside from now on is seen here too, but not the other way round.
     let slave = MsFlags::MS_REC | MsFlags::MS_SLAVE;
-    mount(NONE, "/", NONE, slave, NONE).context("cannot keep mounts private")?;
+    mount(NONE, "/", NONE, slave, NONE).map_err(Failure::of("cannot keep mounts private"))?;
     mount(Some(copy.path()), PASSWD, NONE, MsFlags::MS_BIND, NONE)
-        .context("cannot mount over /etc/passwd")
+        .map_err(Failure::of("cannot mount over /etc/passwd"))
     // The copy loses its name here; the mount keeps the file.
 }
 

@@ -4,7 +4,7 @@
 //! of it, the daemon sees the end of its stdin, and ends.
 
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader};
+use std::io::{self, BufRead as _, BufReader};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,7 @@ use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::Mode;
 use nix::unistd::{Uid, User, mkfifo};
+use program::systemd::READY;
 use qfile_proto::QubeName;
 use qubesdb::{Address, Client, Value};
 use tracing::debug;
@@ -80,7 +81,7 @@ fn hold(
     folder: &Path,
     qube: &QubeName,
     persistence: Persistence,
-) -> anyhow::Result<File> {
+) -> io::Result<File> {
     fs::create_dir_all(folder)?;
     // One call at a time looks whether there is a daemon.
     let lock = File::create(folder.join("lock"))?;
@@ -103,7 +104,7 @@ fn hold(
             let stdin = open(true)?;
             let held = open(false)?;
             start(program, folder, stdin)?;
-            fill(&address, &first_keys(qube, persistence))?;
+            fill(&address, &first_keys(qube, persistence)).map_err(io::Error::other)?;
             return Ok(held);
         };
         if ask(&address).is_ok() {
@@ -111,12 +112,15 @@ fn hold(
         }
         // It has seen the end already; when it is gone, nobody reads the FIFO.
         let mut readers = [PollFd::new(held.as_fd(), PollFlags::empty())];
-        poll(&mut readers, PollTimeout::try_from(TIMEOUT)?)?;
+        poll(
+            &mut readers,
+            PollTimeout::try_from(TIMEOUT).map_err(io::Error::other)?,
+        )?;
     }
-    anyhow::bail!("it ends again and again");
+    Err(io::Error::other("it ends again and again"))
 }
 
-fn start(program: &Path, folder: &Path, stdin: File) -> anyhow::Result<()> {
+fn start(program: &Path, folder: &Path, stdin: File) -> io::Result<()> {
     let mut daemon = Command::new(program)
         .args(["--foreground", "--end-with-stdin", "--alone", "0"])
         .env(qubesdb::FOLDER_VARIABLE, folder)
@@ -128,8 +132,10 @@ fn start(program: &Path, folder: &Path, stdin: File) -> anyhow::Result<()> {
     if let Some(stdout) = daemon.stdout.take() {
         BufReader::new(stdout).read_line(&mut line)?;
     }
-    anyhow::ensure!(line == "READY=1\n", "it does not start");
-    Ok(())
+    match line.trim_end() == READY {
+        true => Ok(()),
+        false => Err(io::Error::other("it does not start")),
+    }
 }
 
 fn client(address: &Address) -> Result<Client, qubesdb::Error> {

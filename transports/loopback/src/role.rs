@@ -5,10 +5,10 @@ use std::ffi::OsString;
 use std::os::fd::RawFd;
 use std::process::Command;
 
+use program::failure::Failure;
 use qfile_proto::QubeName;
 
 use crate::args::Service;
-use crate::failure::Failure;
 use qrexec::status::USAGE;
 
 /// First argument of the called side; no TARGET looks like it.
@@ -56,7 +56,8 @@ impl Role {
             words
                 .and_then(|words| Self::from_words(&words))
                 .ok_or_else(|| {
-                    Failure::new(USAGE, "the called side is started by the calling side")
+                    Failure::new("the called side is started by the calling side")
+                        .with_status(USAGE)
                 })
         })
     }

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nix::unistd::{AccessFlags, Uid, access, close, setsid};
+use program::failure::Failure;
 use program::say::say;
 use qfile_proto::QubeName;
 
-use crate::failure::Failure;
 use crate::local_qubes::LocalQubes;
 use crate::lookup::{self, BuildTree};
 use crate::password_entry;
@@ -45,7 +45,6 @@ const SHARED_PREFIXES: [&str; 4] = ["LC_", "QFILE_", "QREXEC_LOOPBACK_", "VM_FIL
 /// Becomes the service. The streams are 0, 1 and 2 already.
 ///
 /// Returns only if that fails: why, with the status that the called side ends with.
-#[must_use]
 pub(crate) fn become_service(call: &Call) -> Failure {
     close_what_the_caller_left_open(None);
     // Keys pressed on the caller's terminal do not reach another qube. A process that has just been
@@ -55,7 +54,7 @@ pub(crate) fn become_service(call: &Call) -> Failure {
         |failure| failure,
         |mut service| {
             let error = service.exec();
-            Failure::new(NOT_EXECUTED, format!("cannot execute a shell: {error}"))
+            Failure::of("cannot execute a shell")(error).with_status(NOT_EXECUTED)
         },
     )
 }
@@ -104,26 +103,31 @@ fn service_file(
     tree: Option<&BuildTree>,
 ) -> Result<PathBuf, Failure> {
     let Call { qube, service, .. } = call;
-    let file = lookup::find(service, &qubes.folder(qube), tree)
-        .ok_or_else(|| Failure::new(NO_SERVICE, format!("no service {service} in {qube}")))?;
+    let file = lookup::find(service, &qubes.folder(qube), tree).ok_or_else(|| {
+        Failure::new(format_args!("no service {service} in {qube}")).with_status(NO_SERVICE)
+    })?;
     access(&file, AccessFlags::X_OK).map_err(|error| {
         let file = text::path(&file);
-        Failure::new(NOT_EXECUTED, format!("cannot execute \"{file}\": {error}"))
+        Failure::new(format_args!("cannot execute \"{file}\""))
+            .because(error)
+            .with_status(NOT_EXECUTED)
     })?;
     Ok(file)
 }
 
 fn enter(home: &Path, qube: &QubeName) -> Result<(), Failure> {
     env::set_current_dir(home).map_err(|error| {
-        let message = format!("{qube} has no home folder: {error}");
-        Failure::new(NOT_EXECUTED, message)
+        Failure::new(format_args!("{qube} has no home folder"))
+            .because(error)
+            .with_status(NOT_EXECUTED)
     })?;
     if Uid::effective().is_root() {
-        if let Err(error) = password_entry::set_home(home) {
+        if let Err(failure) = password_entry::set_home(home) {
             // No reason to fail: what goes by HOME still works.
             say(format_args!(
                 "qrexec-loopback: for programs that go by the password database, root's home \
-                 folder in {qube} is root's own: {error:#}"
+                 folder in {qube} is root's own: {}",
+                failure.reason()
             ));
         }
     }

@@ -3,16 +3,16 @@
 use std::io;
 use std::time::Instant;
 
+use program::failure::Failure;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
 use vchan_socket::RETRY_EVERY;
 
 use super::{ACCEPT_PAUSE, LINK, Running};
-use crate::error::Error;
 
 impl Running {
     /// The link's descriptor says something.
-    pub(super) fn link(&mut self, buffer: &mut [u8]) -> Result<(), Error> {
+    pub(super) fn link(&mut self, buffer: &mut [u8]) -> Result<(), Failure> {
         let Some(link) = &mut self.server.link else {
             return Ok(());
         };
@@ -28,7 +28,7 @@ impl Running {
         Ok(())
     }
 
-    pub(super) fn look_for_peer(&mut self, now: Instant) -> Result<(), Error> {
+    pub(super) fn look_for_peer(&mut self, now: Instant) -> Result<(), Failure> {
         self.link_from = None;
         let Some(link) = &mut self.server.link else {
             return Ok(());
@@ -49,7 +49,7 @@ impl Running {
                 self.link_from = Some(now + ACCEPT_PAUSE);
                 return Ok(());
             }
-            Err(error) => return Err(Error::of_system("reach the other daemon", error)),
+            Err(error) => return Err(Failure::of("cannot reach the other daemon")(error)),
         };
         match found {
             true => {

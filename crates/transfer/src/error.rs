@@ -16,7 +16,7 @@ use crate::stop::Stop;
 
 /// Why a stream was not sent, or is not confirmed.
 #[derive(Debug)]
-pub enum Failure {
+pub enum SendError {
     /// stdout cannot be written to.
     Write(io::Error),
     /// The receiver answered, or stopped reading, before the end: its verdict says why.
@@ -41,7 +41,7 @@ pub enum Failure {
     Refused(Verdict),
 }
 
-impl Failure {
+impl SendError {
     /// What an error of the stream stands for.
     #[must_use]
     pub fn from_stream(error: io::Error) -> Self {
@@ -56,7 +56,7 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
             Self::Write(error) => format!("cannot write to the target qube: {error}"),
@@ -84,7 +84,7 @@ impl fmt::Display for Failure {
     }
 }
 
-impl std::error::Error for Failure {}
+impl std::error::Error for SendError {}
 
 /// The message for a receiver's refusal: the table of the wire format.
 fn refusal(verdict: &Verdict) -> String {

@@ -3,13 +3,20 @@
 use std::fmt;
 use std::io;
 
+use program::failure::Failure;
 use qfile_proto::edit_answer;
 
-use crate::outcome::Reason;
+/// What to do when the other side has not done its part.
+pub const OPEN_AGAIN: &str = "check that the other qube is still running, and open it again";
+
+/// What to do when the connection is lost, which does not close the editor.
+pub const MAY_BE_OPEN: &str = "the editor may still be open in the other qube, and an edit that is \
+                               saved there is not sent back but kept there; look there before you \
+                               open the file again";
 
 /// Why what came cannot be taken for the whole new content.
 #[derive(Debug)]
-pub enum Fault {
+pub enum AnswerError {
     /// The original could not be read to its end.
     NotRead(io::Error),
     /// The other qube did not take all of the file.
@@ -26,7 +33,7 @@ pub enum Fault {
     NotStored(io::Error),
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for AnswerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use edit_answer::Fault::{Cut, Damaged, Malformed, Trailing};
         match self {
@@ -58,16 +65,15 @@ impl fmt::Display for Fault {
     }
 }
 
-impl Fault {
+impl AnswerError {
     /// What to do about it.
-    #[must_use]
-    pub fn advice(&self) -> &'static str {
+    fn advice(&self) -> &'static str {
         use edit_answer::Fault::{Cut, Damaged, Malformed, Trailing};
         match self {
             Self::NotRead(_) => "check the disk that contains it, and that no program truncates it",
-            Self::NotTaken(_) | Self::NotAsked | Self::Frame(Damaged) => Reason::OPEN_AGAIN,
+            Self::NotTaken(_) | Self::NotAsked | Self::Frame(Damaged) => OPEN_AGAIN,
             Self::TooLong(_) => "if the edit is really that long, allow it with --max-answer-bytes",
-            Self::Broken(_) | Self::Frame(Cut) => Reason::MAY_BE_OPEN,
+            Self::Broken(_) | Self::Frame(Cut) => MAY_BE_OPEN,
             Self::Frame(Malformed) => "update qfile in the templates of both qubes",
             Self::Frame(Trailing) => {
                 "find out what prints text in the other qube, such as ~/.profile or \
@@ -85,5 +91,11 @@ impl Fault {
             Self::Frame(fault) => *fault == cut,
             _ => false,
         }
+    }
+}
+
+impl From<AnswerError> for Failure {
+    fn from(error: AnswerError) -> Self {
+        Self::new(&error).advise(error.advice())
     }
 }

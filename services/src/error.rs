@@ -1,24 +1,23 @@
-//! How a program ended, in words and as a status.
+//! Why an archive was not sent or stored, and what to do about it.
 
 use std::io;
-use std::process::{ExitCode, ExitStatus};
+use std::process::ExitStatus;
 
-use program::say::say;
+use program::failure::Failure;
 use rustix::io::Errno;
 use text::foreign;
-use transfer::Failure as Sending;
+use transfer::{SendError, Stop};
 
-use crate::Fault;
-use crate::send::Sent;
+use crate::ArchiveError;
 
 /// Why a program failed. What was asked for came from another qube, and so may the archive: nothing
 /// of either is shown as it is.
 #[derive(Debug)]
-pub enum Failure {
+pub enum Error {
     /// The archive cannot be converted.
-    Archive(Fault),
+    Archive(ArchiveError),
     /// Its stream was not sent, or is not confirmed.
-    Sending(Sending),
+    Sending(SendError),
     /// This archive cannot be opened.
     Open(Vec<u8>, io::Error),
     /// The archive should come from stdin, but only the answers of the receiver come from there.
@@ -44,46 +43,12 @@ pub enum Failure {
     /// What arrives cannot be written.
     Write(io::Error),
     /// What arrived is not a whole archive. If it is kept, the name that it has.
-    NotWhole(Fault, Option<String>),
+    NotWhole(ArchiveError, Option<String>),
 }
 
-/// Ends `program`: says what went wrong.
-pub fn end(program: &str, result: Result<(), Failure>) -> ExitCode {
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            say(format_args!(
-                "{program}: Fatal error: {}\n{program}: {}",
-                failure.message(),
-                failure.advice()
-            ));
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// Says what is not in a stream that was sent.
-pub fn tell(program: &str, sent: &Sent) {
-    if !sent.left_out.is_empty() {
-        say(format_args!("{program}: {}", sent.left_out));
-    }
-    if sent.had_enough {
-        say(format_args!(
-            "{program}: the receiver accepted no more files: it has reached its limit"
-        ));
-    }
-    for prefix in &sent.missing {
-        let prefix = foreign(prefix);
-        say(format_args!(
-            "{program}: nothing in the archive begins with \"{prefix}\""
-        ));
-    }
-}
-
-impl Failure {
+impl Error {
     /// What went wrong.
-    #[must_use]
-    pub fn message(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         match self {
             Self::Archive(fault) => fault.to_string(),
             Self::Sending(failure) => failure.to_string(),
@@ -126,11 +91,10 @@ impl Failure {
     }
 
     /// What to do about it.
-    #[must_use]
-    pub fn advice(&self) -> &'static str {
+    fn advice(&self) -> &'static str {
         match self {
             Self::Archive(fault) => fault.advice(),
-            Self::Sending(Sending::Refused(verdict))
+            Self::Sending(SendError::Refused(verdict))
                 if verdict.errno() == Some(Errno::EXIST.raw_os_error()) =>
             {
                 "move or rename it there, or send only the rest, selected by the beginning of the \
@@ -138,7 +102,7 @@ impl Failure {
                  /rw/config/filecopy.conf of its qube (see filecopy.conf(5)), files whose name already exists there get \
                  a new name automatically"
             }
-            Self::Sending(Sending::Refused(_)) => {
+            Self::Sending(SendError::Refused(_)) => {
                 "find out why the receiver refuses it, or restore only the rest, selected by the \
                  beginning of the names"
             }
@@ -174,14 +138,27 @@ impl Failure {
     }
 }
 
-impl From<Fault> for Failure {
-    fn from(fault: Fault) -> Self {
-        Self::Archive(fault)
+/// A pipe is read while the receiver is listened to, so an error of reading may be a reason to stop.
+impl From<ArchiveError> for Error {
+    fn from(error: ArchiveError) -> Self {
+        match error {
+            ArchiveError::Read(error) => match error.downcast() {
+                Ok(stop) => Self::Sending(SendError::from_stream(Stop::into(stop))),
+                Err(error) => Self::Archive(ArchiveError::Read(error)),
+            },
+            error => Self::Archive(error),
+        }
     }
 }
 
-impl From<Sending> for Failure {
-    fn from(failure: Sending) -> Self {
+impl From<SendError> for Error {
+    fn from(failure: SendError) -> Self {
         Self::Sending(failure)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::new(format_args!("Fatal error: {}", error.message())).advise(error.advice())
     }
 }

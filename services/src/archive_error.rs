@@ -10,7 +10,7 @@ use text::foreign;
 
 /// Why an archive cannot be converted.
 #[derive(Debug)]
-pub enum Fault {
+pub enum ArchiveError {
     /// It cannot be read.
     Read(io::Error),
     /// Its first block is no header. If it is known what it is, the program that unpacks it.
@@ -36,7 +36,7 @@ pub enum Fault {
     Folders,
 }
 
-impl Fault {
+impl ArchiveError {
     /// What to do about it.
     #[must_use]
     pub fn advice(&self) -> &'static str {
@@ -57,7 +57,7 @@ impl Fault {
         }
     }
 
-    /// The fault that an error of reading stands for.
+    /// What an error of reading stands for.
     pub(crate) fn reading(error: io::Error, member: Option<&[u8]>) -> Self {
         match error.kind() {
             io::ErrorKind::UnexpectedEof => Self::Cut(member.map(<[u8]>::to_vec)),
@@ -66,7 +66,7 @@ impl Fault {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ArchiveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Read(error) => write!(f, "cannot read the archive: {error}"),

@@ -1,23 +1,25 @@
-//! `PROGRESS_TYPE=gui`: byte counts, one a line, for the program that draws a window.
+//! A window that shows how far a copy is, and has a button to cancel it: another program draws it,
+//! which is told byte counts, one a line (`PROGRESS_TYPE=gui`).
 //!
 //! The total is held back until the receiver has confirmed the copy: a window may close at 100 %,
 //! and one that closes earlier means Cancel.
 
 use std::cell::Cell;
-use std::env;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use program::inherited;
-use program::say::say;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, write};
-use transfer::{PACE, Stop, Window};
 
-/// Where the counts go. Its descriptor breaks when nobody reads them any more.
+use crate::stop::Stop;
+
+/// The shortest time between two counts that a window is told.
+pub(crate) const PACE: Duration = Duration::from_millis(100);
+
+/// Where the counts go. The descriptor breaks when nobody reads them any more.
 #[derive(Debug)]
-pub(crate) struct Gui {
+pub struct Window {
     window: OwnedFd,
     total: Option<u64>,
     /// Bytes that were sent.
@@ -37,23 +39,10 @@ const AT_LAST: Timespec = Timespec {
     tv_nsec: 0,
 };
 
-impl Gui {
-    /// The descriptor whose number is `SAVED_FD_1`. A copy without progress is better than none.
-    pub(crate) fn from_environment(total: Option<u64>) -> Option<Self> {
-        let number = env::var("SAVED_FD_1").ok()?.parse().ok()?;
-        match inherited::take(number) {
-            Ok(window) => Some(Self::new(window, total)),
-            Err(error) => {
-                say(format_args!(
-                    "qfile-agent: no progress will be shown: cannot use descriptor {number} \
-                     (SAVED_FD_1): {error}"
-                ));
-                None
-            }
-        }
-    }
-
-    fn new(window: OwnedFd, total: Option<u64>) -> Self {
+impl Window {
+    /// A window that is told at `window`. It is never told the `total` before the end.
+    #[must_use]
+    pub fn new(window: OwnedFd, total: Option<u64>) -> Self {
         Self {
             window,
             total,
@@ -63,12 +52,18 @@ impl Gui {
     }
 
     /// Tells the window that nothing was sent yet.
-    pub(crate) fn begin(&self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// [`Stop::Cancelled`]; those of poll(2).
+    pub fn begin(&self) -> io::Result<()> {
         self.write(0, &AT_ONCE)
     }
 
     /// So many bytes were sent, of which the window is told when it is time.
-    pub(crate) fn show(&self, sent: u64) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    pub fn show(&self, sent: u64) -> io::Result<()> {
         self.sent.set(sent);
         let (_, when) = self.told.get();
         match when.elapsed() >= PACE {
@@ -78,7 +73,7 @@ impl Gui {
     }
 
     /// Writes the last count.
-    pub(crate) fn finish(&self, sent: u64) {
+    pub fn finish(&self, sent: u64) {
         let _window_is_closed = self.write(sent, &AT_LAST);
     }
 
@@ -100,15 +95,15 @@ impl Gui {
             Ok(_) | Err(_) => Ok(()),
         }
     }
-}
 
-impl Window for Gui {
-    fn reader(&self) -> BorrowedFd<'_> {
+    /// Where it is told. When nobody reads there any more, the user has pressed Cancel.
+    pub(crate) fn reader(&self) -> BorrowedFd<'_> {
         self.window.as_fd()
     }
 
-    /// Writes nothing if the window knows the count, is behind with its reading, or it is the total.
-    fn catch_up(&self) -> io::Result<()> {
+    /// Tells it how much was sent, unless it knows the count, is behind with its reading, or the count
+    /// is the total.
+    pub(crate) fn catch_up(&self) -> io::Result<()> {
         let sent = self.sent.get();
         let (told, _) = self.told.get();
         if sent == told || self.total.is_some_and(|total| sent >= total) {
@@ -127,11 +122,11 @@ mod tests {
     use super::*;
 
     /// What a window is told.
-    fn told(total: Option<u64>, show: impl FnOnce(&Gui)) -> String {
+    fn told(total: Option<u64>, show: impl FnOnce(&Window)) -> String {
         let (reader, window) = rustix::pipe::pipe().unwrap();
-        let gui = Gui::new(window, total);
-        show(&gui);
-        drop(gui);
+        let window = Window::new(window, total);
+        show(&window);
+        drop(window);
         let mut lines = String::new();
         File::from(reader).read_to_string(&mut lines).unwrap();
         lines
@@ -139,27 +134,27 @@ mod tests {
 
     #[test]
     fn the_total_is_held_back_until_the_copy_is_confirmed() {
-        let lines = told(Some(100), |gui| {
-            gui.begin().unwrap();
+        let lines = told(Some(100), |window| {
+            window.begin().unwrap();
             for sent in [99, 100, 101] {
-                gui.show(sent).unwrap();
-                gui.catch_up().unwrap();
+                window.show(sent).unwrap();
+                window.catch_up().unwrap();
             }
-            gui.finish(100);
+            window.finish(100);
         });
         assert_eq!(lines, "0\n99\n100\n");
     }
 
     #[test]
     fn a_window_is_told_what_is_new_and_that_once() {
-        let lines = told(None, |gui| {
-            gui.begin().unwrap();
-            gui.catch_up().unwrap();
+        let lines = told(None, |window| {
+            window.begin().unwrap();
+            window.catch_up().unwrap();
             for sent in [1, 2] {
-                gui.show(sent).unwrap();
+                window.show(sent).unwrap();
             }
-            gui.catch_up().unwrap();
-            gui.catch_up().unwrap();
+            window.catch_up().unwrap();
+            window.catch_up().unwrap();
         });
         assert_eq!(lines.lines().last(), Some("2"));
         assert_eq!(lines.matches('2').count(), 1, "{lines}");
@@ -168,11 +163,11 @@ mod tests {
     #[test]
     fn a_window_that_does_not_read_is_not_waited_for() {
         let (_reader, window) = rustix::pipe::pipe().unwrap();
-        let gui = Gui::new(window, None);
+        let window = Window::new(window, None);
         // More than any pipe holds.
         for sent in 0..200_000 {
-            gui.show(sent).unwrap();
-            gui.catch_up().unwrap();
+            window.show(sent).unwrap();
+            window.catch_up().unwrap();
         }
     }
 
@@ -180,8 +175,8 @@ mod tests {
     fn a_window_that_is_gone_means_cancel() {
         let (reader, window) = rustix::pipe::pipe().unwrap();
         drop(reader);
-        let gui = Gui::new(window, None);
-        let error = gui.begin().unwrap_err().downcast::<Stop>();
+        let window = Window::new(window, None);
+        let error = window.begin().unwrap_err().downcast::<Stop>();
         assert_eq!(error.unwrap(), Stop::Cancelled);
     }
 }

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::io;
 
+use program::failure::Failure;
 use qfile_proto::edit_answer::Kind;
 
 /// What kept the server from answering. The status is not 0 then.
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub(crate) enum Error {
     /// `QREXEC_REMOTE_DOMAIN` names no qube.
     Caller,
     /// `VM_FILE_EDITOR_OPENER` is no absolute path.
@@ -44,7 +45,7 @@ pub(crate) enum Failure {
     NobodyListens(String, io::Error),
 }
 
-impl Failure {
+impl Error {
     /// For `map_err`.
     pub(crate) fn system(attempted: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |error| Self::System(attempted, error)
@@ -82,7 +83,7 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let own = |name: &str| text::own(name.as_bytes());
         match self {
@@ -113,7 +114,7 @@ impl fmt::Display for Failure {
             Self::NobodyToAsk(name) => write!(
                 f,
                 "cannot detect whether {} is still in use, and cannot show a window to ask the \
-                 user: install zenity or kdialog in the template",
+                 user",
                 own(name)
             ),
             Self::Gone(name, saved_as) => {
@@ -157,4 +158,18 @@ impl fmt::Display for Failure {
     }
 }
 
-impl std::error::Error for Failure {}
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        (&error).into()
+    }
+}
+
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
+        let failure = Self::new(error);
+        match error {
+            Error::NobodyToAsk(_) => failure.advise("install zenity or kdialog in the template"),
+            _ => failure,
+        }
+    }
+}
