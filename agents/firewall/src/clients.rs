@@ -64,6 +64,8 @@ pub(crate) struct State {
     pub(crate) chain: Chain,
     /// Why it is blocked, as it was said last; `None`: it is not, or nothing was said.
     pub(crate) said: Option<Blocked>,
+    /// Was the user told that it is blocked, since it was open last?
+    pub(crate) is_told: bool,
     /// How often each text was asked for and not answered in `/qubes-firewall-handled/`.
     pub(crate) unanswered: BTreeMap<String, u64>,
 }
@@ -75,6 +77,7 @@ impl Default for State {
             texts: BTreeSet::new(),
             chain: Chain::default(),
             said: None,
+            is_told: false,
             unanswered: BTreeMap::new(),
         }
     }

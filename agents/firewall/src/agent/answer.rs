@@ -31,9 +31,11 @@ impl Agent {
             (Ok(_), _) => Some(Blocked::NotApplied("the reason stands above".to_owned())),
         };
         let said = std::mem::replace(&mut state.said, why.clone());
+        state.is_told &= why.is_some();
         if let Some(why) = why.filter(|why| Some(why) != said.as_ref()) {
             say(format_args!("{client} is blocked: {why}"));
-            if said.is_none() && why != Blocked::NoEntries {
+            // That nothing was asked for is nothing to tell.
+            if why != Blocked::NoEntries && !std::mem::replace(&mut state.is_told, true) {
                 self.notices.show(&format!(
                     "The qube with the address {client} is blocked: {why}"
                 ));

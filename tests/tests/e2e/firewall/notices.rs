@@ -6,6 +6,9 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
 
 use qfile_tests::fifo;
 use qfile_tests::firewall::{CLIENT, Database, OTHER, Qube};
@@ -18,6 +21,9 @@ use qfile_tests::user::{
 qfile_tests::suite! {
     the_user_is_told_once_that_a_qube_is_blocked [needs_networks, needs_private_mounts],
 }
+
+/// Nobody waits that long when all is well.
+const HANGS_AFTER: Duration = Duration::from_secs(30);
 
 fn the_user_is_told_once_that_a_qube_is_blocked() {
     let folder = TempFolder::open_to_all();
@@ -57,7 +63,13 @@ fn the_user_is_told_once_that_a_qube_is_blocked() {
             .write(true)
             .open(&noted)
             .unwrap();
-        let mut lines = BufReader::new(reader).lines();
+        let (said, lines) = channel();
+        thread::spawn(move || {
+            for line in BufReader::new(reader).lines() {
+                // Nobody listens any more when the test has failed.
+                let _unheard = said.send(line.unwrap());
+            }
+        });
         let who = format!(
             "{ORDINARY} {} 7 The qube with the address",
             folder.path().display()
@@ -67,7 +79,7 @@ fn the_user_is_told_once_that_a_qube_is_blocked() {
             (CLIENT, "rule 0000, column 8: "),
             (OTHER, "policy"),
         ] {
-            let line = lines.next().unwrap().unwrap();
+            let line = lines.recv_timeout(HANGS_AFTER).unwrap();
             let begins = format!("{who} {address} is blocked: ");
             assert!(
                 line.starts_with(&begins),
