@@ -4,6 +4,8 @@ use std::fs::File;
 use std::future::pending;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use program::interrupt::{self, Interrupt};
 use qfile_proto::QubeName;
@@ -17,9 +19,9 @@ use crate::called_side::{CalledSide, Streams};
 use crate::decide::{self, Destination};
 use crate::failure::Failure;
 use crate::local_qubes::LocalQubes;
-use crate::local_side::{LocalSide, Program};
-use crate::qubes_db::{Persistence, QubesDb};
-use crate::relay::{Manner, make_printable, relay};
+use crate::qubes_db::{self, Persistence, QubesDb};
+use qrexec::local_side::{LocalSide, Program, ProgramLine};
+use qrexec::relay::{Manner, make_printable, relay, sink_pair, source_pair};
 use qrexec::status::{self, BROKEN};
 
 /// Makes a call, and waits until it has ended; its exit status.
@@ -71,7 +73,7 @@ async fn converse(
 ) -> Result<u8, Failure> {
     called.is_ready().await?;
     let (local, program) = match &request.program {
-        Some((path, arguments)) => Program::start(path, arguments)
+        Some(line) => start_program(line)
             .map(|(local, program)| (local, Some(program)))
             .map_err(Failure::broken)?,
         None => (LocalSide::own_streams().map_err(Failure::broken)?, None),
@@ -79,6 +81,7 @@ async fn converse(
     let manner = |only_printable| Manner {
         buffer_size: request.buffer_size,
         only_printable,
+        passed: Arc::default(),
     };
     let (service_ended, when_service_ended) = oneshot::channel();
     let (program_ended, when_program_ended) = oneshot::channel();
@@ -125,6 +128,26 @@ async fn converse(
     let program = program.await.unwrap_or(BROKEN);
     debug!(service, program, "ended");
     Ok(status::of_call(service, program))
+}
+
+/// PROGRAM, and our ends of its streams.
+fn start_program(line: &ProgramLine) -> io::Result<(LocalSide, Program)> {
+    let (input, its_stdin) = sink_pair()?;
+    let (output, its_stdout) = source_pair()?;
+    let program = Program::start(
+        "qrexec-loopback",
+        line,
+        own_qubes_db(),
+        its_stdin,
+        its_stdout,
+    )?;
+    Ok((LocalSide { input, output }, program))
+}
+
+/// Where PROGRAM finds the QubesDB of its qube.
+fn own_qubes_db() -> Option<(&'static str, PathBuf)> {
+    let (qubes, qube) = (LocalQubes::from_env().ok()?, args::calling_qube().ok()?);
+    Some((qubesdb::FOLDER_VARIABLE, qubes_db::folder(&qubes, &qube)))
 }
 
 /// The service's stderr arrives on the caller's. In a thread of its own: a terminal or pipe that

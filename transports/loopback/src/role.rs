@@ -7,8 +7,8 @@ use std::process::Command;
 
 use qfile_proto::QubeName;
 
-use crate::args::Service;
 use crate::failure::Failure;
+use qrexec::Service;
 use qrexec::status::USAGE;
 
 /// First argument of the called side; no TARGET looks like it.
