@@ -1,6 +1,7 @@
 //! One direction of a call: bytes from one side to the other, through a buffer of fixed size.
 
-use std::io::{self, IsTerminal};
+use std::fs::File;
+use std::io::{self, IsTerminal, Read as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net;
 use std::process::Stdio;
@@ -56,6 +57,22 @@ pub fn make_printable(text: &mut [u8]) {
         if !matches!(*byte, b' '..=b'~' | b'\t' | b'\n') {
             *byte = b'_';
         }
+    }
+}
+
+/// The service's stderr arrives on the caller's. In a thread of its own: a terminal or pipe that
+/// takes nothing more must not hold up the streams, and stderr cannot be made non-blocking for all
+/// who share it.
+pub fn forward_stderr(pipe: OwnedFd, only_printable: bool) {
+    let mut pipe = File::from(pipe);
+    let mut buffer = [0; 4096];
+    while let Ok(count @ 1..) = pipe.read(&mut buffer) {
+        let text = &mut buffer[..count];
+        if only_printable {
+            make_printable(text);
+        }
+        // If nobody reads it the service shall not notice that.
+        let _nobody_reads = io::stderr().write_all(text);
     }
 }
 

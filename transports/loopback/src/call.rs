@@ -1,9 +1,7 @@
 //! The calling side: starts the called side and PROGRAM, joins them, and learns how both ended.
 
-use std::fs::File;
 use std::future::pending;
-use std::io::{self, Read, Write};
-use std::os::fd::OwnedFd;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -21,7 +19,7 @@ use crate::failure::Failure;
 use crate::local_qubes::LocalQubes;
 use crate::qubes_db::{self, Persistence, QubesDb};
 use qrexec::local_side::{LocalSide, Program, ProgramLine};
-use qrexec::relay::{Manner, make_printable, relay, sink_pair, source_pair};
+use qrexec::relay::{Manner, forward_stderr, relay, sink_pair, source_pair};
 use qrexec::status::{self, BROKEN};
 
 /// Makes a call, and waits until it has ended; its exit status.
@@ -148,20 +146,4 @@ fn start_program(line: &ProgramLine) -> io::Result<(LocalSide, Program)> {
 fn own_qubes_db() -> Option<(&'static str, PathBuf)> {
     let (qubes, qube) = (LocalQubes::from_env().ok()?, args::calling_qube().ok()?);
     Some((qubesdb::FOLDER_VARIABLE, qubes_db::folder(&qubes, &qube)))
-}
-
-/// The service's stderr arrives on the caller's. In a thread of its own: a terminal or pipe that
-/// takes nothing more must not hold up the streams, and stderr cannot be made non-blocking for all
-/// who share it.
-fn forward_stderr(pipe: OwnedFd, only_printable: bool) {
-    let mut pipe = File::from(pipe);
-    let mut buffer = [0; 4096];
-    while let Ok(count @ 1..) = pipe.read(&mut buffer) {
-        let text = &mut buffer[..count];
-        if only_printable {
-            make_printable(text);
-        }
-        // If nobody reads it the service shall not notice that.
-        let _nobody_reads = io::stderr().write_all(text);
-    }
 }
