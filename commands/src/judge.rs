@@ -4,6 +4,7 @@
 //! the service's own if that is not 0, so the target qube chooses it; it is looked at only when
 //! there is no line, to say why.
 
+use qrexec::client::Kind;
 use qrexec::status::REFUSED;
 use qrexec::{CallStatus, Target};
 use transfer::result_line::{Outcome, ResultLine};
@@ -18,6 +19,8 @@ pub struct Report {
     pub line: Option<ResultLine>,
     /// How `qrexec-client-vm` ended; `None` if it was left behind.
     pub status: Option<CallStatus>,
+    /// What the client was.
+    pub client: Kind,
     /// The user cancelled.
     pub cancelled: bool,
 }
@@ -46,7 +49,7 @@ impl Report {
                 ..Ending::new(line.outcome, "")
             }),
             None if self.cancelled => Err(cancelled()),
-            None => Err(without_a_line(self.status, target, service)),
+            None => Err(without_a_line(self.client, self.status, target, service)),
         }
     }
 }
@@ -63,8 +66,14 @@ fn cancelled() -> Ending {
 
 /// Why there is no result line, by the status of the client; each of them may also be one that the
 /// service has chosen.
-fn without_a_line(status: Option<CallStatus>, target: &Target, service: Service) -> Ending {
-    let explained = status.and_then(|status| status.explain("qubes.Filecopy", &shown(target)));
+fn without_a_line(
+    kind: Kind,
+    status: Option<CallStatus>,
+    target: &Target,
+    service: Service,
+) -> Ending {
+    let explained =
+        status.and_then(|status| status.explain(kind, "qubes.Filecopy", &shown(target)));
     let Some((status, explained)) = status.zip(explained) else {
         return Ending::failed(format!(
             "qfile-agent ended without reporting a result; assume that the copy failed\n\
@@ -131,6 +140,7 @@ mod tests {
                 message: String::new(),
             }),
             status: Some(ExitStatus::from_raw(raw_status).into()),
+            client: Kind::Qrexec,
             cancelled,
         }
     }

@@ -8,7 +8,7 @@ use program::interrupt::{Interrupt, exit_status as signalled};
 use qopen_in_vm::{Conversation, Ended, Limit, Original, Outcome, Reason, converse, finish};
 use qrexec::CallStatus;
 use qrexec::channel::{Sink, Source};
-use qrexec::client::{GRACE, terminate};
+use qrexec::client::{GRACE, Kind, terminate};
 use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::process::{Child, Command};
 
@@ -93,7 +93,7 @@ impl Call<'_> {
                     let status: CallStatus = status
                         .map_err(|error| Ending::system("cannot wait for qrexec", error))?
                         .into();
-                    let why = why(status, self.target, self.service);
+                    let why = why(Kind::of(self.client), status, self.target, self.service);
                     (why.map_or(Ended::Well, Ended::Badly), exit_status(status))
                 }
                 Err(_) => {
@@ -152,7 +152,7 @@ impl Call<'_> {
         let status: CallStatus = status
             .map_err(|error| Ending::system("cannot wait for qrexec", error))?
             .into();
-        match why(status, self.target, self.service) {
+        match why(Kind::of(self.client), status, self.target, self.service) {
             None => Ok(()),
             Some(Reason { what, advice }) => Err(Ending::with_status(
                 exit_status(status),

@@ -2,11 +2,12 @@
 
 use qopen_in_vm::Reason;
 use qrexec::CallStatus;
+use qrexec::client::Kind;
 use qrexec::status::REFUSED;
 
 /// `None` if the call ended well.
-pub(super) fn why(status: CallStatus, target: &str, service: &str) -> Option<Reason> {
-    let explained = status.explain(service, &text::own(target.as_bytes()))?;
+pub(super) fn why(kind: Kind, status: CallStatus, target: &str, service: &str) -> Option<Reason> {
+    let explained = status.explain(kind, service, &text::own(target.as_bytes()))?;
     let is_url = service == "qubes.OpenURL";
     let advice = explained.advice.unwrap_or(match status {
         CallStatus::Other(_) if is_url => {
@@ -48,8 +49,9 @@ mod tests {
             (CallStatus::Signal(9), 1),
         ] {
             assert_eq!(exit_status(status), expected);
-            assert!(why(status, "vault", "qubes.OpenInVM").is_some());
+            assert!(why(Kind::Qrexec, status, "vault", "qubes.OpenInVM").is_some());
         }
-        assert_eq!(why(CallStatus::Well, "vault", "qubes.OpenInVM"), None);
+        let well = why(Kind::Qrexec, CallStatus::Well, "vault", "qubes.OpenInVM");
+        assert_eq!(well, None);
     }
 }

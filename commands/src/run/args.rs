@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use qrexec::Target;
 
+use crate::args::parsed_target;
+
 use crate::ending::Ending;
 
 /// Run a command in another qube
@@ -82,7 +84,7 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
             let qube = words.next().unwrap_or_default();
             // People write it there to be sure.
             words.next_if(|word| word == "--");
-            let target = qube.to_str().and_then(Target::parse);
+            let target = parsed_target(&qube);
             target.ok_or_else(|| {
                 let shown = text::own(qube.as_encoded_bytes());
                 Ending::usage(format!("\"{shown}\" is not the name of a qube"))

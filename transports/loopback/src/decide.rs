@@ -97,6 +97,7 @@ fn destination(
         Target::Named(name) => Err(unknown(&name)),
         Target::Disposable(template) => Ok(Destination::Disposable(template)),
         Target::Admin => Err(refused("there is no dom0 here".to_owned())),
+        Target::Machine(_) => Err(refused("there are no other machines here".to_owned())),
         Target::Default => Err(refused("policy names no qube for @default")),
     }
 }

@@ -24,10 +24,10 @@ use tokio::task::{self, JoinHandle};
 use tracing::debug;
 
 use crate::args::CLIENT;
-use crate::destination::Destination;
 use crate::engine;
 use crate::go_ahead::{self, Answer};
 use crate::wire::Request;
+use qrexec::Destination;
 
 /// What shall pass as printable characters only.
 #[derive(Clone, Copy, Debug)]

@@ -9,8 +9,8 @@ use program::programs::find_in_path;
 use qrexec::status::BROKEN;
 use tokio::process::Command;
 
-use crate::destination::Destination;
 use crate::wire::Request;
+use qrexec::Destination;
 
 /// The variable that names a program to use in place of ssh.
 const VARIABLE: &str = "QREXEC_SSH";

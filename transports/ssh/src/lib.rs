@@ -9,7 +9,6 @@
 
 pub mod args;
 mod call;
-mod destination;
 mod engine;
 mod go_ahead;
 mod remotes;

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use program::failure::Failure;
 use qrexec::status::REFUSED;
 
-use crate::destination::Destination;
 use crate::wire::Qube;
+use qrexec::Destination;
 
 /// Another machine, and the qube there.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,10 +8,10 @@ use program::failure::Failure;
 
 use crate::args::Client;
 use crate::call::{Call, Filters};
-use crate::destination::Destination;
 use crate::remotes::{self, Remote, Remotes};
 use crate::transport;
 use crate::wire::{NoRequest, Qube, Request};
+use qrexec::Destination;
 
 /// Judges a command line.
 ///

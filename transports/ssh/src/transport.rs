@@ -9,10 +9,10 @@ use qrexec::Service;
 use qrexec::status::REFUSED;
 use qubesdb::{Address, Client, Path};
 
-use crate::destination::Destination;
 use crate::remotes::{Remote, Remotes};
 use crate::resolve::not_carried;
 use crate::wire::{NoRequest, Qube, Request};
+use qrexec::Destination;
 
 /// Set by qrexec: the qube that calls the RemoteVM.
 const CALLER: &str = "QREXEC_REMOTE_DOMAIN";

@@ -7,13 +7,13 @@ const MAX_LEN: usize = 512;
 
 /// `[USER@]HOST`: a host name, or a `Host` of ssh_config(5). It cannot be an option of ssh.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Destination(String);
+pub struct Destination(String);
 
 impl Destination {
     /// Judges a destination: `A-Z a-z 0-9 . _ @ -`, a letter or a digit first, and at most one `@`,
     /// after which another letter or digit stands.
     #[must_use]
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         let is_part = |part: &str| {
             let first = part.bytes().next();
@@ -26,7 +26,7 @@ impl Destination {
 
     /// The destination.
     #[must_use]
-    pub(crate) fn as_str(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 }
