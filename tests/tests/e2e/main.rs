@@ -23,6 +23,7 @@ mod readme;
 mod receiver;
 mod sender;
 mod services;
+mod ssh;
 
 use std::process::ExitCode;
 
@@ -47,6 +48,7 @@ qfile_tests::topics! {
     receiver,
     sender,
     services,
+    ssh,
 }
 
 fn main() -> ExitCode {

@@ -1,0 +1,3 @@
+pub(crate) fn tests() -> qfile_tests::cannot_run::Tests {
+    Vec::new()
+}
