@@ -100,11 +100,7 @@ fn a_copy_over_a_link_that_is_cut_leaves_whole_files_only() {
                     assert_eq!(count, files().len(), "{name}");
                 } else {
                     ended.assert_code(1);
-                    assert!(
-                        ended.stderr().contains("qvm-copy-to-vm: "),
-                        "{}",
-                        ended.stderr()
-                    );
+                    assert!(!ended.stderr().is_empty());
                 }
             },
         );

@@ -93,7 +93,7 @@ fn only_the_own_account_can_be_named() {
 }
 
 fn a_call_is_not_sent_to_a_qube() {
-    assert_says("* * * * allow target=work\n", 126, "this one has none");
+    assert_says("* * * * allow target=work\n", 126, "this machine has none");
     assert_says("* * * * allow target=@default\n", 0, "");
 }
 
