@@ -67,13 +67,22 @@ pub fn forward_stderr(pipe: OwnedFd, only_printable: bool) {
     let mut pipe = File::from(pipe);
     let mut buffer = [0; 4096];
     while let Ok(count @ 1..) = pipe.read(&mut buffer) {
-        let text = &mut buffer[..count];
+        let mut text = buffer[..count].to_vec();
         if only_printable {
-            make_printable(text);
+            text = without_carriage_returns(&text);
+            make_printable(&mut text);
         }
         // If nobody reads it the service shall not notice that.
-        let _nobody_reads = io::stderr().write_all(text);
+        let _nobody_reads = io::stderr().write_all(&text);
     }
+}
+
+/// Lines that end as ssh ends its own, CR LF, end in LF.
+fn without_carriage_returns(text: &[u8]) -> Vec<u8> {
+    let next = text.iter().skip(1).map(Some).chain([None]);
+    let kept = text.iter().zip(next);
+    let kept = kept.filter(|(byte, next)| (**byte, *next) != (b'\r', Some(&b'\n')));
+    kept.map(|(byte, _)| *byte).collect()
 }
 
 /// One end of a stream, which does not block as long as this lives.
@@ -266,6 +275,11 @@ async fn drain(from: &mut Source, buffer_size: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_carriage_return_is_dropped_at_the_end_of_a_line_only() {
+        assert_eq!(without_carriage_returns(b"a\r\nb\rc\n\r"), b"a\nb\rc\n\r");
+    }
 
     #[test]
     fn nothing_that_a_terminal_obeys_is_printable() {

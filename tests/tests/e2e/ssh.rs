@@ -8,6 +8,7 @@ mod key_lines;
 mod policies;
 mod remote_vm;
 mod requests;
+mod session;
 mod targets;
 
 qfile_tests::topics! {
@@ -19,5 +20,6 @@ qfile_tests::topics! {
     policies,
     remote_vm,
     requests,
+    session,
     targets,
 }

@@ -340,11 +340,7 @@ fn a_key_opens_nothing_else() {
                 command
             })
         };
-        for wanted in [
-            &[FAR][..],
-            &[FAR, "id"],
-            &[FAR, "sh", "-c", "id"],
-        ] {
+        for wanted in [&[FAR][..], &[FAR, "id"], &[FAR, "sh", "-c", "id"]] {
             let tried = ssh(wanted);
             tried.assert_code(126);
             tried.assert_says("this is not a call of qrexec-ssh");

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use qfile_tests::changes::until;
 use qfile_tests::process::{Finished, run};
 use qfile_tests::ssh::{Direction, FAR, Far, Fault, Link, needs_sshd, with_far};
 use qfile_tests::suite;
@@ -234,10 +235,10 @@ fn a_link_that_is_cut_is_255_and_a_plain_sentence() {
             let called = qfile_tests::process::Running::start(command).finish();
             called.assert_code(255);
             called.assert_says("qrexec-ssh: the call of svc+ on server ended with status 255");
-            far.wait_for_the_end();
             // The service sees the end of what it reads.
-            assert!(far.home().join("felt").exists());
-            fs::remove_file(far.home().join("felt")).unwrap();
+            let felt = far.home().join("felt");
+            until(&far.home(), || felt.exists());
+            fs::remove_file(felt).unwrap();
         }
     });
 }
