@@ -7,6 +7,7 @@ use std::path::Path;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use program::failure::Failure;
 use qrexec::Target;
+use qrexec::client::Kind;
 use text::own;
 use walk::Links;
 
@@ -198,7 +199,7 @@ impl Form {
             true => "or @default",
             false => "or @default, @dispvm or @dispvm:TEMPLATE",
         };
-        let Some(target) = typed.to_str().and_then(Target::parse) else {
+        let Some(target) = parsed_target(typed) else {
             let untargeted = if self.deletes() {
                 Self::Move
             } else {
@@ -231,14 +232,18 @@ impl Form {
 /// # Errors
 /// A [`Failure`] that says what a target can be.
 pub fn parse_target(typed: &OsStr) -> Result<Target, Failure> {
-    let target = typed.to_str().and_then(Target::parse);
-    target.ok_or_else(|| {
+    parsed_target(typed).ok_or_else(|| {
         usage(format_args!(
             "\"{}\" is not the name of a qube",
             own(typed.as_bytes())
         ))
         .advise("give a name such as work, or @default, @dispvm or @dispvm:TEMPLATE")
     })
+}
+
+/// The target that `typed` names for the client of this machine.
+pub(crate) fn parsed_target(typed: &OsStr) -> Option<Target> {
+    Target::parse_for(Kind::of_this_machine(), typed.to_str()?)
 }
 
 const ARRIVING: &str = "\

@@ -22,7 +22,7 @@ use crate::judge::Report;
 use crate::report;
 use crate::service::Service;
 use crate::survey::{Rules, Survey};
-use qrexec::client::{installed, named};
+use qrexec::client::{Kind, installed, named};
 
 const HEAD: &str = "\
 # What qvm-copy, qvm-move and qubes-fs-tree-check say
@@ -267,6 +267,7 @@ fn calls() -> Vec<(String, Ending)> {
                 message: String::new(),
             }),
             status: Some(ExitStatus::from_raw(raw).into()),
+            client: Kind::Qrexec,
             cancelled,
         };
         let target = parse_target(OsStr::new(target)).unwrap();

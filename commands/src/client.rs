@@ -13,7 +13,7 @@ use desktop::dialog::Dialogs;
 use program::failure::Failure;
 use program::interrupt::Interrupt;
 use program::programs::{self, find_in_path};
-use qrexec::client::{self, NoClient, patiently, spawn_with};
+use qrexec::client::{self, Kind, NoClient, patiently, spawn_with};
 use rustix::fs::{Access, access};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Pid;
@@ -140,6 +140,7 @@ impl Programs {
         let client = spawn_with(command, inherited.into_iter().flatten())?;
         let call = Call {
             client,
+            kind: Kind::of(&self.client),
             let_go: Some(let_go),
         };
         let result = pipe::Receiver::from_owned_fd(result)?;
@@ -169,6 +170,7 @@ impl Programs {
 #[derive(Debug)]
 struct Call {
     client: Child,
+    kind: Kind,
     /// The agent cancels the copy when this is closed.
     let_go: Option<OwnedFd>,
 }
@@ -207,6 +209,7 @@ impl Call {
         Ok(Report {
             line,
             status: ended.transpose()?.map(Into::into),
+            client: self.kind,
             cancelled: cancelled || interrupted.is_ok(),
         })
     }

@@ -7,7 +7,8 @@ use std::process::{Command, ExitCode, Stdio};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use program::failure::{Failure, end};
 use program::say::say;
-use qrexec::{CallStatus, client};
+use qrexec::CallStatus;
+use qrexec::client::{self, Kind};
 use qubesdb::{Address, Client, Path, Value};
 use text::own;
 
@@ -126,7 +127,7 @@ fn call() -> Result<(), Failure> {
         .stdout(Stdio::null())
         .status()
         .map_err(|error| Failure::of(&attempted)(error))?;
-    match CallStatus::from(status).explain(SERVICE, "dom0") {
+    match CallStatus::from(status).explain(Kind::Qrexec, SERVICE, "dom0") {
         None => Ok(()),
         Some(why) => Err(Failure::new(attempted).because(why.what)),
     }

@@ -5,6 +5,7 @@
 //! there is no line, to say why.
 
 use program::failure::Failure;
+use qrexec::client::Kind;
 use qrexec::status::REFUSED;
 use qrexec::{CallStatus, Target};
 use transfer::result_line::{Outcome, ResultLine};
@@ -19,6 +20,8 @@ pub struct Report {
     pub line: Option<ResultLine>,
     /// How `qrexec-client-vm` ended; `None` if it was left behind.
     pub status: Option<CallStatus>,
+    /// What the client was.
+    pub client: Kind,
     /// The user cancelled.
     pub cancelled: bool,
 }
@@ -49,7 +52,7 @@ impl Report {
                 said_by_sender: line.message.clone(),
             }),
             None if self.cancelled => Err(cancelled().into()),
-            None => Err(without_a_line(self.status, target, service).into()),
+            None => Err(without_a_line(self.client, self.status, target, service).into()),
         }
     }
 }
@@ -64,8 +67,14 @@ fn cancelled() -> Failure {
 
 /// Why there is no result line, by the status of the client; each of them may also be one that the
 /// service has chosen.
-fn without_a_line(status: Option<CallStatus>, target: &Target, service: Service) -> Failure {
-    let explained = status.and_then(|status| status.explain("qubes.Filecopy", &shown(target)));
+fn without_a_line(
+    kind: Kind,
+    status: Option<CallStatus>,
+    target: &Target,
+    service: Service,
+) -> Failure {
+    let explained =
+        status.and_then(|status| status.explain(kind, "qubes.Filecopy", &shown(target)));
     let Some((status, explained)) = status.zip(explained) else {
         return Failure::new(
             "qfile-agent ended without reporting a result; assume that the copy failed",
@@ -137,6 +146,7 @@ mod tests {
                 message: String::new(),
             }),
             status: Some(ExitStatus::from_raw(raw_status).into()),
+            client: Kind::Qrexec,
             cancelled,
         }
     }

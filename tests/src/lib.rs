@@ -36,6 +36,7 @@
 //! - [`sentinel`]: files outside that an attack must leave as they are, to the last bit
 //! - [`terminal`]: a program on a real terminal, and the screen that a person would see
 //! - [`spelling`]: commands as the argument of qubes.VMExec
+//! - [`ssh`]: another machine, behind a real sshd, and links with faults
 //! - [`system_log`]: the log of the system, as only one test sees it
 //! - [`tree`]: making, comparing and removing trees of files, however deep
 //! - [`own_root`]: a root folder that only one test sees, with an `/etc` and an `/rw` to write to
@@ -81,6 +82,7 @@ pub mod raw_device;
 pub mod receiver;
 pub mod sentinel;
 pub mod spelling;
+pub mod ssh;
 pub mod stream;
 pub mod system_log;
 pub mod tarball;

@@ -9,7 +9,7 @@ use program::interrupt::{Interrupt, exit_status as signalled};
 use qopen_in_vm::{Conversation, Ended, Limit, MAY_BE_OPEN, Original, Outcome, converse, finish};
 use qrexec::CallStatus;
 use qrexec::channel::{Sink, Source};
-use qrexec::client::{GRACE, terminate};
+use qrexec::client::{GRACE, Kind, terminate};
 use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::process::{Child, Command};
 
@@ -92,7 +92,7 @@ impl Call<'_> {
                     let status: CallStatus = status
                         .map_err(Failure::of("cannot wait for qrexec"))?
                         .into();
-                    let why = why(status, self.target, self.service);
+                    let why = why(Kind::of(self.client), status, self.target, self.service);
                     (why.map_or(Ended::Well, Ended::Badly), exit_status(status))
                 }
                 Err(_) => {
@@ -149,7 +149,7 @@ impl Call<'_> {
         let status: CallStatus = status
             .map_err(Failure::of("cannot wait for qrexec"))?
             .into();
-        match why(status, self.target, self.service) {
+        match why(Kind::of(self.client), status, self.target, self.service) {
             None => Ok(()),
             Some(why) => Err(why.with_status(exit_status(status))),
         }

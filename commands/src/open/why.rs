@@ -3,11 +3,12 @@
 use program::failure::Failure;
 use qopen_in_vm::{MAY_BE_OPEN, OPEN_AGAIN};
 use qrexec::CallStatus;
+use qrexec::client::Kind;
 use qrexec::status::REFUSED;
 
 /// `None` if the call ended well.
-pub(super) fn why(status: CallStatus, target: &str, service: &str) -> Option<Failure> {
-    let explained = status.explain(service, &text::own(target.as_bytes()))?;
+pub(super) fn why(kind: Kind, status: CallStatus, target: &str, service: &str) -> Option<Failure> {
+    let explained = status.explain(kind, service, &text::own(target.as_bytes()))?;
     let is_url = service == "qubes.OpenURL";
     let advice = explained.advice.unwrap_or(match status {
         CallStatus::Other(_) if is_url => {
@@ -46,8 +47,9 @@ mod tests {
             (CallStatus::Signal(9), 1),
         ] {
             assert_eq!(exit_status(status), expected);
-            assert!(why(status, "vault", "qubes.OpenInVM").is_some());
+            assert!(why(Kind::Qrexec, status, "vault", "qubes.OpenInVM").is_some());
         }
-        assert_eq!(why(CallStatus::Well, "vault", "qubes.OpenInVM"), None);
+        let well = why(Kind::Qrexec, CallStatus::Well, "vault", "qubes.OpenInVM");
+        assert_eq!(well, None);
     }
 }

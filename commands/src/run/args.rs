@@ -6,6 +6,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use program::failure::Failure;
 use qrexec::Target;
 
+use crate::args::parsed_target;
 use crate::ending::{command_line, usage};
 
 /// Run a command in another qube
@@ -83,7 +84,7 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
             let qube = words.next().unwrap_or_default();
             // People write it there to be sure.
             words.next_if(|word| word == "--");
-            let target = qube.to_str().and_then(Target::parse);
+            let target = parsed_target(&qube);
             target.ok_or_else(|| {
                 let shown = text::own(qube.as_encoded_bytes());
                 usage(format_args!("\"{shown}\" is not the name of a qube"))

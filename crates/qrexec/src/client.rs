@@ -20,6 +20,36 @@ const CLIENT_VARIABLE: &str = "QREXEC_CLIENT_VM";
 /// to. The sender waits for a verdict for less.
 pub const GRACE: Duration = Duration::from_secs(5);
 
+/// The client where the one of qrexec is not installed.
+const OVER_SSH: &str = "qrexec-ssh";
+
+/// How a client reaches the target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// As qrexec does: dom0 decides about a call to a qube.
+    #[default]
+    Qrexec,
+    /// Over ssh: another machine decides.
+    Ssh,
+}
+
+impl Kind {
+    /// That of the client `client`, which is known by its name.
+    #[must_use]
+    pub fn of(client: &Path) -> Self {
+        match client.file_name().is_some_and(|name| name == OVER_SSH) {
+            true => Self::Ssh,
+            false => Self::Qrexec,
+        }
+    }
+
+    /// That of the client that would be used now. Without one it does not matter.
+    #[must_use]
+    pub fn of_this_machine() -> Self {
+        find().map_or(Self::default(), |client| Self::of(&client))
+    }
+}
+
 /// No client can be found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoClient {
@@ -52,24 +82,28 @@ impl NoClient {
     pub fn advice(&self) -> &'static str {
         match self {
             Self::Variable(_) => {
-                "unset it, or set it to that of qrexec-client-vm or qrexec-loopback"
+                "unset it, or set it to that of qrexec-client-vm, qrexec-ssh or qrexec-loopback"
             }
             Self::NotInstalled(_) => {
-                "in a qube of Qubes OS, install the package qubes-core-qrexec; to try the suite \
-                 elsewhere, let qrexec-loopback stand in: set QREXEC_CLIENT_VM to its absolute path"
+                "in a qube of Qubes OS, install the package qubes-core-qrexec; elsewhere, install the \
+                 package qfile-remote to reach other machines over ssh; to try the suite, let \
+                 qrexec-loopback stand in: set QREXEC_CLIENT_VM to its absolute path"
             }
         }
     }
 }
 
-/// The client to call services with: `QREXEC_CLIENT_VM`, else the installed one.
+/// The client to call services with: `QREXEC_CLIENT_VM`, else that of qrexec, else `qrexec-ssh`.
 ///
 /// # Errors
 /// There is none.
 pub fn find() -> Result<PathBuf, NoClient> {
     match env::var_os(CLIENT_VARIABLE).filter(|path| !path.is_empty()) {
         Some(path) => named(PathBuf::from(path)),
-        None => installed(Path::new(programs::INSTALLED_LIBDIR)),
+        None => installed(Path::new(programs::INSTALLED_LIBDIR)).or_else(|none| {
+            let over_ssh = programs::find(OVER_SSH);
+            over_ssh.is_file().then_some(over_ssh).ok_or(none)
+        }),
     }
 }
 
@@ -155,6 +189,14 @@ mod tests {
             assert!(error.contains("QREXEC_CLIENT_VM"));
             assert!(!error.contains('\u{1b}'));
         }
+    }
+
+    #[test]
+    fn what_goes_over_ssh_is_known_by_its_name() {
+        let kind = |client: &str| Kind::of(Path::new(client));
+        assert_eq!(kind("/usr/lib/qubes/qrexec-ssh"), Kind::Ssh);
+        assert_eq!(kind("/usr/lib/qubes/qrexec-client-vm"), Kind::Qrexec);
+        assert_eq!(kind("/qrexec-ssh/qrexec-loopback"), Kind::Qrexec);
     }
 
     #[test]

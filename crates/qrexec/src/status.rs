@@ -6,6 +6,8 @@
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 
+use crate::client::Kind;
+
 /// There is nobody to make calls: with qrexec the agent, locally the folder of qubes.
 pub const NO_AGENT: u8 = 1;
 /// The command line of the client cannot be understood.
@@ -65,12 +67,31 @@ impl From<ExitStatus> for CallStatus {
 }
 
 impl CallStatus {
-    /// What it means for a call of `service` in `qube`, which has passed `text` and stands in the
-    /// sentence as it is. `None` if the call ended well.
+    /// What it means for a call of `service` in `qube` by a client of this kind. The names have passed
+    /// `text` and stand in the sentence as they are. `None` if the call ended well.
     #[must_use]
-    pub fn explain(self, service: &str, qube: &str) -> Option<Explanation> {
+    pub fn explain(self, kind: Kind, service: &str, qube: &str) -> Option<Explanation> {
+        let over_ssh = kind == Kind::Ssh;
         let (what, advice) = match self {
             Self::Well => return None,
+            Self::NotExecuted if over_ssh => (
+                format!("{qube} has the service {service} but cannot execute it"),
+                Some("look into the system log there: journalctl -t qrexec-ssh-serve"),
+            ),
+            Self::Refused if over_ssh => (
+                format!("refused by qrexec-ssh, or by the policy of {qube}"),
+                Some(
+                    "see the message above, and the policy there (/etc/qfile/policy.d and \
+                     ~/.config/qfile/policy.d)",
+                ),
+            ),
+            Self::NoService if over_ssh => (
+                format!(
+                    "there is no service {service} in {qube}, or the key is not bound to \
+                     qrexec-ssh-serve there"
+                ),
+                Some("install the packages qfile and qfile-remote there; see qrexec-ssh-serve(8)"),
+            ),
             Self::NotExecuted => (
                 format!("{qube} has the service {service} but cannot execute it"),
                 Some("look into its log: sudo journalctl -u qubes-qrexec-agent"),
@@ -126,7 +147,11 @@ mod tests {
             let status = CallStatus::from(ExitStatus::from_raw(code << 8));
             assert_eq!(status == CallStatus::Well, code == 0, "{code}");
             assert_eq!(status == CallStatus::Refused, code == 126, "{code}");
-            assert_eq!(status.explain("svc", "work").is_none(), code == 0, "{code}");
+            assert_eq!(
+                status.explain(Kind::Qrexec, "svc", "work").is_none(),
+                code == 0,
+                "{code}"
+            );
         }
     }
 
@@ -135,8 +160,27 @@ mod tests {
         for raw in [9, 137 << 8] {
             let status = CallStatus::from(ExitStatus::from_raw(raw));
             assert_eq!(status, CallStatus::Signal(9), "{raw:#x}");
-            let explained = status.explain("svc", "work").unwrap();
+            let explained = status.explain(Kind::Qrexec, "svc", "work").unwrap();
             assert!(explained.what.contains("signal 9"));
+        }
+    }
+
+    #[test]
+    fn over_ssh_nobody_is_sent_to_dom0() {
+        for code in [125, 126, 127] {
+            let status = CallStatus::from(ExitStatus::from_raw(code << 8));
+            let words = |kind| {
+                let explained = status.explain(kind, "svc", "far").unwrap();
+                format!(
+                    "{} {}",
+                    explained.what,
+                    explained.advice.unwrap_or_default()
+                )
+            };
+            for word in ["dom0", "qubes-core-agent", "qubes-qrexec-agent"] {
+                assert!(!words(Kind::Ssh).contains(word), "{code}");
+            }
+            assert_ne!(words(Kind::Ssh), words(Kind::Qrexec));
         }
     }
 

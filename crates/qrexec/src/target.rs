@@ -4,6 +4,9 @@ use std::fmt;
 
 use qfile_proto::QubeName;
 
+use crate::client::Kind;
+use crate::destination::Destination;
+
 /// The target of a call, as `qrexec-client-vm` takes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Target {
@@ -14,8 +17,10 @@ pub enum Target {
     Admin,
     /// `@dispvm`, `@dispvm:TEMPLATE`: a fresh qube, removed when the call has ended.
     Disposable(Option<QubeName>),
-    /// A qube.
+    /// A qube, or a name in remotes.conf.
     Named(QubeName),
+    /// Another machine, by what ssh calls it. No qube can have that name.
+    Machine(Destination),
 }
 
 impl Target {
@@ -36,6 +41,17 @@ impl Target {
                 Some(Self::Disposable(Some(name(template)?)))
             }
         }
+    }
+
+    /// Judges what a person typed as the target of a call by such a client: over ssh, machines have names
+    /// that no qube can have, such as `me@192.0.2.1`.
+    #[must_use]
+    pub fn parse_for(kind: Kind, text: &str) -> Option<Self> {
+        let machine = || Destination::parse(text).map(Self::Machine);
+        Self::parse(text).or_else(|| match kind {
+            Kind::Qrexec => None,
+            Kind::Ssh => machine(),
+        })
     }
 
     /// True for a disposable that is made for the call and deleted after it.
@@ -64,6 +80,7 @@ impl fmt::Display for Target {
             Self::Disposable(None) => f.write_str("@dispvm"),
             Self::Disposable(Some(template)) => write!(f, "@dispvm:{template}"),
             Self::Named(name) => name.fmt(f),
+            Self::Machine(destination) => destination.fmt(f),
         }
     }
 }
@@ -100,6 +117,24 @@ mod tests {
                 .as_ref()
                 .map(|target| Target::parse(&target.to_string()));
             assert_eq!(again, target.map(Some), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_over_ssh_a_machine_may_have_a_name_that_no_qube_has() {
+        for name in [
+            "me@host",
+            "192.0.2.1",
+            "a-host-with-a-name-of-more-than-31-bytes",
+        ] {
+            assert_eq!(Target::parse_for(Kind::Qrexec, name), None);
+            let target = Target::parse_for(Kind::Ssh, name).unwrap();
+            assert_eq!(target.to_string(), name);
+        }
+        for kind in [Kind::Qrexec, Kind::Ssh] {
+            assert_eq!(Target::parse_for(kind, "work"), Target::parse("work"));
+            assert_eq!(Target::parse_for(kind, "-oProxyCommand=id"), None);
+            assert_eq!(Target::parse_for(kind, "@nonsense"), None);
         }
     }
 

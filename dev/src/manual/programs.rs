@@ -63,6 +63,12 @@ pub fn all() -> Vec<Program> {
             8,
             words::QUBESDB_DAEMON,
         ),
+        (qrexec_ssh::args::Client::command(), 8, words::QREXEC_SSH),
+        (
+            qrexec_ssh::args::Serve::command(),
+            8,
+            words::QREXEC_SSH_SERVE,
+        ),
         (
             qubes_firewall::args::Args::command(),
             8,

@@ -28,7 +28,9 @@ const FILECOPY: Row = (
 );
 const CLIENT: Row = (
     "QREXEC_CLIENT_VM",
-    "The absolute path of the program to use instead of /usr/lib/qubes/qrexec-client-vm",
+    "\
+    The absolute path of the program to use instead of /usr/lib/qubes/qrexec-client-vm. If neither \
+    exists, qrexec-ssh(8) is used",
 );
 const DISPLAY: Row = (
     "DISPLAY, WAYLAND_DISPLAY",
@@ -859,6 +861,118 @@ pub const QUBESDB: Words = Words {
         "qubesdb-read-bool(1)",
         "qubesdb-daemon(8)",
     ],
+};
+
+/// qrexec-ssh
+pub const QREXEC_SSH: Words = Words {
+    more: &[
+        "\
+        A line of remotes.conf is NAME = DESTINATION [QUBE]. DESTINATION is what ssh calls the \
+        machine: a Host of ssh_config(5) or a host name, with USER@ before it if necessary. QUBE is a \
+        qube on that machine, if it has qubes, or @dispvm. @default and @dispvm can only be used if \
+        there is a line with that NAME; the QUBE of @dispvm is @dispvm. Blank lines and lines that \
+        begin with # are ignored. The first line with a name counts. If a line cannot be read, every \
+        call is refused.",
+        "\
+        PROGRAM is started only when the other machine has allowed the call. If the connection breaks \
+        or the other machine does not answer for 45 seconds, the call ends with status 255. The \
+        connection must stand within 30 seconds. The program needs OpenSSH 8.7 or later.",
+    ],
+    environment: &[
+        (
+            "QREXEC_SSH",
+            "The absolute path of the program to use instead of ssh. It gets the same arguments",
+        ),
+        (
+            "XDG_CONFIG_HOME",
+            "The folder that contains qfile/remotes.conf, instead of ~/.config",
+        ),
+        (
+            "QREXEC_REMOTE_DOMAIN, QUBESDB_DIR",
+            "With --transport: the calling qube, and the folder of the sockets of QubesDB",
+        ),
+        LOG,
+    ],
+    files: &[
+        (
+            "~/.config/qfile/remotes.conf, /etc/qfile/remotes.conf",
+            "The names of other machines and of their qubes",
+        ),
+        (
+            "/etc/qubes-rpc/qubesair.SSHProxy",
+            "The transport of a RemoteVM, which uses --transport",
+        ),
+    ],
+    examples: &[
+        (
+            "qrexec-ssh server qubes.VMExec+id",
+            "Run the command id on the machine server:",
+        ),
+        (
+            "qvm-copy-to-vm server report.odt",
+            "Copy a file to that machine. On a machine without qrexec, the command uses this program:",
+        ),
+    ],
+    see_also: &["qrexec-ssh-serve(8)", "qvm-copy(1)", "ssh_config(5)"],
+};
+
+/// qrexec-ssh-serve
+pub const QREXEC_SSH_SERVE: Words = Words {
+    more: &[
+        "\
+        A policy consists of lines SERVICE|* +ARG|* SOURCE TARGET allow|deny [user=ACCOUNT]. SOURCE is \
+        the name of the key, or NAME--QUBE for a relay. TARGET is @default, because this machine has \
+        no qubes; @anyvm and * match it, too. The first line that matches decides. If no line \
+        matches, the call is refused. A line with ask refuses the call.",
+        "\
+        Policy files and their folders must belong to root or to the account, and no other user may \
+        be able to write to them. If that is not so, or if a line cannot be read, every call is \
+        refused. The system log names the file and the line; the caller only learns that the policy \
+        cannot be used.",
+        "\
+        A service is an executable file. The program looks for SERVICE+ARG and then for SERVICE in \
+        /run/qubes-rpc, /usr/local/etc/qubes-rpc, /etc/qubes-rpc and /usr/lib/qubes/rpc.",
+        "\
+        Every call is one line in the system log, with its source, service, target, exit status, \
+        number of bytes from and to the caller, and duration.",
+    ],
+    environment: &[
+        (
+            "SSH_ORIGINAL_COMMAND",
+            "Set by sshd: the call, qrexec-v1 QUBE SERVICE+ARG [SOURCE]",
+        ),
+        (
+            "HOME",
+            "Set by sshd: the home folder of the account, in which services run",
+        ),
+        LOG,
+    ],
+    files: &[
+        (
+            "/etc/qfile/policy.d/*.policy",
+            "The policy of this machine. The files are read in the order of their names",
+        ),
+        (
+            "~/.config/qfile/policy.d/*.policy",
+            "The policy of the account, which is read after the policy of this machine",
+        ),
+        (
+            "~/.ssh/authorized_keys",
+            "The keys that open the account: see sshd(8)",
+        ),
+    ],
+    examples: &[
+        (
+            "/usr/lib/qubes/qrexec-ssh-serve --as laptop --key-line laptop.pub >>~/.ssh/authorized_keys",
+            "Allow the owner of a key to call services under the name laptop:",
+        ),
+        (
+            "/usr/lib/qubes/qrexec-ssh-serve --as office --may-speak-for 'work vault' --relay --key-line \
+             office.pub",
+            "Print the line for a relay of another Qubes OS machine:",
+        ),
+    ],
+    see_also: &["qrexec-ssh(8)", "sshd(8)", "ssh-keygen(1)"],
 };
 
 /// qubesdb-daemon

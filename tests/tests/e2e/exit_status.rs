@@ -9,6 +9,7 @@ mod firewall;
 mod network;
 mod opening;
 mod qubesdb;
+mod remote;
 mod running;
 
 use std::collections::BTreeSet;
@@ -30,6 +31,7 @@ use firewall::*;
 use network::*;
 use opening::*;
 use qubesdb::*;
+use remote::*;
 use running::*;
 
 /// Brings the program of that name to its end, and fails the test unless that is the one meant.
@@ -39,7 +41,7 @@ type Provoke = fn(&str);
 type Ends = &'static [(&'static str, Provoke)];
 
 /// Programs that end in the same ways.
-const ENDS: [(&[&str], Ends); 28] = [
+const ENDS: [(&[&str], Ends); 30] = [
     (
         &["qvm-copy", "qvm-copy-to-vm", "qvm-move", "qvm-move-to-vm"],
         &[
@@ -171,6 +173,29 @@ const ENDS: [(&[&str], Ends); 28] = [
             ("1", an_interface_is_not_there),
             ("2", an_option_is_unknown),
             ("100", requests_go_nowhere_already),
+        ],
+    ),
+    (
+        &["qrexec-ssh"],
+        &[
+            ("0", a_remote_call_ends_well),
+            ("2", an_option_is_unknown),
+            ("125", a_remote_service_cannot_be_executed),
+            ("126", a_remote_call_is_refused),
+            ("127", there_is_no_remote_service),
+            ("255", there_is_no_ssh),
+            ("128+N", a_remote_service_is_killed),
+        ],
+    ),
+    (
+        &["qrexec-ssh-serve"],
+        &[
+            ("other", a_served_service_chooses_its_status),
+            ("1", a_key_is_none),
+            ("2", an_option_is_unknown),
+            ("125", a_served_service_cannot_be_executed),
+            ("126", a_served_call_is_refused),
+            ("127", there_is_no_served_service),
         ],
     ),
     (

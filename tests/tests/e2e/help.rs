@@ -17,10 +17,12 @@ suite! {
 
 /// Those that qrexec starts, and what starts an application as they do: what they write to stdout
 /// goes to another qube.
-const SPEAKERS: [&str; 13] = [
+const SPEAKERS: [&str; 15] = [
     "qfile-agent",
     "qfile-unpacker",
     "qopen-in-vm",
+    "qrexec-ssh",
+    "qrexec-ssh-serve",
     "qubes-app-menus",
     "qubes-backup",
     "qubes-desktop-run",
@@ -35,7 +37,8 @@ const SPEAKERS: [&str; 13] = [
 
 /// The names under which built programs are installed. A build has each of them.
 fn programs() -> BTreeSet<String> {
-    let list = fs::read_to_string(source("packaging/files.list")).unwrap();
+    let lists = ["packaging/files.list", "packaging/remote.list"].map(source);
+    let list = lists.map(|list| fs::read_to_string(list).unwrap()).concat();
     let rows = list.lines().filter(|line| !line.starts_with('#'));
     let places = rows.filter_map(|row| row.split_once(" program "));
     let names = places.filter_map(|(place, _)| place.trim().rsplit('/').next());

@@ -24,6 +24,7 @@ mod readme;
 mod receiver;
 mod sender;
 mod services;
+mod ssh;
 
 use std::process::ExitCode;
 
@@ -49,6 +50,7 @@ qfile_tests::topics! {
     receiver,
     sender,
     services,
+    ssh,
 }
 
 fn main() -> ExitCode {

@@ -1,10 +1,10 @@
 //! The calling side: starts the called side and PROGRAM, joins them, and learns how both ended.
 
 use std::fmt::Display;
-use std::fs::File;
 use std::future::pending;
-use std::io::{self, Read, Write};
-use std::os::fd::OwnedFd;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use program::failure::Failure;
 use program::interrupt::{self, Interrupt};
@@ -18,9 +18,9 @@ use crate::args::{self, Request};
 use crate::called_side::{CalledSide, Streams};
 use crate::decide::{self, Destination};
 use crate::local_qubes::LocalQubes;
-use crate::local_side::{LocalSide, Program};
-use crate::qubes_db::{Persistence, QubesDb};
-use crate::relay::{Manner, make_printable, relay};
+use crate::qubes_db::{self, Persistence, QubesDb};
+use qrexec::local_side::{LocalSide, Program, ProgramLine};
+use qrexec::relay::{Manner, forward_stderr, relay, sink_pair, source_pair};
 use qrexec::status::{self, BROKEN};
 
 /// Makes a call, and waits until it has ended; its exit status.
@@ -72,7 +72,7 @@ async fn converse(
 ) -> Result<u8, Failure> {
     called.is_ready().await?;
     let (local, program) = match &request.program {
-        Some((path, arguments)) => Program::start(path, arguments)
+        Some(line) => start_program(line)
             .map(|(local, program)| (local, Some(program)))
             .map_err(broken)?,
         None => (LocalSide::own_streams().map_err(broken)?, None),
@@ -80,6 +80,7 @@ async fn converse(
     let manner = |only_printable| Manner {
         buffer_size: request.buffer_size,
         only_printable,
+        passed: Arc::default(),
     };
     let (service_ended, when_service_ended) = oneshot::channel();
     let (program_ended, when_program_ended) = oneshot::channel();
@@ -128,20 +129,24 @@ async fn converse(
     Ok(status::of_call(service, program))
 }
 
-/// The service's stderr arrives on the caller's. In a thread of its own: a terminal or pipe that
-/// takes nothing more must not hold up the streams, and stderr cannot be made non-blocking for all
-/// who share it.
-fn forward_stderr(pipe: OwnedFd, only_printable: bool) {
-    let mut pipe = File::from(pipe);
-    let mut buffer = [0; 4096];
-    while let Ok(count @ 1..) = pipe.read(&mut buffer) {
-        let text = &mut buffer[..count];
-        if only_printable {
-            make_printable(text);
-        }
-        // If nobody reads it the service shall not notice that.
-        let _nobody_reads = io::stderr().write_all(text);
-    }
+/// PROGRAM, and our ends of its streams.
+fn start_program(line: &ProgramLine) -> io::Result<(LocalSide, Program)> {
+    let (input, its_stdin) = sink_pair()?;
+    let (output, its_stdout) = source_pair()?;
+    let program = Program::start(
+        "qrexec-loopback",
+        line,
+        own_qubes_db(),
+        its_stdin,
+        its_stdout,
+    )?;
+    Ok((LocalSide { input, output }, program))
+}
+
+/// Where PROGRAM finds the QubesDB of its qube.
+fn own_qubes_db() -> Option<(&'static str, PathBuf)> {
+    let (qubes, qube) = (LocalQubes::from_env().ok()?, args::calling_qube().ok()?);
+    Some((qubesdb::FOLDER_VARIABLE, qubes_db::folder(&qubes, &qube)))
 }
 
 /// The connection broke, for this reason.

@@ -12,12 +12,12 @@ use qfile_proto::QubeName;
 use qrexec::channel::{Sink, Source};
 use tokio::process::{Child, Command};
 
-use crate::args::Service;
 use crate::call::broken;
 use crate::decide::Destination;
 use crate::disposable::Control;
-use crate::relay::{End, sink_pair, source_pair};
 use crate::role::{Call, Role};
+use qrexec::Service;
+use qrexec::relay::{End, sink_pair, source_pair};
 use qrexec::status::{self, REFUSED};
 
 /// The process of the called side: the service, or what looks after its disposable.

@@ -23,12 +23,12 @@ use tokio::net::UnixStream;
 use tokio::process::Command as AsyncCommand;
 use tokio::runtime::Builder;
 
-use crate::args::Service;
 use crate::fresh_qube;
 use crate::local_qubes::LocalQubes;
 use crate::qubes_db::{Persistence, QubesDb};
 use crate::role::{Call, Role};
 use crate::serve;
+use qrexec::Service;
 use qrexec::status::{self, BROKEN, REFUSED};
 
 /// The calling side's end of the socket.

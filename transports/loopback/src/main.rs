@@ -1,8 +1,8 @@
 //! Stands in for qrexec-client-vm between folders of one machine: the same arguments, environment,
 //! descriptors and exit statuses, and no isolation at all.
 //!
-//! One call passes through the files in this order: `args` → `policy` → `decide` → `call`, which
-//! joins `local_side` and `called_side` by `relay`. The called side is this program again, in
+//! One call passes through the files in this order: `args` → the crate `policy` → `decide` → `call`,
+//! which joins the local side and `called_side`, both by the crate `qrexec`. The called side is this program again, in
 //! another `role`: `serve` becomes the service that `lookup` finds; before that `disposable` makes
 //! a `fresh_qube` if need be. `status` says how it all ended.
 
@@ -13,12 +13,9 @@ mod decide;
 mod disposable;
 mod fresh_qube;
 mod local_qubes;
-mod local_side;
 mod lookup;
 mod password_entry;
-mod policy;
 mod qubes_db;
-mod relay;
 mod role;
 mod serve;
 

@@ -21,7 +21,7 @@ use qubesdb::{Address, Client, Value};
 use tracing::debug;
 
 use crate::local_qubes::LocalQubes;
-use crate::lookup::BuildTree;
+use qrexec::build_tree::BuildTree;
 
 /// Of the package `qfile-qubesdb`. The daemon of Qubes OS is in /usr/sbin and is not for this.
 const INSTALLED: &str = "/usr/lib/qfile-qubesdb/qubesdb-daemon";

@@ -8,7 +8,7 @@ use std::process::Command;
 use program::failure::Failure;
 use qfile_proto::QubeName;
 
-use crate::args::Service;
+use qrexec::Service;
 use qrexec::status::USAGE;
 
 /// First argument of the called side; no TARGET looks like it.

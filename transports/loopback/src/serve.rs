@@ -14,10 +14,11 @@ use program::say::say;
 use qfile_proto::QubeName;
 
 use crate::local_qubes::LocalQubes;
-use crate::lookup::{self, BuildTree};
+use crate::lookup;
 use crate::password_entry;
 use crate::qubes_db;
 use crate::role::Call;
+use qrexec::build_tree::BuildTree;
 use qrexec::status::{NO_SERVICE, NOT_EXECUTED};
 
 /// What of the caller's environment the service sees too, because here both qubes share one

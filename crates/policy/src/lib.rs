@@ -1,8 +1,10 @@
 //! Policy: lines `SERVICE|* +ARG|* SOURCE TARGET allow|ask|deny [OPTIONS]`, first match wins.
 //!
 //! The format is that of dom0's `/etc/qubes/policy.d/*.policy`. Of its keywords those are understood
-//! that can mean something between local qubes; where a line is wrong nothing is allowed at all, as
-//! in dom0.
+//! that can mean something without dom0; where a line is wrong nothing is allowed at all, as in dom0.
+//! [`trusted`] reads policy that somebody else might have written.
+
+pub mod trusted;
 
 use std::fs;
 use std::io;
@@ -10,20 +12,21 @@ use std::path::Path;
 
 use qfile_proto::QubeName;
 
-use crate::args::Service;
-use qrexec::Target;
+use qrexec::{Service, Target};
 
 /// All lines of a folder of policy files.
 #[derive(Debug, Default)]
-pub(crate) struct Policy(Vec<Rule>);
+pub struct Policy(Vec<Rule>);
 
 /// What policy says to a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Decision {
+pub enum Decision {
     /// Make it; `target` replaces the one asked for.
     Allow {
         /// Option `target=`.
         target: Option<Target>,
+        /// Option `user=`: the account that the service runs as.
+        user: Option<String>,
     },
     /// Let the user decide.
     Ask {
@@ -62,7 +65,7 @@ impl Policy {
     ///
     /// # Errors
     /// A file that cannot be read, or the first line that is wrong, with its place.
-    pub(crate) fn load(folder: &Path) -> io::Result<Self> {
+    pub fn load(folder: &Path) -> io::Result<Self> {
         let mut files = match fs::read_dir(folder) {
             Ok(entries) => entries
                 .map(|entry| entry.map(|entry| entry.path()))
@@ -70,10 +73,7 @@ impl Policy {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error),
         };
-        files.retain(|file| {
-            file.extension()
-                .is_some_and(|extension| extension == "policy")
-        });
+        files.retain(|file| is_policy(file));
         files.sort();
         let mut policy = Self::default();
         for file in files {
@@ -85,11 +85,17 @@ impl Policy {
         Ok(policy)
     }
 
+    /// Is there not a single line?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Parses the text of a file.
     ///
     /// # Errors
     /// The first line that is wrong, with its number.
-    fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         let is_rule = |line: &&str| !line.is_empty() && !line.starts_with('#');
         let rule = |(index, line): (usize, &str)| {
             let line = Some(line.trim()).filter(is_rule)?;
@@ -102,20 +108,23 @@ impl Policy {
             .map(Self)
     }
 
-    /// What the first matching line says. Without any line at all everything is allowed, so that
-    /// two local qubes are all that it takes to try something; else what no line allows is refused.
+    /// What the first matching line says; `None` if there is none.
     #[must_use]
-    pub(crate) fn decide(&self, source: &QubeName, target: &Target, service: &Service) -> Decision {
-        let first = self
-            .0
-            .iter()
-            .find(|rule| rule.matches(source, target, service));
-        match first {
-            Some(rule) => rule.decision.clone(),
-            None if self.0.is_empty() => Decision::Allow { target: None },
-            None => Decision::Deny,
-        }
+    pub fn decide(
+        &self,
+        source: &QubeName,
+        target: &Target,
+        service: &Service,
+    ) -> Option<&Decision> {
+        let mut rules = self.0.iter();
+        let first = rules.find(|rule| rule.matches(source, target, service));
+        first.map(|rule| &rule.decision)
     }
+}
+
+fn is_policy(file: &Path) -> bool {
+    file.extension()
+        .is_some_and(|extension| extension == "policy")
 }
 
 impl Rule {
@@ -169,7 +178,7 @@ impl Pattern {
 }
 
 fn decision(action: &str, options: &[&str]) -> Result<Decision, String> {
-    let (mut target, mut default_target) = (None, None);
+    let (mut target, mut default_target, mut user) = (None, None, None);
     for option in options {
         let named = |name| Target::parse(name).ok_or_else(|| wrong("qube", name));
         match option.split_once('=') {
@@ -177,13 +186,14 @@ fn decision(action: &str, options: &[&str]) -> Result<Decision, String> {
             Some(("default_target", name)) if action == "ask" => {
                 default_target = Some(named(name)?);
             }
+            Some(("user", name)) => user = Some(name.to_owned()),
             // They say how dom0 goes about it; there is nothing to do for them here.
-            Some(("user" | "notify" | "autostart", _)) => {}
+            Some(("notify" | "autostart", _)) => {}
             _ => return Err(wrong("option", option)),
         }
     }
     match action {
-        "allow" => Ok(Decision::Allow { target }),
+        "allow" => Ok(Decision::Allow { target, user }),
         "ask" => Ok(Decision::Ask {
             target,
             default_target,
@@ -201,27 +211,32 @@ fn wrong(what: &str, text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn decide(policy: &str, source: &str, target: &str, service: &str) -> Decision {
+    fn decide(policy: &str, source: &str, target: &str, service: &str) -> Option<Decision> {
         let source = QubeName::parse(source.as_bytes()).unwrap();
         let target = Target::parse(target).unwrap();
         let service = Service::parse(service).unwrap();
-        Policy::parse(policy)
-            .unwrap()
-            .decide(&source, &target, &service)
+        let policy = Policy::parse(policy).unwrap();
+        policy.decide(&source, &target, &service).cloned()
     }
 
-    const ALLOW: Decision = Decision::Allow { target: None };
+    const ALLOW: Option<Decision> = Some(Decision::Allow {
+        target: None,
+        user: None,
+    });
+    const DENY: Option<Decision> = Some(Decision::Deny);
 
     #[test]
-    fn without_any_line_all_is_allowed_and_with_one_nothing_else_is() {
-        assert_eq!(decide("\n  # comment\n", "a", "b", "svc"), ALLOW);
-        assert_eq!(decide("other * a b allow", "a", "b", "svc"), Decision::Deny);
+    fn what_no_line_names_is_not_decided() {
+        assert_eq!(decide("\n  # comment\n", "a", "b", "svc"), None);
+        assert_eq!(decide("other * a b allow", "a", "b", "svc"), None);
+        assert!(Policy::parse("\n # comment").unwrap().is_empty());
+        assert!(!Policy::parse("* * a b deny").unwrap().is_empty());
     }
 
     #[test]
     fn the_first_match_wins() {
         let policy = "svc * a b deny\n* * * * allow\n";
-        assert_eq!(decide(policy, "a", "b", "svc"), Decision::Deny);
+        assert_eq!(decide(policy, "a", "b", "svc"), DENY);
         assert_eq!(decide(policy, "b", "a", "svc"), ALLOW);
     }
 
@@ -240,7 +255,7 @@ mod tests {
             ("svc * @tag:x b allow", false),
             ("svc * a @adminvm allow", false),
         ] {
-            let expected = if allowed { ALLOW } else { Decision::Deny };
+            let expected = if allowed { ALLOW } else { None };
             assert_eq!(decide(rule, "a", "b", "svc+x"), expected, "{rule}");
         }
     }
@@ -259,12 +274,9 @@ mod tests {
                 ALLOW
             );
             assert_eq!(decide("* * * @anyvm allow", "a", target, "s"), ALLOW);
-            assert_eq!(decide("* * * b allow", "a", target, "s"), Decision::Deny);
+            assert_eq!(decide("* * * b allow", "a", target, "s"), None);
         }
-        assert_eq!(
-            decide("* * * @dispvm allow", "a", "@dispvm:web", "s"),
-            Decision::Deny
-        );
+        assert_eq!(decide("* * * @dispvm allow", "a", "@dispvm:web", "s"), None);
     }
 
     #[test]
@@ -272,16 +284,22 @@ mod tests {
         let target = Target::parse;
         assert_eq!(
             decide("* * * * ask default_target=c user=root", "a", "b", "s"),
-            Decision::Ask {
+            Some(Decision::Ask {
                 target: None,
                 default_target: target("c")
-            }
+            })
         );
         assert_eq!(
-            decide("* * * * allow target=@dispvm notify=no", "a", "b", "s"),
-            Decision::Allow {
-                target: target("@dispvm")
-            }
+            decide(
+                "* * * * allow target=@dispvm notify=no user=me",
+                "a",
+                "b",
+                "s"
+            ),
+            Some(Decision::Allow {
+                target: target("@dispvm"),
+                user: Some("me".to_owned())
+            })
         );
     }
 
@@ -307,23 +325,18 @@ mod tests {
     #[test]
     fn the_example_for_dom0_does_what_it_says() {
         let example = include_str!("../../../rpc/policy/30-qfile.policy");
-        let ask = Decision::Ask {
+        let ask = Some(Decision::Ask {
             target: None,
             default_target: None,
-        };
+        });
         for (source, target, service, decision) in [
-            ("vault", "work", "qubes.Filecopy", Decision::Deny),
+            ("vault", "work", "qubes.Filecopy", DENY),
             ("work", "vault", "qubes.Filecopy", ALLOW),
-            (
-                "work",
-                "vault",
-                "qubes.Filecopy+allow-all-names",
-                Decision::Deny,
-            ),
+            ("work", "vault", "qubes.Filecopy+allow-all-names", DENY),
             ("work", "@default", "qubes.Filecopy", ask.clone()),
             ("work", "@dispvm", "qubes.OpenInVM", ALLOW),
             ("work", "vault", "qubes.OpenURL", ask),
-            ("work", "vault", "qubes.Other", Decision::Deny),
+            ("work", "vault", "qubes.Other", None),
         ] {
             let decided = decide(example, source, target, service);
             assert_eq!(decided, decision, "{source} {target} {service}");
@@ -341,7 +354,8 @@ mod tests {
         let policy = Policy::load(folder.path()).unwrap();
         let [a, b] = ["a", "b"].map(|name| QubeName::parse(name.as_bytes()).unwrap());
         let service = Service::parse("svc").unwrap();
-        assert_eq!(policy.decide(&a, &Target::Named(b), &service), ALLOW);
+        let decision = policy.decide(&a, &Target::Named(b), &service);
+        assert_eq!(decision.cloned(), ALLOW);
         assert!(
             Policy::load(&folder.path().join("missing"))
                 .unwrap()

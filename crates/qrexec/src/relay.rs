@@ -1,48 +1,58 @@
 //! One direction of a call: bytes from one side to the other, through a buffer of fixed size.
 
-use std::io::{self, IsTerminal};
+use std::fs::File;
+use std::io::{self, IsTerminal, Read as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::fcntl::{FcntlArg, OFlag, SpliceFFlags, fcntl, splice};
 use nix::unistd::pipe2;
-use qrexec::channel::{Sink, Source};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
 use tokio::task;
 
+use crate::channel::{Sink, Source};
+
 /// How bytes are passed on.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Manner {
+#[derive(Clone, Debug)]
+pub struct Manner {
     /// Most bytes on the way.
-    pub(crate) buffer_size: usize,
+    pub buffer_size: usize,
     /// Replace what a terminal would obey.
-    pub(crate) only_printable: bool,
+    pub only_printable: bool,
+    /// How many bytes have been passed on so far.
+    pub passed: Arc<AtomicU64>,
 }
+
+/// The usual number of bytes on the way, in each direction.
+pub const BUFFER_SIZE: usize = 256 * 1024;
 
 /// Passes on what `from` gives until it ends, and then that it has ended.
 ///
 /// When nobody reads any more (`to` fails, or the process behind it has ended), the writer does not
 /// notice before the call ends: what it writes from then on is dropped, as with qrexec.
-pub(crate) async fn relay(
+pub async fn relay(
     mut from: End<Source>,
     to: End<Sink>,
     reader_ended: impl Future<Output = ()>,
     manner: Manner,
 ) {
+    let buffer_size = manner.buffer_size;
     let passed_on = tokio::select! {
-        passed_on = pass_on(&mut from.channel, to, manner) => passed_on,
+        passed_on = pass_on(&mut from, to, manner) => passed_on,
         () = reader_ended => Err(io::ErrorKind::BrokenPipe.into()),
     };
     if passed_on.is_err() {
-        drain(&mut from.channel, manner.buffer_size).await;
+        drain(&mut from.channel, buffer_size).await;
     }
 }
 
 /// Replaces all but printable ASCII, tabs and newlines.
-pub(crate) fn make_printable(text: &mut [u8]) {
+pub fn make_printable(text: &mut [u8]) {
     for byte in text {
         if !matches!(*byte, b' '..=b'~' | b'\t' | b'\n') {
             *byte = b'_';
@@ -50,10 +60,37 @@ pub(crate) fn make_printable(text: &mut [u8]) {
     }
 }
 
+/// The service's stderr arrives on the caller's. In a thread of its own: a terminal or pipe that
+/// takes nothing more must not hold up the streams, and stderr cannot be made non-blocking for all
+/// who share it.
+pub fn forward_stderr(pipe: OwnedFd, only_printable: bool) {
+    let mut pipe = File::from(pipe);
+    let mut buffer = [0; 4096];
+    while let Ok(count @ 1..) = pipe.read(&mut buffer) {
+        let mut text = buffer[..count].to_vec();
+        if only_printable {
+            text = without_carriage_returns(&text);
+            make_printable(&mut text);
+        }
+        // If nobody reads it the service shall not notice that.
+        let _nobody_reads = io::stderr().write_all(&text);
+    }
+}
+
+/// Lines that end as ssh ends its own, CR LF, end in LF.
+fn without_carriage_returns(text: &[u8]) -> Vec<u8> {
+    let next = text.iter().skip(1).map(Some).chain([None]);
+    let kept = text.iter().zip(next);
+    let kept = kept.filter(|(byte, next)| (**byte, *next) != (b'\r', Some(&b'\n')));
+    kept.map(|(byte, _)| *byte).collect()
+}
+
 /// One end of a stream, which does not block as long as this lives.
 #[derive(Debug)]
-pub(crate) struct End<T: AsFd> {
+pub struct End<T: AsFd> {
     channel: T,
+    /// What was read from it before it is passed on.
+    read_before: Vec<u8>,
     /// The file status flags to leave behind: they belong to the open file, which others share.
     flags_after: Option<OFlag>,
 }
@@ -63,7 +100,7 @@ impl End<Source> {
     ///
     /// # Errors
     /// It is not readable, or a limit is reached.
-    pub(crate) fn source(fd: OwnedFd, flags_after: Option<OFlag>) -> io::Result<Self> {
+    pub fn source(fd: OwnedFd, flags_after: Option<OFlag>) -> io::Result<Self> {
         let channel = if fd.is_terminal() {
             set_nonblocking(&fd)?;
             Source::Pipe(pipe::Receiver::from_owned_fd_unchecked(fd)?)
@@ -72,8 +109,26 @@ impl End<Source> {
         };
         Ok(Self {
             channel,
+            read_before: Vec::new(),
             flags_after,
         })
+    }
+}
+
+impl End<Source> {
+    /// Reads what there is, at most `buffer`; 0 at end of input.
+    ///
+    /// # Errors
+    /// Those of `read(2)`.
+    pub async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.channel.read(buffer).await
+    }
+
+    /// Puts back what was read and is to be passed on.
+    #[must_use]
+    pub fn with_read_before(mut self, bytes: Vec<u8>) -> Self {
+        self.read_before = bytes;
+        self
     }
 }
 
@@ -82,7 +137,7 @@ impl End<Sink> {
     ///
     /// # Errors
     /// It is not writable, or a limit is reached.
-    pub(crate) fn sink(fd: OwnedFd, flags_after: Option<OFlag>) -> io::Result<Self> {
+    pub fn sink(fd: OwnedFd, flags_after: Option<OFlag>) -> io::Result<Self> {
         let channel = if fd.is_terminal() {
             set_nonblocking(&fd)?;
             Sink::Pipe(pipe::Sender::from_owned_fd_unchecked(fd)?)
@@ -91,6 +146,7 @@ impl End<Sink> {
         };
         Ok(Self {
             channel,
+            read_before: Vec::new(),
             flags_after,
         })
     }
@@ -109,7 +165,7 @@ impl<T: AsFd> Drop for End<T> {
 ///
 /// # Errors
 /// A limit of this machine is reached.
-pub(crate) fn sink_pair() -> io::Result<(End<Sink>, Stdio)> {
+pub fn sink_pair() -> io::Result<(End<Sink>, Stdio)> {
     let (ours, theirs) = net::UnixStream::pair()?;
     Ok((End::sink(ours.into(), None)?, OwnedFd::from(theirs).into()))
 }
@@ -118,7 +174,7 @@ pub(crate) fn sink_pair() -> io::Result<(End<Sink>, Stdio)> {
 ///
 /// # Errors
 /// A limit of this machine is reached.
-pub(crate) fn source_pair() -> io::Result<(End<Source>, Stdio)> {
+pub fn source_pair() -> io::Result<(End<Source>, Stdio)> {
     let (ours, theirs) = net::UnixStream::pair()?;
     Ok((
         End::source(ours.into(), None)?,
@@ -130,7 +186,7 @@ pub(crate) fn source_pair() -> io::Result<(End<Source>, Stdio)> {
 ///
 /// # Errors
 /// The descriptor is closed.
-pub(crate) fn status_flags(fd: &OwnedFd) -> io::Result<OFlag> {
+pub fn status_flags(fd: &OwnedFd) -> io::Result<OFlag> {
     Ok(OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?))
 }
 
@@ -140,37 +196,53 @@ fn set_nonblocking(fd: &OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
-async fn pass_on(from: &mut Source, mut to: End<Sink>, manner: Manner) -> io::Result<()> {
+async fn pass_on(from: &mut End<Source>, mut to: End<Sink>, manner: Manner) -> io::Result<()> {
+    let mut read_before = std::mem::take(&mut from.read_before);
+    manner.write(&mut read_before, &mut to.channel).await?;
+    let from = &mut from.channel;
     let spliced = match (&*from, &to.channel) {
         (Source::Socket(from), Sink::Socket(to)) if !manner.only_printable => {
-            splice_through(from, to, manner.buffer_size).await
+            splice_through(from, to, &manner).await
         }
         _ => Err(io::ErrorKind::InvalidInput.into()),
     };
     match spliced {
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-            copy_through(from, &mut to.channel, manner).await
+            copy_through(from, &mut to.channel, &manner).await
         }
         ended_or_broken => ended_or_broken,
     }
 }
 
-async fn copy_through(from: &mut Source, to: &mut Sink, manner: Manner) -> io::Result<()> {
-    let mut buffer = vec![0; manner.buffer_size];
-    // A read error, of a folder for example, ends a stream as well.
-    while let Ok(count @ 1..) = from.read(&mut buffer).await {
-        let bytes = &mut buffer[..count];
-        if manner.only_printable {
+impl Manner {
+    async fn write(&self, bytes: &mut [u8], to: &mut Sink) -> io::Result<()> {
+        if self.only_printable {
             make_printable(bytes);
         }
         to.write_all(bytes).await?;
+        self.count(bytes.len());
+        Ok(())
+    }
+
+    fn count(&self, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.passed.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+async fn copy_through(from: &mut Source, to: &mut Sink, manner: &Manner) -> io::Result<()> {
+    let mut buffer = vec![0; manner.buffer_size];
+    // A read error, of a folder for example, ends a stream as well.
+    while let Ok(count @ 1..) = from.read(&mut buffer).await {
+        manner.write(&mut buffer[..count], to).await?;
     }
     Ok(())
 }
 
 /// Between sockets the kernel moves the pages through a pipe: half the time of copying. Where it
 /// cannot, `InvalidInput` comes before the first byte.
-async fn splice_through(from: &UnixStream, to: &UnixStream, size: usize) -> io::Result<()> {
+async fn splice_through(from: &UnixStream, to: &UnixStream, manner: &Manner) -> io::Result<()> {
+    let size = manner.buffer_size;
     let (pages_out, pages_in) = pipe2(OFlag::O_CLOEXEC)?;
     // More than an ordinary user may have leaves it at 64 KiB.
     let capacity = FcntlArg::F_SETPIPE_SZ(i32::try_from(size).unwrap_or(i32::MAX));
@@ -185,7 +257,9 @@ async fn splice_through(from: &UnixStream, to: &UnixStream, size: usize) -> io::
         };
         while filled > 0 {
             let empty = || Ok(splice(&pages_out, None, to, None, filled, flags)?);
-            filled -= to.async_io(Interest::WRITABLE, empty).await?;
+            let emptied = to.async_io(Interest::WRITABLE, empty).await?;
+            manner.count(emptied);
+            filled -= emptied;
         }
     }
 }
@@ -201,6 +275,11 @@ async fn drain(from: &mut Source, buffer_size: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_carriage_return_is_dropped_at_the_end_of_a_line_only() {
+        assert_eq!(without_carriage_returns(b"a\r\nb\rc\n\r"), b"a\nb\rc\n\r");
+    }
 
     #[test]
     fn nothing_that_a_terminal_obeys_is_printable() {

@@ -1,4 +1,5 @@
-//! The calling side of a call's streams: PROGRAM, or what the caller itself was started with.
+//! The caller's end of a call's streams: the local program, or what the client itself was started
+//! with.
 
 use std::env;
 use std::ffi::OsString;
@@ -6,50 +7,64 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
-use std::process;
+use std::process::{self, Stdio};
 
 use nix::unistd::{dup, dup2_stdin, dup2_stdout};
 use program::say::say;
-use qrexec::channel::{Sink, Source};
 use tokio::process::{Child, Command};
 
-use crate::args::calling_qube;
-use crate::local_qubes::LocalQubes;
-use crate::qubes_db;
-use crate::relay::{End, sink_pair, source_pair, status_flags};
-use qrexec::status::{self, BROKEN};
+use crate::channel::{Sink, Source};
+use crate::relay::{End, status_flags};
+use crate::status::{self, BROKEN};
 
-/// Our ends of PROGRAM's stdin and stdout, or what takes their place.
-#[derive(Debug)]
-pub(crate) struct LocalSide {
-    /// Where the service's answer goes.
-    pub(crate) input: End<Sink>,
-    /// Where the service's input comes from.
-    pub(crate) output: End<Source>,
+/// PROGRAM of a command line, with its arguments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgramLine {
+    /// The program. Only an absolute path can be executed.
+    pub path: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+}
+
+impl ProgramLine {
+    /// The words of a command line; `None` if there are none.
+    #[must_use]
+    pub fn of(words: Vec<OsString>) -> Option<Self> {
+        let mut words = words.into_iter();
+        let path = words.next()?.into();
+        let arguments = words.collect();
+        Some(Self { path, arguments })
+    }
 }
 
 /// A PROGRAM that was started, or could not be.
 #[derive(Debug)]
-pub(crate) struct Program(Option<Child>);
+pub struct Program(Option<Child>);
 
 impl Program {
-    /// Starts PROGRAM, which inherits stderr and every descriptor without close-on-exec.
+    /// Starts PROGRAM for `client` between `stdin` and `stdout`. It inherits stderr and every
+    /// descriptor without close-on-exec, and finds `variables` in its environment.
     ///
-    /// That it cannot be executed is no error: the service has been started already, and notices it
-    /// as end of input.
+    /// That it cannot be executed is said, and is no error: the service has been started already, and
+    /// notices it as end of input.
     ///
     /// # Errors
     /// A limit of this machine is reached.
-    pub(crate) fn start(path: &Path, arguments: &[OsString]) -> io::Result<(LocalSide, Self)> {
-        let (input, its_stdin) = sink_pair()?;
-        let (output, its_stdout) = source_pair()?;
+    pub fn start(
+        client: &str,
+        line: &ProgramLine,
+        variables: impl IntoIterator<Item = (&'static str, PathBuf)>,
+        stdin: Stdio,
+        stdout: Stdio,
+    ) -> io::Result<Self> {
         let saved = [dup(io::stdin())?, dup(io::stdout())?];
         let pass_stderr = env::var_os("PASS_LOCAL_STDERR").is_some();
         let saved_stderr = pass_stderr.then(|| dup(io::stderr())).transpose()?;
+        let path: &Path = &line.path;
         let mut command = Command::new(path);
         command
             .arg0(path.file_name().unwrap_or(path.as_os_str()))
-            .args(arguments)
+            .args(&line.arguments)
             .env("SAVED_FD_0", saved[0].as_raw_fd().to_string())
             .env("SAVED_FD_1", saved[1].as_raw_fd().to_string())
             .envs(
@@ -58,9 +73,9 @@ impl Program {
                     .map(|fd| ("SAVED_FD_2", fd.as_raw_fd().to_string())),
             )
             .env("QREXEC_AGENT_PID", process::id().to_string())
-            .envs(own_qubes_db())
-            .stdin(its_stdin)
-            .stdout(its_stdout);
+            .envs(variables)
+            .stdin(stdin)
+            .stdout(stdout);
         // Without a slash it would be looked up in PATH, which execv(3) does not do.
         let started = if path.is_absolute() {
             command.spawn()
@@ -69,15 +84,13 @@ impl Program {
         };
         if let Err(error) = &started {
             let path = text::path(path);
-            say(format_args!(
-                "qrexec-loopback: cannot execute \"{path}\": {error}"
-            ));
+            say(format_args!("{client}: cannot execute \"{path}\": {error}"));
         }
-        Ok((LocalSide { input, output }, Self(started.ok())))
+        Ok(Self(started.ok()))
     }
 
     /// Waits for its end; its status.
-    pub(crate) async fn status(self) -> u8 {
+    pub async fn status(self) -> u8 {
         match self.0 {
             Some(mut child) => child.wait().await.map_or(BROKEN, status::of_process),
             None => BROKEN,
@@ -85,12 +98,21 @@ impl Program {
     }
 }
 
+/// Our ends of PROGRAM's stdin and stdout, or what takes their place.
+#[derive(Debug)]
+pub struct LocalSide {
+    /// Where the service's answer goes.
+    pub input: End<Sink>,
+    /// Where the service's input comes from.
+    pub output: End<Source>,
+}
+
 impl LocalSide {
     /// Own stdin and stdout. They leave their numbers, so that closing one is noticed.
     ///
     /// # Errors
     /// A limit of this machine is reached.
-    pub(crate) fn own_streams() -> io::Result<Self> {
+    pub fn own_streams() -> io::Result<Self> {
         let stdin = io::stdin().as_fd().try_clone_to_owned()?;
         let stdout = io::stdout().as_fd().try_clone_to_owned()?;
         let null = File::options().read(true).write(true).open("/dev/null")?;
@@ -103,10 +125,4 @@ impl LocalSide {
             input: End::sink(stdout, Some(stdout_flags))?,
         })
     }
-}
-
-/// Where the local program finds the QubesDB of its qube.
-fn own_qubes_db() -> Option<(&'static str, PathBuf)> {
-    let (qubes, qube) = (LocalQubes::from_env().ok()?, calling_qube().ok()?);
-    Some((qubesdb::FOLDER_VARIABLE, qubes_db::folder(&qubes, &qube)))
 }

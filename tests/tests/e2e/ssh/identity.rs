@@ -1,0 +1,121 @@
+//! Who calls, as the service, the policy and the log of the other machine see it.
+
+use qfile_tests::process::run;
+use qfile_tests::suite;
+use qfile_tests::system_log::{only_line, with_system_log};
+use qfile_tests::user::needs_private_mounts;
+
+use super::requests::Account;
+
+suite! {
+    the_source_is_the_name_of_the_key_whatever_the_caller_says,
+    a_relay_calls_for_the_qubes_that_its_key_names,
+    a_bad_name_of_a_key_refuses_every_call,
+    policy_sees_the_source_with_its_prefix,
+    every_call_is_one_line_in_the_system_log [needs_private_mounts],
+}
+
+const FOR_WORK: &str = "qrexec-v1 - who+ work";
+
+fn account(policy: &str) -> Account {
+    let account = Account::new(policy);
+    account.add_service("who", "echo $QREXEC_REMOTE_DOMAIN");
+    account
+}
+
+fn answer(account: &Account, options: &[&str], line: &str) -> String {
+    let called = account.call(options, line);
+    called.assert_code(0);
+    let answer = String::from_utf8(called.stdout).unwrap();
+    let answer = answer.strip_prefix("\0qrexec-v1 allowed\n");
+    answer.unwrap().trim_end().to_owned()
+}
+
+fn the_source_is_the_name_of_the_key_whatever_the_caller_says() {
+    let account = account("* * * * allow\n");
+    assert_eq!(
+        answer(&account, &["--as", "laptop"], "qrexec-v1 - who+"),
+        "laptop"
+    );
+    let mut command = account.command(&["--as", "laptop"], b"qrexec-v1 - who+");
+    command.env("QREXEC_REMOTE_DOMAIN", "dom0");
+    assert!(run(command).stdout.ends_with(b"\nlaptop\n"));
+    let called = account.call(&["--as", "laptop"], FOR_WORK);
+    called.assert_code(126);
+    called.assert_says("laptop cannot call for work: its key does not allow that");
+}
+
+fn a_relay_calls_for_the_qubes_that_its_key_names() {
+    let account = account("* * * * allow\n");
+    for names in ["*", "work", "vault work"] {
+        let options = ["--as", "far", "--may-speak-for", names];
+        assert_eq!(answer(&account, &options, FOR_WORK), "far--work");
+        assert_eq!(answer(&account, &options, "qrexec-v1 - who+"), "far");
+    }
+    let options = ["--as", "far", "--may-speak-for", "vault"];
+    account.call(&options, FOR_WORK).assert_code(126);
+    // 31 bytes with the prefix, and one more.
+    let any = ["--as", "far", "--may-speak-for", "*"];
+    let line = |len| format!("qrexec-v1 - who+ {}", "a".repeat(len));
+    assert_eq!(answer(&account, &any, &line(26)).len(), 31);
+    account.call(&any, &line(27)).assert_code(126);
+}
+
+fn a_bad_name_of_a_key_refuses_every_call() {
+    let account = account("* * * * allow\n");
+    for name in ["a--b", "a-", "9", "", "none", "a b", "../x"] {
+        let called = account.call(&[&format!("--as={name}")], "qrexec-v1 - who+");
+        called.assert_code(126);
+        called.assert_says("--as");
+    }
+}
+
+fn policy_sees_the_source_with_its_prefix() {
+    let account = account("* * work @default allow\n* * far--vault @default allow\n");
+    let options = ["--as", "far", "--may-speak-for", "*"];
+    // The local qube `work` may, and `work` of the other machine is not that one.
+    account.call(&options, FOR_WORK).assert_code(126);
+    account.call(&options, "qrexec-v1 - who+").assert_code(126);
+    assert_eq!(
+        answer(&account, &options, "qrexec-v1 - who+ vault"),
+        "far--vault"
+    );
+}
+
+fn every_call_is_one_line_in_the_system_log() {
+    with_system_log(|log| {
+        let account = account("who * * * allow\n");
+        account.add_service("who", "cat >/dev/null; printf 12345; exit 3");
+        let call = |line: &str| {
+            let mut command = account.command(&["--as", "laptop"], line.as_bytes());
+            command.stdin(std::process::Stdio::null());
+            run(command);
+            only_line(log)
+        };
+        let line = call("qrexec-v1 - who+x");
+        let expected = "qrexec-ssh-serve: source=laptop service=who+x target=- status=3 in=0 out=5 \
+                        seconds=";
+        assert!(line.contains(expected), "{line}");
+        let line = call("qrexec-v1 - other+");
+        assert!(
+            line.contains("source=laptop service=other+ target=- status=126 "),
+            "{line}"
+        );
+        assert!(
+            line.contains("why=\"other+ from laptop is refused: no line"),
+            "{line}"
+        );
+        let line = call("x status=0\n\u{1b}");
+        assert!(
+            line.contains("source=laptop service=- target=- status=126 "),
+            "{line}"
+        );
+        assert!(!line.contains('\u{1b}') && !line.contains('\n'), "{line}");
+        // Which file and which line, is for the owner only.
+        account.write("home/.config/qfile/policy.d/60-x.policy", "who * * *\n");
+        let line = call("qrexec-v1 - who+");
+        assert!(line.contains("60-x.policy: line 1: "), "{line}");
+        let called = account.call(&["--as", "laptop"], "qrexec-v1 - who+");
+        assert!(!called.stderr().contains("60-x"), "{}", called.stderr());
+    });
+}
