@@ -2,6 +2,9 @@
 //!
 //! [`Display`](fmt::Display) is what stderr gets, and qrexec shows stderr to the *calling* qube: it
 //! names no path and no file of this one. [`Error::for_the_owner`] adds what only the owner may see.
+//!
+//! The receiver does not end by `program::failure` as the other programs do: that tells one text to
+//! one reader, and brings command-line and log libraries into a set-uid program.
 
 use std::fmt;
 use std::io;

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, BufWriter, StdoutLock, Write as _, stdout};
 
+use program::failure::{Failure, pass_on};
 use program::say::say;
 use qfile_proto::QubeName;
 use qubesdb::{Address, Client, Error, Event, FOLDER_VARIABLE, Path, Value, folder};
@@ -30,14 +31,17 @@ struct Running<'a> {
 }
 
 /// Runs any command but `qubesdb-read-bool`; its exit status.
-pub(crate) fn run(typed: &Typed) -> u8 {
+///
+/// # Errors
+/// There is no connection. The messages of single keys begin as those of the C tools do, without the
+/// name of the program, and are said at once: the other keys are tried all the same.
+pub(crate) fn run(typed: &Typed) -> Result<u8, Failure> {
     let client = match connect(typed.qube.as_ref()) {
         Ok(client) => client,
-        Err(why) => {
-            if !typed.quiet {
-                say(format_args!("Failed connect to local daemon: {why}"));
-            }
-            return FAILED;
+        Err(_) if typed.quiet => return Ok(FAILED),
+        Err(failure) => {
+            let reason = format!("Failed connect to local daemon: {}", failure.reason());
+            return Err(failure.reworded(reason));
         }
     };
     let mut running = Running {
@@ -67,15 +71,18 @@ pub(crate) fn run(typed: &Typed) -> u8 {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => running.failed = true,
         Err(error) => running.fail("Failed to write to stdout", None, &error),
     }
-    match running {
+    Ok(match running {
         Running { failed: true, .. } => FAILED,
         Running { missing: true, .. } => MISSING,
         _ => DONE,
-    }
+    })
 }
 
-/// Runs `qubesdb-read-bool`; its exit status.
-pub(crate) fn read_bool(typed: &Typed) -> u8 {
+/// Runs `qubesdb-read-bool`.
+///
+/// # Errors
+/// The value is empty or missing, which the status says, or cannot be read.
+pub(crate) fn read_bool(typed: &Typed) -> Result<(), Failure> {
     let address = Address::of_this_qube(&folder());
     let read = || -> Result<Value, Error> {
         let key = typed.words.first().cloned().unwrap_or_default();
@@ -83,26 +90,21 @@ pub(crate) fn read_bool(typed: &Typed) -> u8 {
         open(&address)?.read(&path)
     };
     match read() {
-        Ok(value) if value.as_bytes().is_empty() => EMPTY,
-        Ok(_) => DONE,
-        Err(Error::Missing) => u8::try_from(typed.count).unwrap_or(BOOL_FAILED),
-        Err(error) => {
-            say(format_args!(
-                "qubesdb-read-bool: {}",
-                explained(&error, &address)
-            ));
-            BOOL_FAILED
-        }
+        Ok(value) if value.as_bytes().is_empty() => pass_on(EMPTY),
+        Ok(_) => Ok(()),
+        Err(Error::Missing) => pass_on(u8::try_from(typed.count).unwrap_or(BOOL_FAILED)),
+        Err(error) => Err(explained(&error, &address).with_status(BOOL_FAILED)),
     }
 }
 
-fn connect(qube: Option<&OsString>) -> Result<Client, String> {
+fn connect(qube: Option<&OsString>) -> Result<Client, Failure> {
     let folder = folder();
     let address = match qube {
         None => Address::of_this_qube(&folder),
         Some(qube) => {
-            let name = QubeName::parse(qube.as_encoded_bytes())
-                .ok_or_else(|| format!("no qube is called \"{}\"", shown(qube)))?;
+            let name = QubeName::parse(qube.as_encoded_bytes()).ok_or_else(|| {
+                Failure::new(format_args!("no qube is called \"{}\"", shown(qube)))
+            })?;
             Address::of(&folder, &name)
         }
     };
@@ -110,13 +112,14 @@ fn connect(qube: Option<&OsString>) -> Result<Client, String> {
 }
 
 /// An error with what to do, where that is known.
-fn explained(error: &Error, address: &Address) -> String {
+fn explained(error: &Error, address: &Address) -> Failure {
     match error {
-        Error::Gone(_) => format!(
-            "{error}: \"{}\"; start the daemon, or set {FOLDER_VARIABLE} to the folder of its sockets",
-            text::path(address.read_write())
-        ),
-        _ => error.to_string(),
+        Error::Gone(_) => Failure::new(error)
+            .because(format_args!("\"{}\"", text::path(address.read_write())))
+            .advise(format_args!(
+                "start the daemon, or set {FOLDER_VARIABLE} to the folder of its sockets"
+            )),
+        _ => Failure::new(error),
     }
 }
 

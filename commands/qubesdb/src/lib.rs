@@ -12,6 +12,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use program::command_line::say_lines;
+use program::failure::{end, pass_on};
 
 use crate::args::{Action, Parsed};
 
@@ -21,14 +22,17 @@ pub fn main() -> ExitCode {
     let mut words = env::args_os();
     let name = words.next().unwrap_or_default();
     let words: Vec<OsString> = words.collect();
-    ExitCode::from(match args::parse(&name, &words) {
-        Parsed::Run(typed) => match typed.action {
-            Action::ReadBool => commands::read_bool(&typed),
-            _ => commands::run(&typed),
-        },
+    match args::parse(&name, &words) {
+        Parsed::Run(typed) => {
+            let ended = match typed.action {
+                Action::ReadBool => commands::read_bool(&typed),
+                _ => commands::run(&typed).and_then(pass_on),
+            };
+            end(typed.action.name(), ended)
+        }
         Parsed::Say { text, status } => {
             say_lines(&text);
-            status
+            end("", pass_on(status))
         }
-    })
+    }
 }

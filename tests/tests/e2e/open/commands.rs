@@ -216,7 +216,8 @@ fn a_wrong_command_line_is_2() {
     command.args(["my qube", NAME]);
     let opened = run(command);
     opened.assert_code(2);
-    opened.assert_says("\"my qube\" is not the name of a qube; give a name such as work");
+    opened.assert_says("qvm-open-in-vm: \"my qube\" is not the name of a qube\n");
+    opened.assert_says("qvm-open-in-vm: give a name such as work");
     let mut command = editing.command("qvm-open-in-dvm");
     command.args(["work", NAME]);
     let opened = run(command);
