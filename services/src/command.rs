@@ -102,7 +102,7 @@ impl Writer {
     /// it wrote is worth nothing if it failed: it may have found out at the end that it is forged.
     ///
     /// # Errors
-    /// [`Error::Command`]; [`Error::SendError`].
+    /// [`Error::Command`]; [`Error::Sending`].
     pub fn wait(&mut self, receiver: &Receiver) -> Result<(), Error> {
         let failed = |error| Error::Run(self.words.program.clone(), error);
         loop {
