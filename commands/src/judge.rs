@@ -84,7 +84,10 @@ fn without_a_line(
     let known = explained.advice.unwrap_or_default();
     Ending::failed(match status {
         CallStatus::Refused => {
-            return Ending::with_status(REFUSED, format!("{what}\n{known}{}", all_names(service)));
+            return Ending::with_status(
+                REFUSED,
+                format!("{what}\n{known}{}", all_names(kind, service)),
+            );
         }
         CallStatus::NoService | CallStatus::NotExecuted => format!("{what}\n{known}"),
         CallStatus::Broken => format!(
@@ -108,8 +111,13 @@ fn without_a_line(
 }
 
 /// What else there is to say of a refusal, where the names asked for another service.
-fn all_names(service: Service) -> &'static str {
+fn all_names(kind: Kind, service: Service) -> &'static str {
     match service {
+        Service::FilecopyAllNames if kind == Kind::Ssh => {
+            "\nsome names are not safe for display, so the call used the service \
+             qubes.Filecopy+allow-all-names, which policy may deny: rename the files (--dry-run \
+             lists them), or allow the service in the policy there"
+        }
         Service::FilecopyAllNames => {
             "\nsome names are not safe for display, so the call used the service \
              qubes.Filecopy+allow-all-names, which policy may deny: rename the files (--dry-run \
