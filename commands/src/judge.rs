@@ -85,7 +85,7 @@ fn without_a_line(
     let known = explained.advice.unwrap_or_default();
     match status {
         CallStatus::Refused => Failure::new(what)
-            .advise(format_args!("{known}{}", all_names(service)))
+            .advise(format_args!("{known}{}", all_names(kind, service)))
             .with_status(REFUSED),
         CallStatus::NoService | CallStatus::NotExecuted => Failure::new(what).advise(known),
         CallStatus::Broken => Failure::new(format_args!(
@@ -114,8 +114,13 @@ fn without_a_line(
 }
 
 /// What else there is to say of a refusal, where the names asked for another service.
-fn all_names(service: Service) -> &'static str {
+fn all_names(kind: Kind, service: Service) -> &'static str {
     match service {
+        Service::FilecopyAllNames if kind == Kind::Ssh => {
+            "\nsome names are not safe for display, so the call used the service \
+             qubes.Filecopy+allow-all-names, which policy may deny: rename the files (--dry-run \
+             lists them), or allow the service in the policy there"
+        }
         Service::FilecopyAllNames => {
             "\nsome names are not safe for display, so the call used the service \
              qubes.Filecopy+allow-all-names, which policy may deny: rename the files (--dry-run \
