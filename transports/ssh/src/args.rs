@@ -33,7 +33,7 @@ pub struct Client {
     #[arg(long, value_name = "REMOTE+SERVICE")]
     #[arg(conflicts_with_all = ["target", "service", "program"])]
     pub transport: Option<String>,
-    /// A name in remotes.conf, @default, @dispvm, or a destination of ssh: [USER@]HOST
+    /// A name in remotes.conf, @default, @dispvm, or a destination of ssh: HOST or USER@HOST
     #[arg(required_unless_present = "transport")]
     pub target: Option<String>,
     /// The service and its argument
