@@ -298,11 +298,13 @@ fn without_a_daemon_every_command_fails() {
         let finished = place.run(name, arguments);
         finished.assert_code(1);
         finished.assert_says("Failed connect to local daemon");
-        finished.assert_says("qubesdb.sock\"; start the daemon, or");
+        finished.assert_says("qubesdb.sock\"\n");
+        finished.assert_says(": start the daemon, or set QUBESDB_DIR");
     }
     let finished = place.run("read-bool", &["/a", "0"]);
     finished.assert_code(3);
-    finished.assert_says("qubesdb.sock\"; start the daemon, or");
+    finished.assert_says("qubesdb.sock\"\n");
+    finished.assert_says("qubesdb-read-bool: start the daemon, or set QUBESDB_DIR");
 }
 
 fn a_reader_that_has_seen_enough_hears_no_error() {
