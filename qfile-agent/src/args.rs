@@ -57,8 +57,8 @@ pub struct Args {
     pub(crate) cancel_fd: Option<RawFd>,
 
     /// The longest time to wait for the receiver's verdict [default: no limit]
-    #[arg(long, value_name = "SECONDS")]
-    verdict_timeout: Option<u64>,
+    #[arg(long, value_name = "TIME", value_parser = program::command_line::time)]
+    verdict_timeout: Option<Duration>,
 
     /// The files and folders to send. Each arrives under the last component of its path
     #[arg(value_name = "PATH")]
@@ -95,7 +95,7 @@ impl Args {
     }
 
     pub(crate) fn verdict_timeout(&self) -> Option<Duration> {
-        self.verdict_timeout.map(Duration::from_secs)
+        self.verdict_timeout
     }
 }
 
