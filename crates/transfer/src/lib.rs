@@ -6,9 +6,10 @@
 //! qubes, in the words of the wire format's table.
 //!
 //! [`result_line`] is how `qfile-agent` tells `qvm-copy` what became of a copy, [`manifest`] how it
-//! tells `qvm-move` what may be deleted, and [`landed`] looks up what a copy that stopped has left in
+//! tells `qvm-move` what may be deleted, [`entry_line`] what both tell scripts, and [`landed`] looks up what a copy that stopped has left in
 //! the other qube.
 
+pub mod entry_line;
 mod failure;
 pub mod landed;
 pub mod manifest;

@@ -1,0 +1,82 @@
+//! `--json`: what scripts read on stdout. The sender writes a line for each entry; the line at the end
+//! of a call is made here.
+
+use transfer::entry_line::EntryLine;
+use transfer::result_line::Outcome;
+
+use crate::ending::Ending;
+use crate::survey::{Listed, Survey};
+use qrexec::Target;
+
+/// The line of an entry that would be sent.
+pub(crate) fn to_send(entry: &Listed<'_>) -> String {
+    let line = EntryLine::of(entry.path).with("status", "to-send");
+    let line = line.with("type", entry.kind);
+    match entry.bytes {
+        Some(bytes) => line.with("bytes", bytes),
+        None => line,
+    }
+    .render()
+}
+
+/// The line at the end of a call to `target`. What the survey counted is what was asked for; only the
+/// result says whether it has arrived.
+pub(crate) fn summary(
+    target: &Target,
+    survey: Option<&Survey>,
+    ended: &Result<(), Ending>,
+) -> String {
+    let status = ended.as_ref().map_or_else(|ending| ending.status, |()| 0);
+    let outcomes = [
+        (Outcome::Complete, "complete"),
+        (Outcome::Failed, "failed"),
+        (Outcome::Usage, "usage"),
+        (Outcome::Partial, "partial"),
+        (Outcome::Cancelled, "cancelled"),
+    ];
+    let result = outcomes
+        .iter()
+        .find(|(outcome, _)| outcome.status() == status)
+        .map_or("refused", |(_, result)| result);
+    let mut line = EntryLine::default()
+        .with("target", target.to_string())
+        .with("status", status)
+        .with("result", result);
+    if let Some(survey) = survey {
+        line = line
+            .with("files", survey.files)
+            .with("folders", survey.folders)
+            .with("links", survey.links)
+            .with("bytes", survey.bytes)
+            .with("excluded", survey.excluded);
+    }
+    if let Err(ending) = ended {
+        let parts = [&*ending.said_by_sender, &*ending.message];
+        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        line = line.with("message", parts.join("\n"));
+    }
+    line.render()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_says_how_it_ended() {
+        let target = Target::parse("work").unwrap();
+        let table = [
+            (Ok(()), "complete", 0),
+            (Err(Ending::failed("x")), "failed", 1),
+            (Err(Ending::new(Outcome::Partial, "x")), "partial", 3),
+            (Err(Ending::new(Outcome::Cancelled, "x")), "cancelled", 32),
+            (Err(Ending::with_status(126, "x")), "refused", 126),
+        ];
+        for (ended, result, status) in table {
+            let line = summary(&target, None, &ended);
+            assert!(line.contains(&format!(r#""result":"{result}""#)), "{line}");
+            assert!(line.contains(&format!(r#""status":{status}"#)), "{line}");
+            assert_eq!(line.contains(r#""message":"x""#), ended.is_err(), "{line}");
+        }
+    }
+}
