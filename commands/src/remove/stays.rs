@@ -152,7 +152,10 @@ impl Reason {
             Self::Gone => "keep the copy there, and look for it here under another name",
             Self::Vanished => "look for it here under another name, and move it from there",
             Self::NotSent => "there is no copy of it there; move it again",
-            Self::Excluded | Self::IgnoredLink => {
+            Self::Excluded => {
+                "there is no copy of it there; if it is needed there, move it without --exclude"
+            }
+            Self::IgnoredLink => {
                 "there is no copy of it there; delete it yourself only if it is not needed"
             }
             Self::FollowedLink => {

@@ -7,8 +7,10 @@ use std::path::Path;
 
 mod charset;
 mod charset_table;
+mod name;
 
 pub use charset::{Charset, is_safe};
+pub use name::name;
 
 /// Longest text in characters; what is longer ends in `...`.
 pub const MAX_CHARS: usize = 1000;
