@@ -1,7 +1,8 @@
 //! Untrusted bytes → text for a person. Everything that prints such bytes passes through here.
 //!
 //! The result is one line of at most 1,000 characters, without control characters or escape
-//! sequences; but for [`line()`], without quotation marks too. It is no markup: a dialog must still be told so.
+//! sequences; but for [`line()`] and [`name()`], without quotation marks too. It is no markup: a dialog
+//! must still be told so.
 
 use std::path::Path;
 

@@ -29,7 +29,7 @@ pub fn name(bytes: &[u8]) -> String {
     }
     let quoted = |shown: &[String]| match form {
         Form::Plain => format!("\"{}\"", shown.concat()),
-        Form::Escaped { .. } => format!("$'{}'", shown.concat()),
+        Form::Escaped => format!("$'{}'", shown.concat()),
     };
     if shown.len() <= MAX_SHOWN {
         return quoted(&shown);
@@ -108,8 +108,7 @@ fn must_be_escaped(chars: &[char], at: usize) -> bool {
     let before = at.checked_sub(1).and_then(|before| chars.get(before));
     !is_printable(c)
         || is_look_alike(c)
-        || before.is_none_or(|before| !before.is_alphanumeric() && is_mark(*before).is_none())
-            && is_mark(c).is_some()
+        || is_mark(c) && before.is_none_or(|before| !before.is_alphanumeric() && !is_mark(*before))
         || before.is_some_and(|before| composes(*before, c))
         || is_mixed_into_latin(chars, at)
 }
@@ -123,8 +122,8 @@ fn is_printable(c: char) -> bool {
 
 /// A mark that is joined to the character before it. Those that `is_alphanumeric` knows as letters are
 /// none.
-fn is_mark(c: char) -> Option<char> {
-    (!c.is_alphanumeric() && c.escape_debug().count() > 1 && is_printable(c)).then_some(c)
+fn is_mark(c: char) -> bool {
+    !c.is_alphanumeric() && c.escape_debug().count() > 1 && is_printable(c)
 }
 
 /// What is invisible, or looks exactly like another character or sequence of characters.
@@ -155,7 +154,7 @@ const UNSEEN: [(u32, u32); 7] = [
     (0x17B4, 0x17B5),
     (0x180B, 0x180F),
     (0xA789, 0xA78A),
-    (0xFF02, 0xFF0F),
+    (0xFF0F, 0xFF0F),
     (0xFFA0, 0xFFA0),
     (0xE0100, 0xE01EF),
 ];
@@ -218,19 +217,29 @@ fn is_mixed_into_latin(chars: &[char], at: usize) -> bool {
 
 /// True if no other name looks the same because characters change their places. Digits stand on the
 /// left of a word that is written from right to left, whether they come before it or after it: only
-/// after it is left as it is.
+/// after it they are left as they are, and only with such signs as are usual between them.
 fn keeps_its_order(chars: &[char]) -> bool {
-    let (mut after_word, mut digit_before) = (false, false);
+    let (mut after_word, mut digit, mut sign) = (false, false, false);
+    // Digits of one kind and of the other are ordered by different rules.
+    let (mut arabic, mut european) = (false, false);
     for c in chars.iter().copied() {
         if is_right_to_left(c) {
-            if digit_before {
+            if digit && !after_word {
                 return false;
             }
             after_word = true;
         } else if c.is_numeric() {
-            digit_before |= !after_word;
+            digit = true;
+            arabic |= is_arabic_digit(c);
+            european |= !is_arabic_digit(c);
         } else if c.is_alphabetic() {
-            (after_word, digit_before) = (false, false);
+            (after_word, digit, sign) = (false, false, false);
+            (arabic, european) = (false, false);
+        } else {
+            sign |= after_word && !matches!(c, ' ' | '.' | '-' | '_');
+        }
+        if after_word && ((digit && sign) || (arabic && european)) {
+            return false;
         }
     }
     true
@@ -238,10 +247,14 @@ fn keeps_its_order(chars: &[char]) -> bool {
 
 /// A letter of a script that is written from right to left.
 fn is_right_to_left(c: char) -> bool {
-    let is_digit = matches!(c, '\u{660}'..='\u{669}' | '\u{6F0}'..='\u{6F9}');
-    !is_digit
+    !is_arabic_digit(c)
+        && !matches!(c, '\u{6F0}'..='\u{6F9}')
         && matches!(c, '\u{590}'..='\u{8FF}' | '\u{FB1D}'..='\u{FDFF}' | '\u{FE70}'..='\u{FEFF}'
             | '\u{10800}'..='\u{10FFF}' | '\u{1E800}'..='\u{1EFFF}')
+}
+
+fn is_arabic_digit(c: char) -> bool {
+    matches!(c, '\u{660}'..='\u{669}')
 }
 
 fn is_in(ranges: &[(u32, u32)], c: char) -> bool {
@@ -321,7 +334,7 @@ mod tests {
         #[test]
         fn nothing_is_obeyed_by_a_terminal(bytes in names()) {
             let text = name(&bytes);
-            prop_assert!(text.chars().all(|c| c == ' ' || is_printable(c)), "{:?}", text);
+            prop_assert!(text.chars().all(|c| matches!(c, ' '..='~') || is_printable(c)), "{:?}", text);
         }
     }
 
