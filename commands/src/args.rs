@@ -3,14 +3,16 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use program::failure::Failure;
 use qrexec::Target;
 use qrexec::client::Kind;
 use text::own;
-use walk::Links;
+use walk::{Exclude, Links};
 
+use crate::deadline::{self, Deadline};
 use crate::ending::{command_line, usage};
 
 /// The names of the program.
@@ -27,12 +29,18 @@ pub enum Form {
 }
 
 /// What is wanted.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Request {
     /// The qube to copy to.
     pub target: Target,
-    /// The files and folders to copy, as they were typed; at least one.
+    /// The other qubes to copy to, one after the other.
+    pub more_targets: Vec<Target>,
+    /// The files and folders to copy, as they were typed; at least one, unless stdin is sent.
     pub paths: Vec<OsString>,
+    /// The content of stdin is sent, as a file called `name`.
+    pub stdin: bool,
+    /// What is left out, because the user does not want it.
+    pub exclude: Option<Exclude>,
     /// What to do with symbolic links.
     pub links: Links,
     /// How progress is shown.
@@ -47,6 +55,14 @@ pub struct Request {
     pub name: Option<OsString>,
     /// Send only what the last call, which stopped, has not sent. Then `paths` may be empty.
     pub go_on: bool,
+    /// Each entry is named.
+    pub verbose: bool,
+    /// Nothing but errors is said.
+    pub quiet: bool,
+    /// Scripts read what becomes of each entry on stdout.
+    pub json: bool,
+    /// When the call is cancelled.
+    pub deadline: Option<Deadline>,
 }
 
 /// How progress is shown.
@@ -154,15 +170,13 @@ impl Form {
             .try_get_matches_from(with_name)
             .and_then(|matches| Typed::from_arg_matches(&matches))
             .map_err(command_line)?;
-        let options = arguments.iter().take_while(|argument| *argument != "--");
-        if options.into_iter().any(|argument| argument == "-") {
-            return Err(usage("\"-\" is not an option")
-                .advise("if it is the name of a file, write -- before it, or ./-"));
-        }
-        self.request(typed)
+        let mut options = arguments.iter().take_while(|argument| *argument != "--");
+        let stdin = options.any(|argument| argument == "-");
+        self.request(typed, stdin)
     }
 
-    fn request(self, typed: Typed) -> Result<Request, Failure> {
+    /// What `typed` asks for; `stdin`, if a single dash stands among the arguments.
+    fn request(self, typed: Typed, stdin: bool) -> Result<Request, Failure> {
         let links = match (typed.ignore_symlinks, typed.dereference) {
             (true, _) => Links::Ignore,
             (false, true) => Links::Follow,
@@ -173,14 +187,41 @@ impl Form {
             (false, true) => Progress::None,
             (false, false) => Progress::Terminal,
         };
+        let progress = if typed.quiet {
+            Progress::None
+        } else {
+            progress
+        };
         let mut paths = typed.arguments;
-        let target = match self.takes_target() && paths.len() > 1 {
-            true => self.target(&paths.remove(0))?,
-            false => Target::default(),
+        let mut targets = self.targets(&typed.to)?;
+        if targets.is_empty() {
+            targets.push(match self.takes_target() && paths.len() > 1 {
+                true => self.target(&paths.remove(0))?,
+                false => Target::default(),
+            });
+        }
+        let target = targets.remove(0);
+        if typed.go_on && !targets.is_empty() {
+            return Err(usage("--continue continues the call to one qube")
+                .advise("give --to once, or not at all"));
+        }
+        if stdin {
+            self.check_stdin(&paths, typed.name.is_some(), typed.go_on)?;
+            paths.clear();
+        }
+        let exclude = match typed.exclude.is_empty() {
+            true => None,
+            false => Some(
+                Exclude::new(typed.exclude)
+                    .map_err(|error| usage(&error).advise(error.advice()))?,
+            ),
         };
         Ok(Request {
             target,
+            more_targets: targets,
             paths,
+            stdin,
+            exclude,
             links,
             progress,
             dry_run: typed.dry_run,
@@ -188,7 +229,47 @@ impl Form {
             skip_refused: typed.skip_refused,
             name: typed.name,
             go_on: typed.go_on,
+            verbose: typed.verbose,
+            quiet: typed.quiet,
+            json: typed.json,
+            deadline: typed.timeout.map(Deadline::after),
         })
+    }
+
+    /// The qubes that were named with `--to`.
+    fn targets(self, typed: &[OsString]) -> Result<Vec<Target>, Failure> {
+        let mut targets = Vec::with_capacity(typed.len());
+        for name in typed {
+            let target = self.target(name)?;
+            if targets.contains(&target) {
+                return Err(usage(format_args!("{target} is named twice with --to"))
+                    .advise("name each qube once"));
+            }
+            targets.push(target);
+        }
+        Ok(targets)
+    }
+
+    /// A single dash stands for stdin, where there is a name for it and nothing else to send.
+    fn check_stdin(self, paths: &[OsString], is_named: bool, go_on: bool) -> Result<(), Failure> {
+        let wrong = |what: &str| {
+            Err(usage(what).advise("if \"-\" is the name of a file, write -- before it, or ./-"))
+        };
+        if self.deletes() {
+            return wrong("\"-\" is stdin, which can be copied, but not moved");
+        }
+        if go_on {
+            return wrong(
+                "\"-\" is stdin, which is gone when a call has stopped: use no --continue",
+            );
+        }
+        if paths.len() != 1 || paths[0] != "-" {
+            return wrong("\"-\" is stdin, which is sent alone, not together with files");
+        }
+        match is_named {
+            true => Ok(()),
+            false => wrong("\"-\" is stdin: give the file that it becomes a name with --as NAME"),
+        }
     }
 
     /// The target that was typed. A move into a disposable would delete the only copy: the
@@ -320,13 +401,34 @@ struct Typed {
     /// Leave out and list what the other qube would refuse. The exit status is then 3
     #[arg(long)]
     skip_refused: bool,
-    /// Send the only FILE under the name NAME
+    /// Leave out files, folders and links whose name matches the pattern GLOB, or, if GLOB contains a
+    /// slash, whose path below its FILE matches. A slash at the end of GLOB restricts it to folders.
+    /// The option can be repeated
+    #[arg(long, value_name = "GLOB", allow_hyphen_values = true)]
+    exclude: Vec<OsString>,
+    /// Send to QUBE. The option can be repeated: the files are sent to one qube after the other, and
+    /// a move deletes only what every qube has confirmed
+    #[arg(long, value_name = "QUBE")]
+    to: Vec<OsString>,
+    /// Send the only FILE under the name NAME. If FILE is -, stdin is sent
     #[arg(long = "as", value_name = "NAME")]
     name: Option<OsString>,
     /// Continue the last call that stopped: send the rest of its files. FILE need not be given
     /// again. If dom0 asks for the target qube, choose the same qube as before
     #[arg(long = "continue")]
     go_on: bool,
+    /// Cancel the call after this time: a number of seconds, or a time such as 90s, 5m or 2h
+    #[arg(long, value_name = "TIME", value_parser = deadline::limit)]
+    timeout: Option<Duration>,
+    /// Name each file, folder and link when it has been sent
+    #[arg(short, long, overrides_with = "quiet")]
+    verbose: bool,
+    /// Print errors only
+    #[arg(short, long, overrides_with = "verbose")]
+    quiet: bool,
+    /// Write a line of JSON for each file, folder and link to stdout, and one for the result
+    #[arg(long)]
+    json: bool,
     /// The files and folders
     #[arg(required_unless_present = "go_on", value_name = "FILE")]
     arguments: Vec<OsString>,

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::future::Future;
 use std::io;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -23,6 +23,7 @@ use tokio::process::{Child, Command};
 use transfer::result_line::{MAX_LINE_BYTES, ResultLine};
 
 use crate::args::{Progress, Request};
+use crate::deadline::Deadline;
 use crate::judge::Report;
 use crate::service::{HandedOn, Service, client_arguments};
 use crate::window::Window;
@@ -39,6 +40,25 @@ pub struct Lists {
     pub journal: Option<File>,
     /// What has landed before.
     pub landed: Option<File>,
+    /// Where it writes a line for each entry.
+    pub entries: Option<File>,
+    /// What it sends in place of paths.
+    pub content: Option<File>,
+}
+
+impl Lists {
+    /// Those that a script asked for.
+    ///
+    /// # Errors
+    /// Stdout is closed.
+    pub(crate) fn for_scripts(request: &Request) -> Result<Self, Failure> {
+        let stdout = || io::stdout().as_fd().try_clone_to_owned().map(File::from);
+        let entries = request.json.then(stdout).transpose();
+        Ok(Self {
+            entries: entries.map_err(Failure::of("cannot write to stdout"))?,
+            ..Self::default()
+        })
+    }
 }
 
 /// The programs that a copy takes.
@@ -99,7 +119,7 @@ impl Programs {
         lists: &Lists,
     ) -> io::Result<Report> {
         // Before the client starts, so that no signal is missed.
-        let interruptions = Interruptions::new()?;
+        let interruptions = Interruptions::new(request.deadline)?;
         let (result, agents_end) = pipe_with(PipeFlags::CLOEXEC)?;
         let (cancelled, let_go) = pipe_with(PipeFlags::CLOEXEC)?;
         let inherit = |file: &Option<File>| {
@@ -109,12 +129,16 @@ impl Programs {
         let manifest = inherit(&lists.manifest)?;
         let journal = inherit(&lists.journal)?;
         let landed = inherit(&lists.landed)?;
+        let entries = inherit(&lists.entries)?;
+        let content = inherit(&lists.content)?;
         let handed_on = HandedOn {
             result_fd: agents_end.as_raw_fd(),
             cancel_fd: cancelled.as_raw_fd(),
             manifest: manifest.as_ref().map(OwnedFd::as_raw_fd),
             journal: journal.as_ref().map(OwnedFd::as_raw_fd),
             landed: landed.as_ref().map(OwnedFd::as_raw_fd),
+            entries: entries.as_ref().map(OwnedFd::as_raw_fd),
+            content: content.as_ref().map(OwnedFd::as_raw_fd),
         };
         let arguments = client_arguments(request, service, &self.agent, handed_on);
         let mut command = self.undisturbed_client();
@@ -136,7 +160,15 @@ impl Programs {
                 command.env("PROGRESS_TYPE", "console");
             }
         }
-        let inherited = [Some(agents_end), Some(cancelled), manifest, journal, landed];
+        let inherited = [
+            Some(agents_end),
+            Some(cancelled),
+            manifest,
+            journal,
+            landed,
+            entries,
+            content,
+        ];
         let client = spawn_with(command, inherited.into_iter().flatten())?;
         let call = Call {
             client,
@@ -241,19 +273,28 @@ async fn cancelled_in(window: Option<Window>) {
     }
 }
 
-/// The signals by which people and systems end a command.
+/// What ends a command early: the signals of people and systems, and the end of its time.
 #[derive(Debug)]
-pub(crate) struct Interruptions(Interrupt);
+pub(crate) struct Interruptions {
+    signals: Interrupt,
+    deadline: Option<Deadline>,
+}
 
 impl Interruptions {
-    /// Catches them from now on, and keeps children. There has to be a runtime.
-    pub(crate) fn new() -> io::Result<Self> {
-        Interrupt::catch().map(Self)
+    /// Catches signals from now on, and keeps children. There has to be a runtime.
+    pub(crate) fn new(deadline: Option<Deadline>) -> io::Result<Self> {
+        Ok(Self {
+            signals: Interrupt::catch()?,
+            deadline,
+        })
     }
 
     /// Waits for one.
     pub(crate) async fn next(&mut self) {
-        self.0.caught().await;
+        tokio::select! {
+            _ = self.signals.caught() => {}
+            () = Deadline::reached(self.deadline) => {}
+        }
     }
 }
 

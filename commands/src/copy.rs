@@ -15,14 +15,18 @@ use walk::{ArgumentError, Arguments};
 
 use crate::args::{Form, Progress, Request};
 use crate::client::{Lists, Programs};
+use crate::deadline::Deadline;
 use crate::ending::{Ending, answer, show, usage, with};
 use crate::going_on::{Earlier, keep, keep_confirmed};
 use crate::journal::Stage;
+use crate::json;
 use crate::judge::Report;
 use crate::remove::{Removal, remove};
 use crate::report;
 use crate::service::Service;
-use crate::survey::{Finding, Rules, Survey};
+use crate::several::send_to_each;
+use crate::standard_input;
+use crate::survey::{Finding, Listed, Rules, Survey};
 use qrexec::Target;
 
 /// `qvm-copy`, `qvm-move` or one of their other names, told apart by the name that the program was
@@ -39,7 +43,17 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: &str, request: &Request) -> ExitCode {
-    let copied = copy(command, request);
+    let mut survey = None;
+    let copied = copy(command, request, &mut survey);
+    // With several targets each has its own line, once there is something to send.
+    let is_told = !request.more_targets.is_empty() && survey.is_some();
+    let copied = match request.json && !is_told {
+        true => {
+            let answered = answer(&json::summary(&request.target, survey.as_ref(), &copied));
+            answered.map_err(Ending::from).and(copied)
+        }
+        false => copied,
+    };
     let status = end(command, copied.clone().map_err(|ending| ending.failure));
     if let (Err(ending), Progress::Window) = (&copied, request.progress) {
         ending.show(command);
@@ -48,13 +62,18 @@ fn run(command: &str, request: &Request) -> ExitCode {
 }
 
 /// Surveys what was asked for, has it sent, and believes the sender alone about what became of it.
-fn copy(command: &str, request: &Request) -> Result<(), Ending> {
+/// What is to be sent is put into `surveyed`.
+fn copy(command: &str, request: &Request, surveyed: &mut Option<Survey>) -> Result<(), Ending> {
     let earlier = match request.go_on {
         true => Some(Earlier::find(command, request)?),
         false => None,
     };
     let request = earlier.as_ref().map_or(request, |earlier| &earlier.request);
-    let arguments = arguments(request).map_err(|error| argument(&error))?;
+    let content = match request.stdin {
+        true => Some(standard_input::store(request.deadline)?),
+        false => None,
+    };
+    let arguments = arguments(request, content.as_ref())?;
     if let Some(earlier) = &earlier {
         if earlier.stage == Stage::Deleting && !request.dry_run {
             let manifest = earlier.list().map_err(no_room_for_manifest)?;
@@ -62,20 +81,24 @@ fn copy(command: &str, request: &Request) -> Result<(), Ending> {
         }
     }
     let landed = || earlier.as_ref().map(Earlier::landed).transpose();
-    let survey = survey(&arguments, request, landed()?);
-    if request.dry_run {
-        answer(&report::dry_run(&survey, request))?;
+    let survey = &*surveyed.insert(survey(&arguments, request, landed()?)?);
+    if request.dry_run && !request.json {
+        answer(&report::dry_run(survey, request))?;
     }
     if survey.prevents_copy() {
-        let refusals = report::refusals(&survey);
+        let refusals = report::refusals(survey);
         return Err(Failure::new(format_args!("nothing was sent: {refusals}")).into());
     }
     if survey.is_empty() && survey.refused() > 0 {
-        let refusals = report::left_out_refusals(&survey);
+        let refusals = report::left_out_refusals(survey);
         return Err(Failure::new(format_args!(
             "nothing was sent, because everything would be left out: {refusals}"
         ))
         .into());
+    }
+    if survey.is_empty() && survey.excluded > 0 {
+        let failure = Failure::new("nothing was sent, because --exclude leaves out everything");
+        return Err(failure.advise("give a pattern that matches less").into());
     }
     if request.dry_run {
         let left_out = [Finding::Special, Finding::ChangedSince].map(|what| survey.count(what));
@@ -84,19 +107,28 @@ fn copy(command: &str, request: &Request) -> Result<(), Ending> {
             _ => Err(Failure::said(Outcome::Partial.status()).into()),
         };
     }
-    let programs = Programs::find()?;
-    if let Some(warning) = report::left_out(&survey) {
-        say(format_args!("{command}: {warning}"));
+    if !request.quiet {
+        let warnings = [report::left_out(survey), report::excluded(survey)];
+        for warning in warnings.into_iter().flatten() {
+            say(format_args!("{command}: {warning}"));
+        }
+        warn_of_disposable(command, request);
     }
-    warn_of_disposable(command, request);
+    if !request.more_targets.is_empty() {
+        return send_to_each(command, request, &arguments, survey, content.as_ref());
+    }
+    let programs = Programs::find()?;
     let waiting = || waiting_file().map_err(no_room_for_manifest);
     let list = |earlier: &Earlier| earlier.list().map_err(no_room_for_manifest);
     let lists = Lists {
         manifest: request.delete.then(waiting).transpose()?,
-        journal: Some(waiting()?),
+        // What came from stdin is gone when the call is over: there is nothing to go on with.
+        journal: (!request.stdin).then(waiting).transpose()?,
         landed: earlier.as_ref().map(list).transpose()?,
+        content,
+        ..Lists::for_scripts(request)?
     };
-    let service = Service::for_survey(&survey);
+    let service = Service::for_survey(survey);
     let report = programs.call(request, service, survey.bytes, &lists)?;
     if report.line.is_none() && request.progress != Progress::None {
         // An agent that was interrupted leaves its line of progress behind.
@@ -116,6 +148,7 @@ fn copy(command: &str, request: &Request) -> Result<(), Ending> {
     };
     match ended {
         Err(ending) => {
+            let ending = Deadline::explain(request.deadline, ending);
             let ending = keep(ending, request, lists.journal.as_ref(), earlier.as_ref());
             let is_over = report.is_confirmed() && ending.status() == Outcome::Partial.status();
             if let Some(earlier) = earlier.filter(|_| is_over) {
@@ -147,13 +180,23 @@ fn warn_of_disposable(command: &str, request: &Request) {
     }
 }
 
-/// What is to be copied, with the name that it is to have there.
-fn arguments(request: &Request) -> Result<Arguments, ArgumentError> {
-    let mut arguments = Arguments::new(request.paths.iter().cloned())?;
-    if let Some(name) = &request.name {
-        arguments.rename(name.clone())?;
-    }
-    Ok(arguments)
+/// What is to be copied, with the name that it is to have there, or `content` under that name.
+fn arguments(request: &Request, content: Option<&File>) -> Result<Arguments, Ending> {
+    let wrong = |error: ArgumentError| argument(&error);
+    let arguments = match (&request.name, content) {
+        (Some(name), Some(content)) => {
+            let content = content.try_clone().map_err(no_room_for_manifest)?;
+            Arguments::of_content(name.clone(), content.into()).map_err(wrong)?
+        }
+        (name, _) => {
+            let mut arguments = Arguments::new(request.paths.iter().cloned()).map_err(wrong)?;
+            if let Some(name) = name {
+                arguments.rename(name.clone()).map_err(wrong)?;
+            }
+            arguments
+        }
+    };
+    Ok(arguments.without(request.exclude.clone()))
 }
 
 /// What makes a copy a move: deletes what was confirmed, whatever else was left out.
@@ -179,7 +222,7 @@ fn delete(
 }
 
 /// Deletes what was confirmed, now or in an earlier call that was cancelled before it had.
-fn delete_confirmed(
+pub(crate) fn delete_confirmed(
     manifest: File,
     request: &Request,
     arguments: &Arguments,
@@ -192,8 +235,16 @@ fn delete_confirmed(
         links: request.links,
         arguments: arguments.paths().map(<[u8]>::to_vec).collect(),
         landed,
+        exclude: request.exclude.clone(),
+        deadline: request.deadline,
     });
-    let removed = removed.map_err(|failure| keep_confirmed(failure.into(), request, &list));
+    let removed = removed.map_err(|failure| {
+        let ending = Deadline::explain(request.deadline, failure.into());
+        match request.more_targets.is_empty() {
+            true => keep_confirmed(ending, request, &list),
+            false => ending,
+        }
+    });
     let is_over =
         !matches!(&removed, Err(ending) if ending.status() == Outcome::Cancelled.status());
     if let Some(earlier) = earlier.filter(|_| is_over) {
@@ -235,13 +286,34 @@ pub(crate) fn no_room_for_manifest(error: std::io::Error) -> Failure {
     .advise("Nothing was sent. Set TMPDIR to a folder that you can write to.")
 }
 
-fn survey(arguments: &Arguments, request: &Request, landed: Option<Landed>) -> Survey {
+/// Finds out what is to be sent; of a dry run that is to name each entry, names them.
+fn survey(
+    arguments: &Arguments,
+    request: &Request,
+    landed: Option<Landed>,
+) -> Result<Survey, Failure> {
     let rules = Rules {
         links: request.links,
         skip_refused: request.skip_refused,
         ..Rules::default()
     };
-    Survey::of_rest(arguments, rules, landed)
+    let mut written = Ok(());
+    let mut name = |entry: &Listed<'_>| {
+        let line = match request.json {
+            true => json::to_send(entry),
+            false => report::to_send(entry),
+        };
+        if written.is_ok() {
+            written = answer(&line);
+        }
+    };
+    let is_named = request.dry_run && (request.json || request.verbose);
+    let each: &mut dyn FnMut(&Listed<'_>) = match is_named {
+        true => &mut name,
+        false => &mut |_| {},
+    };
+    let survey = Survey::of_rest(arguments, rules, landed, each);
+    written.map(|()| survey)
 }
 
 /// An argument that cannot be copied, whatever is there.

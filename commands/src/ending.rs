@@ -60,6 +60,14 @@ impl Ending {
         self.failure.status()
     }
 
+    /// All that was said and is left to say, a part a line.
+    pub(crate) fn everything(&self) -> String {
+        let left = self.failure.to_string();
+        let parts = [&*self.said_by_sender, &left];
+        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        parts.join("\n")
+    }
+
     /// Adds a line to what is to be done about it; it may be all that is left to say.
     #[must_use]
     pub(crate) fn and(self, line: &str) -> Self {

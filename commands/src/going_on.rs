@@ -59,6 +59,7 @@ impl Earlier {
         } = journal;
         let asked = Call::of(request);
         let is_other = asked.links != call.links && asked.links != walk::Links::default();
+        let excludes_other = !asked.exclude.is_empty() && asked.exclude != call.exclude;
         let is_renamed = asked.name.is_some() && asked.name != call.name;
         if asked.deletes != call.deletes {
             return Err(usage(format_args!(
@@ -73,7 +74,7 @@ impl Earlier {
             skip_refused: call.skip_refused,
             ..asked
         } == call;
-        if is_other || is_renamed || !(request.paths.is_empty() || is_same) {
+        if is_other || is_renamed || excludes_other || !(request.paths.is_empty() || is_same) {
             return Err(usage(
                 "the last call that stopped had other files, another qube or other options",
             )
@@ -85,16 +86,16 @@ impl Earlier {
         env::set_current_dir(&call.folder).map_err(|error| {
             Failure::of("cannot change to the working folder of that call")(error)
         })?;
-        let Some(request) = call.request(request) else {
+        let Some(again) = call.request(request) else {
             return Err(Failure::new("the last call that stopped named no qube"));
         };
-        if request.target.is_disposable() {
+        if again.target.is_disposable() {
             return Err(Failure::new(format_args!(
                 "the last call that stopped was to a new disposable: {DELETED_WITH_IT}"
             )));
         }
         let earlier = Self {
-            request,
+            request: again,
             stage,
             manifest,
             file,
@@ -106,9 +107,11 @@ impl Earlier {
                 Target::Default => "; choose the same qube again",
                 _ => "",
             };
-            say(format_args!(
-                "{command}: continuing: {count} arrived before{same}"
-            ));
+            if !request.quiet {
+                say(format_args!(
+                    "{command}: continuing: {count} arrived before{same}"
+                ));
+            }
         }
         Ok(earlier)
     }

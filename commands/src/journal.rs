@@ -2,8 +2,9 @@
 //! has landed.
 //!
 //! ```text
-//! journal = "qfile-journal 1\n"  stage u8  deletes u8  links u8  skip-refused u8
+//! journal = "qfile-journal 2\n"  stage u8  deletes u8  links u8  skip-refused u8
 //!           target  working folder  name (empty: its own)  number of paths u32  path*
+//!           number of patterns of --exclude u32  pattern*
 //!           manifest
 //! ```
 //!
@@ -23,11 +24,11 @@ use rustix::fs::{CWD, FlockOperation, OFlags, flock, fstat, lstat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 use transfer::manifest::{Reader, Writer, waiting_file};
-use walk::Links;
+use walk::{Exclude, Links};
 
 use crate::args::{Request, parse_target};
 
-const MAGIC: &[u8; 16] = b"qfile-journal 1\n";
+const MAGIC: &[u8; 16] = b"qfile-journal 2\n";
 
 /// The longest text in bytes; a longer one is nobody's.
 const MAX_TEXT_LEN: usize = 1 << 20;
@@ -58,6 +59,8 @@ pub(crate) struct Call {
     pub(crate) name: Option<OsString>,
     /// What was named.
     pub(crate) paths: Vec<OsString>,
+    /// What was not wanted.
+    pub(crate) exclude: Vec<OsString>,
 }
 
 /// A journal that was read.
@@ -87,6 +90,10 @@ impl Call {
             folder: env::current_dir().unwrap_or_default().into_os_string(),
             name: request.name.clone(),
             paths: request.paths.clone(),
+            exclude: match &request.exclude {
+                Some(exclude) => exclude.typed().to_vec(),
+                None => Vec::new(),
+            },
         }
     }
 
@@ -96,13 +103,16 @@ impl Call {
         Some(Request {
             target: parse_target(&self.target).ok()?,
             paths: self.paths.clone(),
+            exclude: match self.exclude.is_empty() {
+                true => None,
+                false => Some(Exclude::new(self.exclude.iter().cloned()).ok()?),
+            },
             links: self.links,
-            progress: request.progress,
-            dry_run: request.dry_run,
             delete: self.deletes,
             skip_refused: self.skip_refused,
             name: self.name.clone(),
             go_on: true,
+            ..request.clone()
         })
     }
 }
@@ -176,6 +186,8 @@ impl Journal {
         let name = Some(text(&mut input)?).filter(|name| !name.is_empty());
         let paths = (0..number(&mut input)?).map(|_| text(&mut input));
         let paths = paths.collect::<io::Result<_>>()?;
+        let exclude = (0..number(&mut input)?).map(|_| text(&mut input));
+        let exclude = exclude.collect::<io::Result<_>>()?;
         // Record by record: what is none ends it, however long it is.
         let mut whole = Writer::new(BufWriter::new(waiting_file()?))?;
         let mut records = Reader::new(input)?;
@@ -194,6 +206,7 @@ impl Journal {
                 folder,
                 name,
                 paths,
+                exclude,
             },
             manifest,
         })
@@ -263,6 +276,10 @@ fn write(mut output: impl Write, call: &Call, stage: Stage, manifests: &[&File])
     for path in &call.paths {
         write_text(&mut output, path)?;
     }
+    output.write_all(&length(call.exclude.len())?.to_le_bytes())?;
+    for pattern in &call.exclude {
+        write_text(&mut output, pattern)?;
+    }
     let mut joined = Writer::new(output)?;
     for mut manifest in manifests.iter().copied() {
         manifest.rewind()?;
@@ -316,6 +333,7 @@ mod tests {
             folder: OsString::from_vec(b"/home/\xFF".to_vec()),
             name: Some("-name".into()),
             paths: vec!["a".into(), OsString::from_vec(b"b\n".to_vec())],
+            exclude: vec!["*.o".into(), "target/".into()],
         };
         let mut manifest = tempfile::tempfile().unwrap();
         Writer::new(&mut manifest).unwrap().finish().unwrap();
@@ -338,6 +356,7 @@ mod tests {
             folder: "/home".into(),
             name: None,
             paths: vec!["a".into()],
+            exclude: Vec::new(),
         };
         let mut manifest = tempfile::tempfile().unwrap();
         Writer::new(&mut manifest).unwrap().finish().unwrap();
@@ -357,7 +376,7 @@ mod tests {
         let begin = bytes(false, Stage::Sending);
         let endless = begin[..begin.len() - 4].chain(io::repeat(0xFF));
         assert!(Journal::read(endless).is_err());
-        let endless = b"qfile-journal 1\ns\0\0\0".chain(io::repeat(0xFF));
+        let endless = b"qfile-journal 2\ns\0\0\0".chain(io::repeat(0xFF));
         assert!(Journal::read(endless).is_err());
     }
 

@@ -6,6 +6,8 @@
 //! survey into words, [`ending`] is how a command ends. [`copy`] tells the story; [`tree_check`] is
 //! the survey alone. `qvm-move` is the same, and then [`remove`] deletes what was confirmed. `journal`
 //! keeps what a call that stopped has left to do, and `going_on` is `--continue`.
+//! `several` sends to one target after the other, `standard_input` reads the file `-`, `json` is what
+//! scripts read, and [`deadline`] is `--timeout`.
 //!
 //! [`open`] is `qvm-open-in-vm` and `qvm-open-in-dvm`. [`run`] is `qvm-run-vm`,
 //! [`features_request`] is `qvm-features-request`. [`device`] is `qvm-copy-to-device`,
@@ -15,17 +17,21 @@ pub mod args;
 mod bar;
 pub mod client;
 pub mod copy;
+pub mod deadline;
 pub mod device;
 pub mod ending;
 pub mod features_request;
 mod going_on;
 mod journal;
+mod json;
 pub mod judge;
 pub mod open;
 pub mod remove;
 pub mod report;
 pub mod run;
 pub mod service;
+mod several;
+mod standard_input;
 pub mod survey;
 pub mod tree_check;
 pub mod window;

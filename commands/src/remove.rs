@@ -17,13 +17,14 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ::walk::Links;
+use ::walk::{Exclude, Links};
 use program::failure::Failure;
 use tokio::runtime;
 use tokio::task::spawn_blocking;
 use transfer::landed::Landed;
 
 use crate::client::Interruptions;
+use crate::deadline::Deadline;
 use crate::ending::with;
 use transfer::result_line::Outcome;
 
@@ -41,6 +42,10 @@ pub struct Removal {
     pub arguments: Vec<Vec<u8>>,
     /// What arrived in an earlier call that stopped: it was never confirmed, and stays.
     pub landed: Option<Landed>,
+    /// What the user did not want to be copied.
+    pub exclude: Option<Exclude>,
+    /// When it stops.
+    pub deadline: Option<Deadline>,
 }
 
 /// Deletes what the manifest says. SIGINT, SIGTERM and SIGHUP stop it between one entry and the next.
@@ -80,9 +85,10 @@ fn run(removal: Removal) -> io::Result<(Stays, End)> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let mut interruptions = Interruptions::new()?;
+        let mut interruptions = Interruptions::new(removal.deadline)?;
         let stop = Arc::new(AtomicBool::new(false));
         let remover = Remover::new(removal.links, removal.landed, Arc::clone(&stop));
+        let remover = remover.without(removal.exclude);
         let work = spawn_blocking(move || remover.remove(&removal.manifest, &removal.arguments));
         tokio::pin!(work);
         let done = tokio::select! {

@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 
 use indicatif::{HumanBytes, HumanCount};
+use text::own;
 use walk::Links;
 
 use crate::args::Request;
 use crate::service::Service;
-use crate::survey::{Finding, Rows, Survey};
+use crate::survey::{Finding, Listed, Rows, Survey};
 use qrexec::Target;
 
 /// What cannot be copied, as one table: each reason, the entries that it is about, what would help.
@@ -31,6 +32,8 @@ pub fn unsafe_names(survey: &Survey) -> String {
 /// What would be sent, how much, by which service, and what is special about it.
 #[must_use]
 pub fn dry_run(survey: &Survey, request: &Request) -> String {
+    let targets = std::iter::once(&request.target).chain(&request.more_targets);
+    let targets: Vec<String> = targets.map(ToString::to_string).collect();
     let mut text = format!(
         "to send: {}, {} and {}; {}{}\nto: {}, service {}",
         counted(survey.files, "file", "files"),
@@ -38,13 +41,17 @@ pub fn dry_run(survey: &Survey, request: &Request) -> String {
         counted(survey.links, "link", "links"),
         size(survey.bytes),
         unmeasured(survey.unmeasured),
-        request.target,
+        targets.join(", "),
         Service::for_survey(survey),
     );
     let notes = survey
         .findings()
         .filter(|(finding, _)| !finding.prevents_copy() || survey.is_left_out(*finding));
     notes.for_each(|(finding, rows)| push_group(&mut text, finding, rows));
+    if let Some(excluded) = excluded(survey) {
+        text.push('\n');
+        text.push_str(&excluded);
+    }
     if request.delete {
         text.push_str(
             "\nto delete here: files that the other qube confirms and that have not changed by then",
@@ -86,6 +93,30 @@ pub fn disposable(request: &Request) -> Option<String> {
         ),
         _ => None,
     }
+}
+
+/// An entry that would be sent.
+#[must_use]
+pub fn to_send(entry: &Listed<'_>) -> String {
+    let path = own(entry.path);
+    match entry.bytes {
+        Some(bytes) => format!(
+            "{} \"{path}\", {}",
+            entry.kind,
+            counted(bytes, "byte", "bytes")
+        ),
+        None => format!("{} \"{path}\"", entry.kind),
+    }
+}
+
+/// How much is left out because the user does not want it; `None` if nothing is.
+#[must_use]
+pub fn excluded(survey: &Survey) -> Option<String> {
+    (survey.excluded > 0).then(|| {
+        let excluded = counted(survey.excluded, "entry", "entries");
+        let verb = if survey.excluded == 1 { "is" } else { "are" };
+        format!("{excluded} {verb} left out by --exclude")
+    })
 }
 
 /// A warning of what will be left out; `None` if nothing will. The sender names the entries.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::os::fd::RawFd;
 use std::path::Path;
 
-use walk::Links;
+use walk::{Exclude, Links};
 
 use crate::args::Request;
 use crate::survey::Survey;
@@ -60,6 +60,10 @@ pub struct HandedOn {
     pub journal: Option<RawFd>,
     /// Where it reads what has landed before and is left out.
     pub landed: Option<RawFd>,
+    /// Where it writes a line for each entry.
+    pub entries: Option<RawFd>,
+    /// The file that is sent in place of paths.
+    pub content: Option<RawFd>,
 }
 
 /// The arguments of `qrexec-client-vm` that call `service` and join it to the sender `agent`.
@@ -72,16 +76,21 @@ pub fn client_arguments(
 ) -> Vec<OsString> {
     let result_fd = handed_on.result_fd.to_string();
     // In one piece: it may begin with a dash.
-    let name = request.name.as_ref().map(|name| {
-        let mut option = OsString::from("--as=");
-        option.push(name);
+    let joined = |option: &str, value: &OsStr| {
+        let mut option = OsString::from(option);
+        option.push(value);
         option
-    });
+    };
+    let name = request.name.as_ref().map(|name| joined("--as=", name));
+    let patterns = request.exclude.iter().flat_map(Exclude::typed);
+    let exclude: Vec<OsString> = patterns.map(|glob| joined("--exclude=", glob)).collect();
     let cancel_fd = handed_on.cancel_fd.to_string();
     let more = [
         ("--manifest", handed_on.manifest),
         ("--journal", handed_on.journal),
         ("--landed", handed_on.landed),
+        ("--entries", handed_on.entries),
+        ("--content", handed_on.content),
     ];
     let more = more.map(|(option, number)| (option, number.map(|number| number.to_string())));
     let target = request.target.to_string();
@@ -101,6 +110,13 @@ pub fn client_arguments(
     if request.skip_refused {
         arguments.push("--skip-refused".as_ref());
     }
+    if request.verbose {
+        arguments.push("--verbose".as_ref());
+    }
+    if request.quiet {
+        arguments.push("--quiet".as_ref());
+    }
+    arguments.extend(exclude.iter().map(OsString::as_os_str));
     arguments.extend(name.as_deref());
     arguments.extend(["--result-fd", &result_fd].map(OsStr::new));
     arguments.extend(["--cancel-fd", &cancel_fd].map(OsStr::new));
@@ -121,7 +137,13 @@ mod tests {
 
     #[test]
     fn the_call_is_the_one_that_qrexec_and_the_agent_understand() {
-        let table: [(&[&str], &[&str], Option<RawFd>); 6] = [
+        let table: [(&[&str], &[&str], Option<RawFd>); 8] = [
+            (
+                &["--exclude", "-x", "--exclude=*.o", "work", "--", "a", "-b"],
+                &["--exclude=-x", "--exclude=*.o"],
+                None,
+            ),
+            (&["-v", "work", "--", "a", "-b"], &["--verbose"], None),
             (
                 &["--skip-refused", "work", "--", "a", "-b"],
                 &["--skip-refused"],
@@ -151,6 +173,8 @@ mod tests {
                 manifest,
                 journal: Some(10),
                 landed: Some(11),
+                entries: Some(12),
+                content: None,
             };
             let arguments = client_arguments(&request, service, Path::new("/lib/agent"), handed_on);
             let manifest: &[&str] = match manifest {
@@ -168,7 +192,7 @@ mod tests {
                 options,
                 &["--result-fd", "7", "--cancel-fd", "8"],
                 manifest,
-                &["--journal", "10", "--landed", "11"],
+                &["--journal", "10", "--landed", "11", "--entries", "12"],
                 &["--", "a", "-b"],
             ]
             .concat();

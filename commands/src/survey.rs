@@ -45,11 +45,27 @@ pub struct Survey {
     pub stream_bytes: u64,
     /// Number of files whose length shows only when they are read, and is not among these bytes.
     pub unmeasured: u64,
+    /// Number of files, folders and links that the user does not want; of a folder, not what is in it.
+    pub excluded: u64,
     rules: Rules,
     filter: NameFilter,
     landed: Option<Landed>,
     findings: BTreeMap<Finding, Rows>,
 }
+
+/// An entry that is to be sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Listed<'e> {
+    /// Its path, as it was typed.
+    pub path: &'e [u8],
+    /// `file`, `folder` or `link`.
+    pub kind: &'static str,
+    /// The length of a file.
+    pub bytes: Option<u64>,
+}
+
+/// The kind of an entry, and the length of a file.
+type ToSend = (&'static str, Option<u64>);
 
 /// Something worth telling about an entry. In the order in which it is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -124,12 +140,17 @@ impl Survey {
     /// Walks the arguments. It always comes to an end; what is wrong is among the findings.
     #[must_use]
     pub fn of(arguments: &Arguments, rules: Rules) -> Self {
-        Self::of_rest(arguments, rules, None)
+        Self::of_rest(arguments, rules, None, &mut |_| {})
     }
 
-    /// The same, of what has not `landed` before.
+    /// The same, of what has not `landed` before. `each` is told of all that is to be sent.
     #[must_use]
-    pub fn of_rest(arguments: &Arguments, rules: Rules, landed: Option<Landed>) -> Self {
+    pub fn of_rest(
+        arguments: &Arguments,
+        rules: Rules,
+        landed: Option<Landed>,
+        each: &mut dyn FnMut(&Listed<'_>),
+    ) -> Self {
         let mut survey = Self {
             rules,
             landed,
@@ -138,10 +159,19 @@ impl Survey {
         };
         let mut walk = arguments.walk(rules.links);
         while let Some(step) = walk.next() {
-            if let Err(error) = step.and_then(|entry| survey.entry(&entry)) {
+            let surveyed = step.and_then(|entry| match survey.entry(&entry)? {
+                Some((kind, bytes)) => {
+                    let path = entry.path;
+                    each(&Listed { path, kind, bytes });
+                    Ok(())
+                }
+                None => Ok(()),
+            });
+            if let Err(error) = surveyed {
                 survey.trouble(&error);
             }
         }
+        survey.excluded = walk.excluded();
         survey
     }
 
@@ -191,7 +221,8 @@ impl Survey {
         self.findings.get(&finding).map_or(0, |rows| rows.count)
     }
 
-    fn entry(&mut self, entry: &Found<'_>) -> Result<(), WalkError> {
+    /// The kind of what is to be sent, and the length of a file; `None` for what is not, or was told.
+    fn entry(&mut self, entry: &Found<'_>) -> Result<Option<ToSend>, WalkError> {
         let rules = self.rules;
         let by_name = match rules.skip_refused {
             true => self.filter.judge(entry),
@@ -199,17 +230,17 @@ impl Survey {
         };
         match by_name {
             ByName::Fine => {}
-            ByName::InRefused => return Ok(()),
+            ByName::InRefused => return Ok(None),
             ByName::Refused(refusal) => {
                 self.found(refusal.into(), || own(entry.path));
-                return Ok(());
+                return Ok(None);
             }
         }
-        match &entry.what {
-            What::LeaveFolder(_) => return Ok(()),
+        let to_send = match &entry.what {
+            What::LeaveFolder(_) => return Ok(None),
             What::Special(kind) => {
                 self.found(Finding::Special, || format!("{} ({kind})", own(entry.path)));
-                return Ok(());
+                return Ok(None);
             }
             What::EnterFolder(_) => {
                 self.folders += 1;
@@ -219,22 +250,25 @@ impl Survey {
                 if rules.forbid_folders {
                     self.found(Finding::ForbiddenFolder, || own(entry.path));
                 }
+                ("folder", None)
             }
             What::File(file) => {
                 if self.has_landed(entry, || file.stat())? {
-                    return Ok(());
+                    return Ok(None);
                 }
                 let len = self.file(file)?;
                 self.add_to_stream(entry, len);
+                ("file", Some(len))
             }
             What::Symlink(link) => {
                 if self.has_landed(entry, || link.stat())? || !self.link(entry, link)? {
-                    return Ok(());
+                    return Ok(None);
                 }
+                ("link", None)
             }
-        }
+        };
         self.name(entry);
-        Ok(())
+        Ok(Some(to_send))
     }
 
     /// Opening is the only reliable way to learn whether the sender will be able to.

@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 use std::time::Duration;
 
 use clap::Parser;
-use walk::Links;
+use walk::{BadPattern, Exclude, Links};
 
 /// Send files and folders to another qube: the sender of qubes.Filecopy
 ///
@@ -27,9 +27,32 @@ pub struct Args {
     #[arg(long)]
     pub(crate) skip_refused: bool,
 
+    /// Leave out files, folders and links whose name matches the pattern GLOB, or, if GLOB contains
+    /// a slash, whose path below its PATH matches. A slash at the end of GLOB restricts it to
+    /// folders. The option can be repeated
+    #[arg(long, value_name = "GLOB", allow_hyphen_values = true)]
+    exclude: Vec<OsString>,
+
     /// Send the only PATH under the name NAME
     #[arg(long = "as", value_name = "NAME")]
     pub(crate) name: Option<OsString>,
+
+    /// Send the content of the regular file that is the inherited descriptor N, instead of PATH,
+    /// under the name NAME
+    #[arg(long, value_name = "N", requires = "name", conflicts_with = "paths")]
+    pub(crate) content: Option<RawFd>,
+
+    /// Name each file, folder and link on stderr when it has been sent
+    #[arg(short, long, overrides_with = "quiet")]
+    pub(crate) verbose: bool,
+
+    /// Write no warnings to stderr, only what was left out and errors
+    #[arg(short, long, overrides_with = "verbose")]
+    pub(crate) quiet: bool,
+
+    /// Write a line of JSON for each file, folder and link to the inherited descriptor N
+    #[arg(long, value_name = "N")]
+    pub(crate) entries: Option<RawFd>,
 
     /// Write the result of the copy to the inherited descriptor N, as one line: STATUS MESSAGE.
     /// With PROGRESS_TYPE=gui, the caller must show a failure, because this program shows no
@@ -57,8 +80,8 @@ pub struct Args {
     pub(crate) cancel_fd: Option<RawFd>,
 
     /// The longest time to wait for the receiver's verdict [default: no limit]
-    #[arg(long, value_name = "SECONDS")]
-    verdict_timeout: Option<u64>,
+    #[arg(long, value_name = "TIME", value_parser = program::command_line::time)]
+    verdict_timeout: Option<Duration>,
 
     /// The files and folders to send. Each arrives under the last component of its path
     #[arg(value_name = "PATH")]
@@ -88,6 +111,14 @@ impl Args {
         }
     }
 
+    /// What the user does not want.
+    pub(crate) fn exclude(&self) -> Result<Option<Exclude>, BadPattern> {
+        match self.exclude.is_empty() {
+            true => Ok(None),
+            false => Exclude::new(self.exclude.iter().cloned()).map(Some),
+        }
+    }
+
     /// True if a program that knows status 3 for what no stream carries has started this one. The C
     /// tool ends with 0 then, and its callers know no other success.
     pub(crate) fn is_called_by_ours(&self) -> bool {
@@ -95,7 +126,7 @@ impl Args {
     }
 
     pub(crate) fn verdict_timeout(&self) -> Option<Duration> {
-        self.verdict_timeout.map(Duration::from_secs)
+        self.verdict_timeout
     }
 }
 

@@ -13,10 +13,11 @@ use program::{command_line, inherited};
 use transfer::landed::Landed;
 use transfer::verdict::{self, Receiver};
 use transfer::{Output, SendError, end_stream};
-use walk::Arguments;
+use walk::{Arguments, Exclude};
 
 use crate::args::Args;
 use crate::cancel::LastWord;
+use crate::entries::Entries;
 use crate::error::Error;
 use crate::journal::Journal;
 use crate::left_out::LeftOut;
@@ -37,6 +38,16 @@ pub fn run() -> ExitCode {
         Ok(args) => args,
         Err(status) => return status,
     };
+    let exclude = match args.exclude() {
+        Ok(exclude) => exclude,
+        Err(error) => {
+            say(format_args!(
+                "qfile-agent: {error}\nqfile-agent: {}",
+                error.advice()
+            ));
+            return ExitCode::from(command_line::WRONG_USAGE);
+        }
+    };
     let mut progress = Progress::from_environment();
     let last_word = LastWord::default();
     let cancelled = match cancel::watch(&args, progress.is_gui(), last_word.clone()) {
@@ -48,7 +59,7 @@ pub fn run() -> ExitCode {
             None
         }
     };
-    let (copied, arrived) = copy(&args, &mut progress, cancelled);
+    let (copied, arrived) = copy(&args, exclude, &mut progress, cancelled);
     if !last_word.is_mine() {
         // The thread that has it ends the program.
         loop {
@@ -63,11 +74,12 @@ pub fn run() -> ExitCode {
 /// The whole of a copy: what was left out of it, or why it failed and what is known to have arrived.
 fn copy(
     args: &Args,
+    exclude: Option<Exclude>,
     progress: &mut Progress,
     cancelled: Option<OwnedFd>,
 ) -> (Result<LeftOut, Error>, Arrived) {
-    let prepared = prepare(args);
-    let (arguments, mut manifest, mut journal, landed) = match prepared {
+    let prepared = prepare(args, exclude);
+    let (arguments, mut manifest, mut journal, landed, entries) = match prepared {
         Ok(prepared) => prepared,
         Err(failure) => return (Err(failure), Arrived::Nothing),
     };
@@ -76,6 +88,8 @@ fn copy(
         manifest: manifest.as_mut(),
         journal: journal.as_mut(),
         landed,
+        entries,
+        quiet: args.quiet,
     };
     let mut sender = Sender::new(Output::new(&receiver), progress, notes, args.skip_refused);
     let sent = sender.send(arguments.walk(args.links()));
@@ -120,18 +134,44 @@ fn copy(
     (Err(failure), arrived)
 }
 
-type Prepared = (Arguments, Option<Manifest>, Option<Journal>, Option<Landed>);
+type Prepared = (
+    Arguments,
+    Option<Manifest>,
+    Option<Journal>,
+    Option<Landed>,
+    Entries,
+);
 
-fn prepare(args: &Args) -> Result<Prepared, Error> {
-    let mut arguments = Arguments::new(args.paths.iter().cloned())?;
-    if let Some(name) = &args.name {
-        arguments.rename(name.clone())?;
-    }
+fn prepare(args: &Args, exclude: Option<Exclude>) -> Result<Prepared, Error> {
+    let name = args.name.clone();
+    let arguments = match (name, args.content) {
+        (Some(name), Some(number)) => {
+            let content = inherited::take(number).map_err(|error| {
+                let shown = format!("descriptor {number}").into_bytes();
+                Error::Content(shown, error)
+            })?;
+            Arguments::of_content(name, content)?
+        }
+        (name, _) => {
+            let mut arguments = Arguments::new(args.paths.iter().cloned())?;
+            if let Some(name) = name {
+                arguments.rename(name)?;
+            }
+            arguments
+        }
+    };
+    let entries = Entries::new(args.verbose, args.entries).map_err(Error::Manifest)?;
     let manifest = args.manifest.map(Manifest::new).transpose()?;
     let journal = args.journal.map(Journal::new).transpose()?;
     let read = |number| Landed::read(BufReader::new(File::from(inherited::take(number)?)));
     let landed = args.landed.map(read).transpose();
-    Ok((arguments, manifest, journal, landed.map_err(Error::Landed)?))
+    Ok((
+        arguments.without(exclude),
+        manifest,
+        journal,
+        landed.map_err(Error::Landed)?,
+        entries,
+    ))
 }
 
 /// Why a copy really stopped.

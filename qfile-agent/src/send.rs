@@ -14,6 +14,7 @@ use walk::{
     refusal_of_link,
 };
 
+use crate::entries::{self, Entries};
 use crate::error::Error;
 use crate::journal::{Journal, Stopped};
 use crate::left_out::{CannotBeSent, Changed, ChangedSince, LeftOut, Refused};
@@ -46,6 +47,10 @@ pub(crate) struct Notes<'a> {
     pub(crate) journal: Option<&'a mut Journal>,
     /// What has landed of a copy that stopped, and is left out.
     pub(crate) landed: Option<Landed>,
+    /// Who is told of each entry.
+    pub(crate) entries: Entries,
+    /// No warnings are wanted.
+    pub(crate) quiet: bool,
 }
 
 /// What is known of a stream once it was sent to its end.
@@ -89,6 +94,7 @@ impl<'a> Sender<'a> {
                     if let Some(manifest) = &mut self.notes.manifest {
                         manifest.note_vanished(&error.path)?;
                     }
+                    self.not_sent(&error.path, entries::VANISHED)?;
                     self.leave_out(&error);
                 }
                 Err(Error::Walk(error)) if self.filter.is_some() && error.is_refused() => {
@@ -138,6 +144,7 @@ impl<'a> Sender<'a> {
                 if let Some(manifest) = &mut self.notes.manifest {
                     manifest.note_special(found)?;
                 }
+                self.not_sent(found.path, entries::SPECIAL)?;
                 let special = CannotBeSent(found.path, *kind);
                 self.name_left_out(&special);
                 self.left_out.add_special(&special);
@@ -205,6 +212,7 @@ impl<'a> Sender<'a> {
             if let Some(manifest) = &mut self.notes.manifest {
                 manifest.note_changed(found, stat)?;
             }
+            self.not_sent(found.path, entries::CHANGED)?;
             self.leave_out(&Changed(found.path));
             return Ok(());
         }
@@ -250,6 +258,7 @@ impl<'a> Sender<'a> {
                 if let Some(manifest) = &mut self.notes.manifest {
                     manifest.note_older(found, &state)?;
                 }
+                self.not_sent(found.path, entries::ARRIVED_BEFORE)?;
                 self.leave_out(&ChangedSince(found.path));
             }
         }
@@ -266,6 +275,8 @@ impl<'a> Sender<'a> {
 
     /// All of an entry, of a folder its first header, was sent.
     fn sent(&mut self, found: &Found<'_>, stat: &Stat) -> Result<(), Error> {
+        let told = self.notes.entries.sent(found.path, stat, self.progress);
+        told.map_err(Error::Manifest)?;
         match &mut self.notes.manifest {
             Some(manifest) => manifest.note(found, stat),
             None => Ok(()),
@@ -282,7 +293,7 @@ impl<'a> Sender<'a> {
         let clamped = |time: Time| Timestamp::clamped(time.seconds, time.nanoseconds.into());
         let (atime, atime_clamped) = clamped(stat.atime);
         let (mtime, mtime_clamped) = clamped(stat.state.mtime);
-        if (atime_clamped || mtime_clamped) && !self.time_warned {
+        if (atime_clamped || mtime_clamped) && !self.time_warned && !self.notes.quiet {
             self.time_warned = true;
             self.progress.note(format_args!(
                 "the times of \"{}\", and maybe of other entries, are not between 1970 and 2106; they \
@@ -302,6 +313,12 @@ impl<'a> Sender<'a> {
             .map_err(Error::from_stream)
     }
 
+    /// What is at `path` is not in the stream as it should be.
+    fn not_sent(&mut self, path: &[u8], reason: &str) -> Result<(), Error> {
+        let told = self.notes.entries.not_sent(path, reason);
+        told.map_err(Error::Manifest)
+    }
+
     fn leave_out(&mut self, what: &dyn fmt::Display) {
         self.name_left_out(what);
         self.left_out.add(what);
@@ -313,7 +330,7 @@ impl<'a> Sender<'a> {
             manifest.note_refused(path)?;
         }
         self.leave_out(&Refused(path, refusal));
-        Ok(())
+        self.not_sent(path, entries::REFUSED)
     }
 
     /// Names what is left out, unless the reader of the manifest will.

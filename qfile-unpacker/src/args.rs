@@ -198,6 +198,8 @@ mod tests {
         assert_eq!(wait(&["1000", "/in", "-w", "-v"]), Ok(1));
         assert_eq!(wait(&["1000", "/in", "-w", "500"]), Ok(500));
         assert_eq!(wait(&["-w", "500"]), Ok(500));
+        assert_eq!(wait(&["-w", "2M"]), Ok(2 << 20));
+        assert!(wait(&["-w", "2G"]).is_err());
         assert_eq!(wait(&["-vw500"]), Ok(500));
         assert_eq!(wait(&["--wait-for-space=0"]), Ok(0));
         assert_eq!(wait(&["-w", "2147483647"]), Ok(2_147_483_647));
@@ -252,7 +254,7 @@ mod tests {
         let options = parsed(&[
             "--on-conflict",
             "rename",
-            "--max-bytes=5",
+            "--max-bytes=5K",
             "--max-files",
             "6",
             "--max-fill=50",
@@ -264,7 +266,7 @@ mod tests {
         ]);
         let expected = Options {
             on_conflict: OnConflict::Rename,
-            max_bytes: Some(5),
+            max_bytes: Some(5 << 10),
             max_files: Some(6),
             max_fill: Some(50),
             only_regular_files: true,
@@ -305,6 +307,8 @@ mod tests {
             &["--max-bytes"],
             &["--max-bytes", "-1"],
             &["--max-bytes", "+1"],
+            &["--max-bytes=1.5G"],
+            &["--max-files=1K"],
             &["--max-bytes="],
             &["--on-conflict=overwrite"],
             &["--profile"],

@@ -126,5 +126,5 @@ pub(crate) fn number(text: &[u8]) -> Option<u64> {
 
 /// Bytes to wait for beyond the length of a file (`--wait-for-space`).
 pub(crate) fn margin(text: &[u8]) -> Option<u64> {
-    number(text).filter(|bytes| *bytes <= i32::MAX.unsigned_abs().into())
+    quantity::size(text).filter(|bytes| *bytes <= i32::MAX.unsigned_abs().into())
 }

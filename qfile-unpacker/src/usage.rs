@@ -79,7 +79,7 @@ pub const FLAGS: [Flag; 19] = [
                 options.wait_for_space = margin(bytes)?;
                 Ok(())
             },
-            "Wait until there is space for a file and BYTES more; 0 turns this off",
+            "Wait until there is space for a file and BYTES more, such as 100M; 0 turns this off",
         )
     },
     switch(
@@ -129,12 +129,12 @@ pub const FLAGS: [Flag; 19] = [
         setting: Some("MAX_BYTES"),
         ..value(
             "max-bytes",
-            "N",
-            |options, count, _| {
-                options.max_bytes = Some(number(count)?);
+            "SIZE",
+            |options, bytes, _| {
+                options.max_bytes = Some(size(bytes)?);
                 Ok(())
             },
-            "Refuse more than N bytes of content in total [default: no limit]",
+            "Refuse more than SIZE bytes of content in total, such as 10G [default: no limit]",
         )
     },
     Flag {
@@ -308,9 +308,15 @@ const fn value(
 }
 
 fn margin(text: &[u8]) -> Result<u64, Error> {
-    number(text)?;
+    size(text)?;
     options::margin(text)
         .ok_or_else(|| Error::usage("more space to wait for than is possible", text))
+}
+
+/// A number of bytes, with a suffix or without.
+fn size(text: &[u8]) -> Result<u64, Error> {
+    quantity::size(text)
+        .ok_or_else(|| Error::usage("not a number of bytes such as 500, 10M or 2GiB", text))
 }
 
 /// A number of decimal digits.

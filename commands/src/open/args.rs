@@ -77,8 +77,9 @@ struct Options {
     #[arg(long)]
     gui: bool,
 
-    /// The longest accepted answer, in bytes [default: 4 times the length of FILE and 1 GiB]
-    #[arg(long, value_name = "N")]
+    /// The longest accepted answer, in bytes, such as 10M or 2GiB [default: 4 times the length of
+    /// FILE and 1 GiB]
+    #[arg(long, value_name = "SIZE", value_parser = program::command_line::size)]
     max_answer_bytes: Option<u64>,
 }
 

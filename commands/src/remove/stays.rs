@@ -35,6 +35,8 @@ pub(super) enum Reason {
     NotSent,
     /// It arrived in an earlier call, which stopped before anything was confirmed.
     Unconfirmed,
+    /// `--exclude` left it out.
+    Excluded,
     /// A link that `--ignore-symlinks` left out.
     IgnoredLink,
     /// The receiver would refuse it, and `--skip-refused` left it out.
@@ -74,7 +76,7 @@ pub(super) enum End {
 impl Reason {
     /// All but [`Refused`](Self::Refused).
     #[cfg(test)]
-    const OURS: [Self; 14] = [
+    const OURS: [Self; 15] = [
         Self::Torn,
         Self::Open,
         Self::Astray,
@@ -85,6 +87,7 @@ impl Reason {
         Self::Vanished,
         Self::NotSent,
         Self::Unconfirmed,
+        Self::Excluded,
         Self::IgnoredLink,
         Self::SkippedRefused,
         Self::FollowedLink,
@@ -124,6 +127,7 @@ impl Reason {
             Self::NotSent => "not among the entries that were copied and confirmed",
             Self::Unconfirmed => "arrived in the call that stopped, and was never confirmed",
             Self::SkippedRefused => "left out by --skip-refused: the other qube would refuse it",
+            Self::Excluded => "left out by --exclude",
             Self::IgnoredLink => "a link, left out by --ignore-symlinks",
             Self::FollowedLink => "a link; what it points to was copied",
             Self::Special => "not a file, folder or link, so there is no copy of it",
@@ -148,6 +152,9 @@ impl Reason {
             Self::Gone => "keep the copy there, and look for it here under another name",
             Self::Vanished => "look for it here under another name, and move it from there",
             Self::NotSent => "there is no copy of it there; move it again",
+            Self::Excluded => {
+                "there is no copy of it there; if it is needed there, move it without --exclude"
+            }
             Self::IgnoredLink => {
                 "there is no copy of it there; delete it yourself only if it is not needed"
             }

@@ -12,7 +12,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ::walk::{Links, open_folder};
+use ::walk::{Exclude, Links, open_folder};
 use files::{State, last_component};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, fstat, openat, statat};
 use rustix::io::Errno;
@@ -34,6 +34,7 @@ const O_PLACE: OFlags = OFlags::PATH
 pub(super) struct Remover {
     links: Links,
     landed: Option<Landed>,
+    exclude: Option<Exclude>,
     stop: Arc<AtomicBool>,
     stays: Stays,
     /// The path of the innermost of `levels`.
@@ -66,6 +67,7 @@ impl Remover {
         Self {
             links,
             landed,
+            exclude: None,
             stop,
             stays: Stays::default(),
             path: Vec::new(),
@@ -75,6 +77,12 @@ impl Remover {
             skipped: None,
             told_arguments: HashSet::new(),
         }
+    }
+
+    /// The same of a copy that left out what `exclude` matches.
+    pub(super) fn without(mut self, exclude: Option<Exclude>) -> Self {
+        self.exclude = exclude;
+        self
     }
 
     /// Deletes what `manifest` says, and tells what stays of it and of `arguments`, and how it
@@ -122,7 +130,7 @@ impl Remover {
                 let absolute = paths.absolute(path)?;
                 let reason = match self.landed.as_ref() {
                     Some(landed) if landed.contains(&absolute) => Reason::Unconfirmed,
-                    _ => self.reason_for(CWD, path, FileType::Unknown),
+                    _ => self.reason_for(CWD, path, name, FileType::Unknown),
                 };
                 self.stays.add(reason, path, None);
             }
@@ -303,7 +311,11 @@ impl Remover {
                 let landed = self.landed.as_ref();
                 let reason = match landed.is_some_and(|landed| landed.contains(&path)) {
                     true => Reason::Unconfirmed,
-                    false => self.reason_for(here.as_fd(), name, entry.file_type()),
+                    false => {
+                        let base = self.levels.first().map_or(0, |base| base.prefix + 1);
+                        let in_stream = path.get(base..).unwrap_or(name);
+                        self.reason_for(here.as_fd(), name, in_stream, entry.file_type())
+                    }
                 };
                 self.stays.add(reason, &path, None);
             }
@@ -311,8 +323,15 @@ impl Remover {
         Ok(left)
     }
 
-    /// Why something that is not in the manifest stays.
-    fn reason_for(&self, folder: BorrowedFd<'_>, name: &[u8], kind: FileType) -> Reason {
+    /// Why something that is not in the manifest stays; `in_stream` is the name that it would have had
+    /// in the stream.
+    fn reason_for(
+        &self,
+        folder: BorrowedFd<'_>,
+        name: &[u8],
+        in_stream: &[u8],
+        kind: FileType,
+    ) -> Reason {
         let kind = match kind {
             FileType::Unknown => statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
                 .map_or(FileType::Unknown, |stat| {
@@ -320,6 +339,10 @@ impl Remover {
                 }),
             known => known,
         };
+        let exclude = self.exclude.as_ref();
+        if exclude.is_some_and(|out| out.matches(in_stream, kind == FileType::Directory)) {
+            return Reason::Excluded;
+        }
         match (kind, self.links) {
             (FileType::Symlink, Links::Ignore) => Reason::IgnoredLink,
             (FileType::Symlink, Links::Follow) => Reason::FollowedLink,

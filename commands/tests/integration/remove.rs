@@ -40,6 +40,8 @@ fn remove_by(manifest: &[u8], arguments: &[&str]) -> Result<(), Failure> {
             .map(|path| path.as_bytes().to_vec())
             .collect(),
         landed: None,
+        exclude: None,
+        deadline: None,
     })
 }
 

@@ -3,6 +3,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use text::own;
@@ -33,6 +34,22 @@ pub fn parse_from<A: Parser>(line: impl IntoIterator<Item = OsString>) -> Result
             false => ExitCode::SUCCESS,
         }
     })
+}
+
+/// The value of an option that is a size: see [`quantity::size`].
+///
+/// # Errors
+/// What a size looks like.
+pub fn size(typed: &str) -> Result<u64, String> {
+    quantity::size(typed.as_bytes()).ok_or_else(|| format!("give {}", quantity::SIZE_FORM))
+}
+
+/// The value of an option that is a time: see [`quantity::time`].
+///
+/// # Errors
+/// What a time looks like.
+pub fn time(typed: &str) -> Result<Duration, String> {
+    quantity::time(typed.as_bytes()).ok_or_else(|| format!("give {}", quantity::TIME_FORM))
 }
 
 /// Says what is to be said of a command line, on stderr. It repeats what was typed, and file names may

@@ -1,14 +1,17 @@
 //! Untrusted bytes → text for a person. Everything that prints such bytes passes through here.
 //!
 //! The result is one line of at most 1,000 characters, without control characters or escape
-//! sequences; but for [`line()`], without quotation marks too. It is no markup: a dialog must still be told so.
+//! sequences; but for [`line()`] and [`name()`], without quotation marks too. It is no markup: a dialog
+//! must still be told so.
 
 use std::path::Path;
 
 mod charset;
 mod charset_table;
+mod name;
 
 pub use charset::{Charset, is_safe};
+pub use name::name;
 
 /// Longest text in characters; what is longer ends in `...`.
 pub const MAX_CHARS: usize = 1000;

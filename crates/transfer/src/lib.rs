@@ -7,9 +7,10 @@
 //! shows the copy is kept up to date.
 //!
 //! [`result_line`] is how `qfile-agent` tells `qvm-copy` what became of a copy, [`manifest`] how it
-//! tells `qvm-move` what may be deleted, and [`landed`] looks up what a copy that stopped has left in
+//! tells `qvm-move` what may be deleted, [`entry_line`] what both tell scripts, and [`landed`] looks up what a copy that stopped has left in
 //! the other qube.
 
+pub mod entry_line;
 mod error;
 pub mod landed;
 pub mod manifest;

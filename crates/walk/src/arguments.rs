@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
 
 use files::last_component;
@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use text::Charset;
 use text::own;
 
+use crate::exclude::Exclude;
 use crate::refusal::refusal_of_name;
 
 /// The longest piece of a path that is given to the kernel at once; its limit is 4096 with the NUL.
@@ -27,6 +28,7 @@ pub struct Arguments {
     /// it later changes nothing.
     start: OwnedFd,
     list: Vec<Argument>,
+    exclude: Option<Exclude>,
 }
 
 /// One of them.
@@ -38,6 +40,15 @@ pub(crate) struct Argument {
     pub(crate) name_at: usize,
     /// The name that it has in the stream in place of that.
     pub(crate) renamed: Option<Vec<u8>>,
+    /// An open file, which is sent in place of what has this path.
+    content: Option<Content>,
+}
+
+/// An open file, and its name in the folder that has all that are open.
+#[derive(Debug)]
+struct Content {
+    _opened: OwnedFd,
+    name: Vec<u8>,
 }
 
 /// An argument that cannot be walked.
@@ -87,7 +98,43 @@ impl Arguments {
             Mode::empty(),
         )
         .map_err(|errno| ArgumentError::Start(errno.into()))?;
-        Ok(Self { start, list })
+        Ok(Self {
+            start,
+            list,
+            exclude: None,
+        })
+    }
+
+    /// One file, called `name`, with the content of the regular file `opened`, whatever name that has,
+    /// or none.
+    ///
+    /// # Errors
+    /// It is no name for a file.
+    pub fn of_content(name: OsString, opened: OwnedFd) -> Result<Self, ArgumentError> {
+        let mut arguments = Self::new([OsString::from("/content")])?;
+        arguments.rename(name)?;
+        for argument in &mut arguments.list {
+            argument.path = argument.renamed.take().unwrap_or_default();
+            argument.name_at = 0;
+        }
+        let content = Content {
+            name: opened.as_raw_fd().to_string().into_bytes(),
+            _opened: opened,
+        };
+        arguments.list[0].content = Some(content);
+        Ok(arguments)
+    }
+
+    /// Leaves out what `exclude` matches.
+    #[must_use]
+    pub fn without(mut self, exclude: Option<Exclude>) -> Self {
+        self.exclude = exclude;
+        self
+    }
+
+    pub(crate) fn excludes(&self, name: &[u8], is_folder: bool) -> bool {
+        let exclude = self.exclude.as_ref();
+        exclude.is_some_and(|exclude| exclude.matches(name, is_folder))
     }
 
     /// Has the only argument arrive under `name`.
@@ -133,7 +180,11 @@ impl Arguments {
     /// Opens the folder that `argument` stands in. Links on the way are followed: the person who
     /// typed the path named them.
     pub(crate) fn open_parent(&self, argument: &Argument) -> io::Result<OwnedFd> {
-        open_folder(self.start(), &argument.path[..argument.name_at])
+        match argument.content {
+            // proc_pid_fd(5): an entry leads to the file itself, even if that has no name.
+            Some(_) => open_folder(self.start(), b"/proc/self/fd"),
+            None => open_folder(self.start(), &argument.path[..argument.name_at]),
+        }
     }
 }
 
@@ -182,8 +233,14 @@ impl Argument {
                 path,
                 name_at,
                 renamed: None,
+                content: None,
             }),
         }
+    }
+
+    /// The name of the open file that is sent in its place.
+    pub(crate) fn content(&self) -> Option<&[u8]> {
+        self.content.as_ref().map(|content| &*content.name)
     }
 
     fn name(&self) -> &[u8] {

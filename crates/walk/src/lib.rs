@@ -24,6 +24,7 @@
 
 mod arguments;
 mod error;
+mod exclude;
 mod found;
 mod length;
 mod level;
@@ -32,6 +33,7 @@ mod walk;
 
 pub use arguments::{ArgumentError, Arguments, open_folder};
 pub use error::{Reason, WalkError};
+pub use exclude::{BadPattern, Exclude};
 pub use found::{Found, FoundFile, FoundSymlink, Special, What};
 pub use length::has_no_true_length;
 pub use refusal::{ByName, NameFilter, Refusal, refusal_of_link, refusal_of_name};

@@ -37,6 +37,10 @@ pub struct Walk<'a> {
     /// The path of the entry at hand; its name in the stream is the part from `name_at` on.
     path: Vec<u8>,
     name_at: usize,
+    /// The name of the open file that is sent in place of the argument at hand.
+    content: Option<&'a [u8]>,
+    /// How many entries were left out, because the user does not want them.
+    excluded: u64,
     /// That name, where the argument has another than its own: a name, and what of `path` it replaces.
     renamed: Option<(Vec<u8>, usize)>,
     name: Vec<u8>,
@@ -73,6 +77,8 @@ impl Arguments {
             levels: Levels::new(),
             path: Vec::new(),
             name_at: 0,
+            content: None,
+            excluded: 0,
             renamed: None,
             name: Vec::new(),
             leaving: false,
@@ -97,6 +103,13 @@ impl Walk<'_> {
             }
             Err(error) => Err(error),
         })
+    }
+
+    /// How many entries were left out so far by [`Arguments::without`]: a folder counts as one, and
+    /// what is in it is not looked at.
+    #[must_use]
+    pub fn excluded(&self) -> u64 {
+        self.excluded
     }
 
     fn advance(&mut self) -> Option<Result<Step, WalkError>> {
@@ -157,6 +170,7 @@ impl Walk<'_> {
         self.path.clear();
         self.path.extend_from_slice(&argument.path);
         self.name_at = argument.name_at;
+        self.content = argument.content();
         let renamed = argument.renamed.as_ref();
         self.renamed = renamed.map(|name| (name.clone(), argument.path.len()));
         Some(match self.arguments.open_parent(argument) {
@@ -177,10 +191,19 @@ impl Walk<'_> {
         if name_len > MAX_NAME_LEN {
             return Err(Reason::NameTooLong);
         }
+        if self.place_of_content().is_some() {
+            let kind = self.look(true)?.state.file_type();
+            return self.step(kind, true).map(Some);
+        }
         let kind = match listed {
             FileType::Unknown => self.look(false)?.state.file_type(),
             known => known,
         };
+        let name = &self.path[self.name_at..];
+        if self.arguments.excludes(name, kind == FileType::Directory) {
+            self.excluded += 1;
+            return Ok(None);
+        }
         match (kind, self.links) {
             (FileType::Symlink, Links::Ignore) => Ok(None),
             (FileType::Symlink, Links::Send) => Ok(Some(Step::Symlink)),
@@ -247,9 +270,16 @@ impl Walk<'_> {
     fn place(&self) -> Place<'_> {
         Place {
             folder: self.levels.top_fd().unwrap_or(self.base()),
-            leaf: last_component(&self.path),
+            leaf: self
+                .place_of_content()
+                .unwrap_or(last_component(&self.path)),
             path: &self.path,
         }
+    }
+
+    /// The name of the open file in place of the entry at hand.
+    fn place_of_content(&self) -> Option<&[u8]> {
+        self.content.filter(|_| self.levels.top().is_none())
     }
 
     /// The folder that the argument at hand stands in.
@@ -269,7 +299,8 @@ impl Walk<'_> {
             base_len: self.name_at,
             base: self.base(),
             // Only where links are followed, because the folders have to be counted.
-            through_link: self.links == Links::Follow && (file_by_link || self.levels.links() > 0),
+            through_link: self.place_of_content().is_some()
+                || (self.links == Links::Follow && (file_by_link || self.levels.links() > 0)),
             what: match step {
                 Step::Enter(stat) => What::EnterFolder(stat),
                 Step::Leave(stat) => What::LeaveFolder(stat),

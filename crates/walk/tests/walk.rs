@@ -12,7 +12,7 @@ use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tree::{Chain, arguments, make_file, steps};
-use walk::{Links, Reason, Special, What};
+use walk::{Arguments, Exclude, Links, Reason, Special, What};
 
 fn make_fifo(path: &Path) {
     mknodat(CWD, path, FileType::Fifo, Mode::RWXU, 0).unwrap();
@@ -355,4 +355,53 @@ fn a_folder_moved_away_ends_the_walk() {
     };
     assert!(matches!(error.reason, Reason::Moved), "{error}");
     assert!(walk.next().is_none());
+}
+
+#[test]
+fn what_is_excluded_is_counted_and_not_looked_at() {
+    let home = tempfile::tempdir().unwrap();
+    let top = home.path().join("src");
+    fs::create_dir_all(top.join("target/deep")).unwrap();
+    fs::write(top.join("target/deep/x.c"), "").unwrap();
+    fs::write(top.join("a.o"), "").unwrap();
+    fs::write(top.join("a.c"), "").unwrap();
+    fs::write(home.path().join("b.o"), "").unwrap();
+    symlink("a.c", top.join("link.o")).unwrap();
+    let patterns = ["*.o", "target/"].map(Into::into);
+    let arguments = arguments(&[&top, &home.path().join("b.o")]);
+    let arguments = arguments.without(Some(Exclude::new(patterns).unwrap()));
+    for links in [Links::Send, Links::Ignore, Links::Follow] {
+        assert_eq!(steps(&arguments, links), ["+src", "fsrc/a.c", "-src"]);
+        let mut walk = arguments.walk(links);
+        while walk.next().is_some() {}
+        assert_eq!(walk.excluded(), 4, "{links:?}");
+    }
+}
+
+#[test]
+fn an_open_file_without_a_name_is_one_entry_under_the_name_that_it_is_given() {
+    let mut file = tempfile::tempfile().unwrap();
+    std::io::Write::write_all(&mut file, b"content").unwrap();
+    let arguments = Arguments::of_content("name".into(), file.into()).unwrap();
+    for links in [Links::Send, Links::Ignore, Links::Follow] {
+        let mut walk = arguments.walk(links);
+        let found = walk.next().unwrap().unwrap();
+        assert_eq!((found.name, found.path), (&b"name"[..], &b"name"[..]));
+        // It stands nowhere, so nothing may be deleted for it.
+        assert!(found.through_link);
+        let What::File(file) = found.what else {
+            panic!("{found:?}");
+        };
+        let mut content = String::new();
+        file.open().unwrap().0.read_to_string(&mut content).unwrap();
+        assert_eq!(content, "content");
+        assert!(walk.next().is_none());
+    }
+    for bad in ["", "..", "a/b"] {
+        let file = tempfile::tempfile().unwrap();
+        assert!(
+            Arguments::of_content(bad.into(), file.into()).is_err(),
+            "{bad}"
+        );
+    }
 }

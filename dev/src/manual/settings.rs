@@ -11,9 +11,9 @@ use super::Generated;
 const KEYS: [(&str, &str, &str); 5] = [
     (
         "WAIT_FOR_SPACE",
-        "BYTES",
+        "SIZE",
         "The receiver waits, for at most ten minutes, until there is space for a file and this many \
-         additional bytes. The range is 0 to 2147483647. The default is 0, which turns this off.",
+         additional bytes. The range is 0 to 2147483647 (just below 2G). The default is 0, which turns this off.",
     ),
     (
         "ON_CONFLICT",
@@ -25,7 +25,7 @@ const KEYS: [(&str, &str, &str); 5] = [
     ),
     (
         "MAX_BYTES",
-        "N",
+        "SIZE",
         "The largest number of bytes of content in one copy. By default there is no limit.",
     ),
     (
@@ -42,7 +42,7 @@ const KEYS: [(&str, &str, &str); 5] = [
     ),
 ];
 
-const DESCRIPTION: [&str; 3] = [
+const DESCRIPTION: [&str; 4] = [
     "The owner of a qube can limit what other qubes send to it. The receiver, qfile-unpacker(8), \
      reads two files. Both are optional. The first comes with the template. The second belongs to \
      the qube, and its values override those of the first. An option on the command line of the \
@@ -50,6 +50,8 @@ const DESCRIPTION: [&str; 3] = [
     "A line has the form KEY=value. Blanks are permitted around the key, the = and the value. Empty \
      lines and lines that begin with # are ignored. Quotes and comments after a value are not \
      supported.",
+    "A SIZE is a number of bytes with a suffix or without: K, M, G, T and P (or Ki, KiB, and so on) \
+     multiply by 1024, kB, MB, GB, TB and PB by 1000.",
     "A file must be a regular file (not a link), belong to root, be writable only by root, and have \
      at most 16 KiB. If a file is not so, or cannot be read, or a line is not understood, the \
      receiver refuses every copy until this is corrected. The system log of the qube names the \
@@ -92,14 +94,14 @@ pub fn render() -> io::Result<Generated> {
     )]);
     page.control("SH", ["EXAMPLES"]);
     page.text([roman(
-        "Limit each copy to 10 GB, and give a new name to files whose name already exists:",
+        "Limit each copy to 10 GiB, and give a new name to files whose name already exists:",
     )]);
     page.control("PP", [])
         .control("RS", ["4"])
         .control("nf", []);
     page.text([roman("# /rw/config/filecopy.conf")]);
     page.text([roman("ON_CONFLICT=rename")]);
-    page.text([roman("MAX_BYTES=10000000000")]);
+    page.text([roman("MAX_BYTES=10G")]);
     page.control("fi", []).control("RE", []);
     page.control("SH", ["SEE ALSO"]);
     page.text([bold("qfile-unpacker"), roman("(8), ")]);

@@ -2,6 +2,7 @@
 
 mod concurrent;
 mod going_on;
+mod options;
 mod qrexec;
 mod read_once;
 mod trees;
@@ -9,6 +10,7 @@ mod trees;
 qfile_tests::topics! {
     concurrent,
     going_on,
+    options,
     qrexec,
     read_once,
     trees,

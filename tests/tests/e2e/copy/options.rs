@@ -1,0 +1,416 @@
+//! The options that people look for: what is left out, stdin, more than one target, a time limit, and
+//! what is said to people and to scripts.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::process::{Command, Stdio};
+
+use qfile_tests::fifo;
+use qfile_tests::moving::Moving;
+use qfile_tests::process::{Finished, Running, run};
+use qfile_tests::qubes::{SOURCE, TARGET};
+use qfile_tests::suite;
+
+suite! {
+    what_is_excluded_is_counted_and_does_not_arrive,
+    a_move_never_deletes_a_folder_with_something_excluded_in_it,
+    a_call_that_is_continued_leaves_out_the_same,
+    a_pattern_that_is_none_is_a_usage_error,
+    stdin_arrives_as_one_file_under_the_name_it_is_given,
+    a_dash_without_a_name_or_with_files_or_in_a_move_is_a_usage_error,
+    each_entry_is_named_with_verbose_and_nothing_is_said_with_quiet,
+    quiet_still_names_what_was_left_out,
+    a_call_that_takes_too_long_is_cancelled_and_what_arrived_is_said,
+    a_stdin_that_does_not_end_in_time_is_not_sent,
+    one_target_may_be_named_with_to,
+    several_targets_get_the_same_and_the_worst_result_counts,
+    a_move_to_several_deletes_only_what_all_have_confirmed,
+    several_targets_are_checked_before_anything_is_sent,
+    scripts_get_a_line_for_each_entry_and_one_for_the_result,
+    a_dry_run_names_each_entry_when_it_is_asked_to,
+}
+
+/// Another qube to send to.
+const OTHER: &str = "archive";
+
+fn typed(moving: &Moving, line: &[&str]) -> Command {
+    let mut command = moving.qubes.command(SOURCE, line[0]);
+    command.args(&line[1..]).stdin(Stdio::null());
+    command
+}
+
+fn type_in(moving: &Moving, line: &[&str]) -> Finished {
+    run(typed(moving, line))
+}
+
+/// A folder of sources, with what nobody wants to have copied.
+fn sources() -> Moving {
+    let moving = Moving::new();
+    for name in [
+        "src/a.c",
+        "src/a.o",
+        "src/target/deep/b.c",
+        "src/sub/c.o",
+        "d.o",
+    ] {
+        moving.file(name, format!("content of {name}"));
+    }
+    moving
+}
+
+fn stdout(finished: &Finished) -> String {
+    String::from_utf8(finished.stdout.clone()).unwrap()
+}
+
+fn what_is_excluded_is_counted_and_does_not_arrive() {
+    let moving = sources();
+    let line = [
+        "qvm-copy",
+        "--exclude",
+        "*.o",
+        "--exclude=target/",
+        "src",
+        "d.o",
+    ];
+    let copied = type_in(&moving, &line);
+    copied.assert_code(0);
+    copied.assert_says("4 entries are left out by --exclude");
+    let arrived = moving.incoming();
+    assert!(arrived.join("src/a.c").is_file());
+    assert!(arrived.join("src/sub").is_dir());
+    for name in ["src/a.o", "src/target", "src/sub/c.o", "d.o"] {
+        assert!(!arrived.join(name).exists(), "{name}");
+    }
+    let nothing = type_in(&moving, &["qvm-copy", "--exclude=*", "src"]);
+    nothing.assert_code(1);
+    nothing.assert_says("nothing was sent, because --exclude leaves out everything");
+}
+
+fn a_move_never_deletes_a_folder_with_something_excluded_in_it() {
+    let moving = sources();
+    let line = [
+        "qvm-move",
+        "--exclude=*.o",
+        "--exclude",
+        "deep/",
+        "src",
+        "d.o",
+    ];
+    let moved = type_in(&moving, &line);
+    moved.assert_code(3);
+    moved.assert_says("left out by --exclude (4)");
+    for name in ["src/a.o", "src/target/deep/b.c", "src/sub/c.o", "d.o"] {
+        assert!(moving.path(name).exists(), "{name}");
+        assert!(!moving.incoming().join(name).exists(), "{name}");
+    }
+    assert!(!moving.path("src/a.c").exists());
+    assert!(moving.incoming().join("src/a.c").is_file());
+}
+
+fn a_call_that_is_continued_leaves_out_the_same() {
+    let moving = Moving::new();
+    for name in ["a", "b", "c.o"] {
+        moving.file(name, name);
+    }
+    fs::create_dir_all(moving.incoming()).unwrap();
+    fs::write(moving.incoming().join("b"), "before").unwrap();
+    type_in(&moving, &["qvm-copy", "--exclude=*.o", "a", "b", "c.o"]).assert_code(1);
+    fs::remove_file(moving.incoming().join("b")).unwrap();
+    let other = type_in(&moving, &["qvm-copy", "--continue", "--exclude=*.x"]);
+    other.assert_code(2);
+    other.assert_says("had other files, another qube or other options");
+    type_in(&moving, &["qvm-copy", "--continue"]).assert_code(0);
+    assert!(moving.incoming().join("b").exists());
+    assert!(!moving.incoming().join("c.o").exists());
+}
+
+fn a_pattern_that_is_none_is_a_usage_error() {
+    let moving = sources();
+    for pattern in ["[a", "", "/"] {
+        let copied = type_in(&moving, &["qvm-copy", "--exclude", pattern, "src"]);
+        copied.assert_code(2);
+        copied.assert_says("is not a pattern");
+    }
+    assert!(!moving.incoming().exists());
+}
+
+fn stdin_arrives_as_one_file_under_the_name_it_is_given() {
+    let moving = Moving::new();
+    let content = vec![b'x'; 3 << 20];
+    moving.file("source", &content);
+    for line in [
+        &["qvm-copy", "--as", "a file", "-"][..],
+        &["qvm-copy-to-vm", "--as=b", TARGET, "-"],
+        &["qvm-copy", "-", "--as", "c", "--to", TARGET],
+        &["qvm-copy", "--ignore-symlinks", "--as=d", "-"],
+    ] {
+        let mut command = typed(&moving, line);
+        // Not from its beginning: what was read before is not sent.
+        let script = "head -c 1 >/dev/null; exec \"$0\" \"$@\" <source";
+        let mut shell = moving.qubes.command_at(SOURCE, "/bin/sh".as_ref());
+        shell.arg("-c").arg(script).arg(command.get_program());
+        shell.args(command.get_args()).stdin(Stdio::null());
+        command = shell;
+        run(command).assert_code(0);
+    }
+    for name in ["a file", "b", "c", "d"] {
+        let arrived = fs::read(moving.incoming().join(name)).unwrap();
+        assert!(arrived == content, "{name}");
+    }
+    // There is nothing to go on with.
+    let again = type_in(&moving, &["qvm-copy", "--as", "b", "-"]);
+    again.assert_code(1);
+    type_in(&moving, &["qvm-copy", "--continue"]).assert_says("there is no call to continue");
+}
+
+fn a_dash_without_a_name_or_with_files_or_in_a_move_is_a_usage_error() {
+    let moving = Moving::new();
+    moving.file("-", "a file");
+    moving.file("a", "a");
+    for (line, says) in [
+        (&["qvm-copy", "-"][..], "a name with --as NAME"),
+        (&["qvm-copy", "--as=x", "-", "a"], "sent alone"),
+        (&["qvm-copy", "--as", "-", "a"], "sent alone"),
+        (&["qvm-move", "--as=x", "-"], "can be copied, but not moved"),
+        (
+            &["qvm-copy", "--continue", "--as=x", "-"],
+            "use no --continue",
+        ),
+    ] {
+        let refused = type_in(&moving, line);
+        refused.assert_code(2);
+        refused.assert_says(says);
+        refused.assert_says("write -- before it, or ./-");
+    }
+    // The advice works.
+    type_in(&moving, &["qvm-copy", "--", "-"]).assert_code(0);
+    assert_eq!(fs::read(moving.incoming().join("-")).unwrap(), b"a file");
+}
+
+fn each_entry_is_named_with_verbose_and_nothing_is_said_with_quiet() {
+    let moving = three_qubes();
+    moving.file("docs/a", "12345");
+    symlink("a", moving.path("docs/link")).unwrap();
+    let copied = type_in(&moving, &["qvm-copy", "-v", "docs"]);
+    copied.assert_code(0);
+    for says in [
+        "\"docs\", a folder",
+        "\"docs/a\", a file of 5 bytes",
+        "\"docs/link\", a link",
+    ] {
+        copied.assert_says(says);
+    }
+    for line in [
+        &["qvm-copy", "--quiet", "--as=again", "docs"][..],
+        // The last of the two counts, and a warning is no error.
+        &["qvm-copy", "-v", "-q", "--as=more", "--exclude=a", "docs"],
+        &[
+            "qvm-copy", "-q", "--to", TARGET, "--to", OTHER, "--as=two", "docs",
+        ],
+    ] {
+        let copied = type_in(&moving, line);
+        copied.assert_code(0);
+        assert_eq!(copied.stderr(), "", "{line:?}");
+        assert_eq!(copied.stdout, b"", "{line:?}");
+    }
+}
+
+fn quiet_still_names_what_was_left_out() {
+    let moving = Moving::new();
+    moving.file("docs/a", "12345");
+    fifo::make(&moving.path("docs/pipe"));
+    let copied = type_in(&moving, &["qvm-copy", "--quiet", "docs"]);
+    copied.assert_code(3);
+    copied.assert_says("docs/pipe");
+    assert!(!copied.stderr().contains("will be left out"));
+}
+
+fn a_call_that_takes_too_long_is_cancelled_and_what_arrived_is_said() {
+    let moving = Moving::new();
+    moving.file("a", "a");
+    // It is received, and never confirmed.
+    moving.set_service("cat >/dev/null\nexec sleep 600");
+    for command in ["qvm-copy", "qvm-move"] {
+        let copied = type_in(&moving, &[command, "--timeout", "300ms", "a"]);
+        copied.assert_code(32);
+        copied.assert_says("the time limit of 300ms (--timeout) is reached");
+        copied.assert_says("QubesIncoming");
+        assert!(moving.path("a").exists());
+    }
+    for time in ["0", "", "soon", "-1"] {
+        type_in(&moving, &["qvm-copy", &format!("--timeout={time}"), "a"]).assert_code(2);
+    }
+}
+
+fn a_stdin_that_does_not_end_in_time_is_not_sent() {
+    let moving = Moving::new();
+    let mut command = typed(&moving, &["qvm-copy", "--timeout=200ms", "--as=x", "-"]);
+    let (reader, writer) = rustix::pipe::pipe().unwrap();
+    command.stdin(reader);
+    let running = Running::start(command);
+    let finished = running.finish();
+    drop(writer);
+    finished.assert_code(32);
+    finished.assert_says("before stdin had ended; nothing was sent");
+    assert!(!moving.incoming().exists());
+}
+
+fn one_target_may_be_named_with_to() {
+    let moving = Moving::new();
+    moving.file("a", "a");
+    type_in(&moving, &["qvm-copy", "--to", TARGET, "a"]).assert_code(0);
+    assert!(moving.incoming().join("a").exists());
+    // With --to no argument is a qube.
+    let missing = type_in(&moving, &["qvm-copy-to-vm", "--to", TARGET, TARGET, "a"]);
+    missing.assert_code(1);
+    missing.assert_says("vault");
+    type_in(&moving, &["qvm-move", "--to", "@dispvm", "a"]).assert_code(2);
+}
+
+/// A third qube, which refuses a name that is taken there.
+fn three_qubes() -> Moving {
+    let moving = Moving::new();
+    moving.qubes.add(OTHER);
+    for name in ["a", "b"] {
+        moving.file(name, name);
+    }
+    moving
+}
+
+const TO_BOTH: [&str; 4] = ["--to", OTHER, "--to", TARGET];
+
+fn several_targets_get_the_same_and_the_worst_result_counts() {
+    let moving = three_qubes();
+    let copied = type_in(
+        &moving,
+        &[&["qvm-copy"], &TO_BOTH[..], &["a", "b"]].concat(),
+    );
+    copied.assert_code(0);
+    copied.assert_says("archive: all files arrived");
+    copied.assert_says("vault: all files arrived");
+    for qube in [OTHER, TARGET] {
+        let incoming = moving.qubes.incoming(SOURCE, qube);
+        assert_eq!(fs::read(incoming.join("b")).unwrap(), b"b", "{qube}");
+    }
+    // One refuses; the other gets it all the same.
+    moving.file("c", "c");
+    fs::write(moving.qubes.incoming(SOURCE, OTHER).join("c"), "before").unwrap();
+    let copied = type_in(&moving, &[&["qvm-copy"], &TO_BOTH[..], &["c"]].concat());
+    copied.assert_code(1);
+    copied.assert_says("archive: the copy failed; the reason is above");
+    copied.assert_says("vault: all files arrived");
+    assert_eq!(fs::read(moving.incoming().join("c")).unwrap(), b"c");
+    moving
+        .qubes
+        .set_policy("* * work vault deny\n* * @anyvm @anyvm allow\n");
+    let copied = type_in(
+        &moving,
+        &[&["qvm-copy", "--as=d"], &TO_BOTH[..], &["c"]].concat(),
+    );
+    copied.assert_code(126);
+    copied.assert_says("archive: all files arrived");
+}
+
+fn a_move_to_several_deletes_only_what_all_have_confirmed() {
+    let moving = three_qubes();
+    fs::create_dir_all(moving.incoming()).unwrap();
+    fs::write(moving.incoming().join("b"), "before").unwrap();
+    let line = [&["qvm-move"], &TO_BOTH[..], &["a", "b"]].concat();
+    let moved = type_in(&moving, &line);
+    moved.assert_code(1);
+    moved.assert_says("archive: all files arrived");
+    moved.assert_says("nothing was deleted, because not every qube has confirmed the files");
+    assert!(moving.path("a").exists() && moving.path("b").exists());
+    type_in(&moving, &["qvm-move", "--continue"]).assert_says("there is no call to continue");
+    // The advice works.
+    fs::remove_dir_all(moving.incoming()).unwrap();
+    fs::remove_dir_all(moving.qubes.incoming(SOURCE, OTHER)).unwrap();
+    // A file that changes between the two copies stays.
+    moving.before_the_verdict("echo newer >b");
+    moving.qubes.set_service(
+        OTHER,
+        "qubes.Filecopy",
+        &format!(
+            "exec '{}'",
+            qfile_tests::programs::program("qfile-unpacker").display()
+        ),
+    );
+    let line = ["qvm-move", "--to", TARGET, "--to", OTHER, "a", "b"];
+    let moved = type_in(&moving, &line);
+    moved.assert_code(3);
+    assert!(!moving.path("a").exists());
+    assert_eq!(fs::read_to_string(moving.path("b")).unwrap(), "newer\n");
+}
+
+fn several_targets_are_checked_before_anything_is_sent() {
+    let moving = three_qubes();
+    for (options, says) in [
+        (&["--to", OTHER, "--to", OTHER][..], "named twice"),
+        (&["--to", OTHER, "--to", "a b"], "is not the name of a qube"),
+    ] {
+        let refused = type_in(&moving, &[&["qvm-copy"], options, &["a"]].concat());
+        refused.assert_code(2);
+        refused.assert_says(says);
+    }
+    let line = [&["qvm-copy", "--continue"], &TO_BOTH[..]].concat();
+    type_in(&moving, &line).assert_says("give --to once, or not at all");
+    assert!(!moving.qubes.incoming(SOURCE, OTHER).exists());
+}
+
+fn scripts_get_a_line_for_each_entry_and_one_for_the_result() {
+    let moving = three_qubes();
+    moving.file("docs/\u{202e}é", "12345");
+    fifo::make(&moving.path("docs/pipe"));
+    let copied = type_in(&moving, &["qvm-copy-to-vm", "--json", "-q", TARGET, "docs"]);
+    copied.assert_code(3);
+    let text = stdout(&copied);
+    assert!(text.is_ascii(), "{text}");
+    let mut lines: Vec<&str> = text.lines().collect();
+    assert!(
+        lines.pop().unwrap().contains(r#""result":"partial""#),
+        "{text}"
+    );
+    lines.sort_unstable();
+    assert_eq!(
+        lines,
+        [
+            r#"{"bytes":5,"path":"docs/\u202e\u00e9","status":"sent","type":"file"}"#,
+            r#"{"path":"docs","status":"sent","type":"folder"}"#,
+            r#"{"path":"docs/pipe","reason":"special","status":"left-out"}"#,
+        ]
+    );
+    let line = [&["qvm-copy", "--json"], &TO_BOTH[..], &["a"]].concat();
+    let text = stdout(&type_in(&moving, &line));
+    for qube in [OTHER, TARGET] {
+        assert!(text.contains(&format!(r#""target":"{qube}""#)), "{text}");
+    }
+    assert_eq!(text.lines().count(), 4, "{text}");
+    // What fails before anything is sent has a result, too.
+    let text = stdout(&type_in(&moving, &["qvm-copy", "--json", "missing"]));
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(text.contains(r#""result":"failed""#), "{text}");
+}
+
+fn a_dry_run_names_each_entry_when_it_is_asked_to() {
+    let moving = sources();
+    let line = ["qvm-copy", "--dry-run", "--exclude=*.o", "-v", "src"];
+    let run = type_in(&moving, &line);
+    run.assert_code(0);
+    let text = stdout(&run);
+    for says in [
+        "folder \"src\"\n",
+        "file \"src/a.c\", 18 bytes\n",
+        "2 entries are left out by --exclude",
+    ] {
+        assert!(text.contains(says), "{says:?} in {text}");
+    }
+    let text = stdout(&type_in(
+        &moving,
+        &["qvm-copy", "--dry-run", "--json", "d.o"],
+    ));
+    assert_eq!(
+        text.lines().next().unwrap(),
+        r#"{"bytes":14,"path":"d.o","status":"to-send","type":"file"}"#
+    );
+    assert!(!moving.incoming().exists());
+}
