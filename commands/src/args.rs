@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, ValueHint};
 use program::failure::Failure;
 use qrexec::Target;
 use qrexec::client::Kind;
@@ -408,7 +408,7 @@ struct Typed {
     exclude: Vec<OsString>,
     /// Send to QUBE. The option can be repeated: the files are sent to one qube after the other, and
     /// a move deletes only what every qube has confirmed
-    #[arg(long, value_name = "QUBE")]
+    #[arg(long, value_name = "QUBE", value_hint = ValueHint::Hostname)]
     to: Vec<OsString>,
     /// Send the only FILE under the name NAME. If FILE is -, stdin is sent
     #[arg(long = "as", value_name = "NAME")]

@@ -281,7 +281,7 @@ fn typed_into(shell: &str, line: &str) -> String {
 }
 
 /// The lines that people begin, and what TAB makes of them.
-const TYPED: [(&str, &str); 11] = [
+const TYPED: [(&str, &str); 12] = [
     ("qvm-copy pl\t", "[plan.txt]"),
     ("qvm-copy tw\t", "[two words.txt]"),
     ("qvm-copy --dr\tle\t", "[--dry-run][letters]"),
@@ -294,6 +294,7 @@ const TYPED: [(&str, &str); 11] = [
     ("qvm-open-in-vm @disp\tpl\t", "[@dispvm][plan.txt]"),
     ("qvm-open-in-vm @dispvm pl\t", "[@dispvm][plan.txt]"),
     ("qvm-copy --as=x pl\t", "[--as=x][plan.txt]"),
+    ("qvm-copy --to va\tpl\t", "[--to][vault][plan.txt]"),
     ("qvm-open-in-dvm pl\t", "[plan.txt]"),
     ("qubesdb-read --vers\t", "[--version]"),
 ];

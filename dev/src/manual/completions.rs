@@ -58,9 +58,9 @@ fn bash(command: &Command, words: Words) -> String {
         Words::QubeThenFiles => BASH_QUBE_THEN_FILES,
         Words::Unknown => "        :",
     };
-    let qubes = match words {
-        Words::QubeThenFiles => include_str!("qubes.bash"),
-        Words::Files | Words::Unknown => "",
+    let qubes = match knows_qubes(command, words) {
+        true => include_str!("qubes.bash"),
+        false => "",
     };
     // The names of the options that have a value, to tell their values from files.
     let valued: Vec<String> = options_with_value(command).flat_map(spellings).collect();
@@ -135,11 +135,23 @@ fn bash_value(option: &Arg) -> String {
             "            {names}) mapfile -t COMPREPLY < <(compgen -W '{}' -- \"$current\") ;;\n",
             values.join(" ")
         ),
+        true if takes_a_qube(option) => format!(
+            "            {names}) mapfile -t COMPREPLY < <(compgen -W \"$(_qfile_qubes)\" -- \"$current\") ;;\n"
+        ),
         true if takes_a_file(option) => {
             format!("            {names}) compopt -o default -o bashdefault ;;\n")
         }
         true => String::new(),
     }
+}
+
+fn takes_a_qube(option: &Arg) -> bool {
+    option.get_value_hint() == ValueHint::Hostname
+}
+
+/// True if a qube may stand among the words, or behind an option.
+fn knows_qubes(command: &Command, words: Words) -> bool {
+    words == Words::QubeThenFiles || command.get_opts().any(takes_a_qube)
 }
 
 fn takes_a_file(option: &Arg) -> bool {
@@ -173,11 +185,11 @@ fn all_options(command: &Command) -> Vec<String> {
 fn zsh(command: &Command, words: Words) -> String {
     let name = command.get_name();
     let made = made_by_clap(Shell::Zsh, command, words);
-    if words != Words::QubeThenFiles {
+    if !knows_qubes(command, words) {
         return made;
     }
     // clap knows hosts, but no qubes.
-    let made = made.replacen("_hosts'", "_qfile_qubes'", 1);
+    let made = made.replace("_hosts'", "_qfile_qubes'");
     let head = format!("#compdef {name}\n");
     made.replacen(&head, &format!("{head}\n{}", include_str!("qubes.zsh")), 1)
 }
@@ -186,8 +198,13 @@ fn zsh(command: &Command, words: Words) -> String {
 
 fn fish(command: &Command, words: Words) -> String {
     let name = command.get_name();
+    // clap knows hosts, but no qubes.
     let made = made_by_clap(Shell::Fish, command, words);
+    let made = made.replace("(__fish_print_hostnames)", "(__qfile_qubes)");
     match words {
+        Words::Files if knows_qubes(command, words) => {
+            format!("{}{made}", include_str!("qubes.fish"))
+        }
         Words::Files => made,
         Words::Unknown => format!("{made}complete -c {name} -f\n"),
         Words::QubeThenFiles => format!(

@@ -63,7 +63,14 @@ const LOG: Row = (
 
 /// qvm-copy, qvm-copy-to-vm, qvm-move, qvm-move-to-vm
 pub const QVM_COPY: Words = Words {
-    more: &[COPYING, GOING_ON, GOING_ON_WITH_A_MOVE],
+    more: &[
+        COPYING,
+        EXCLUDING,
+        SEVERAL_TARGETS,
+        FOR_SCRIPTS,
+        GOING_ON,
+        GOING_ON_WITH_A_MOVE,
+    ],
     environment: &[CLIENT, LIST_OF_SENT, STATE, DISPLAY, DIALOGS],
     files: &[INCOMING, FILECOPY, JOURNAL],
     examples: &[
@@ -71,6 +78,22 @@ pub const QVM_COPY: Words = Words {
         (
             "qvm-copy --as report-2.odt report.odt",
             "Copy a file under another name:",
+        ),
+        (
+            "qvm-copy --exclude '*.o' --exclude target/ src",
+            "Copy a folder without its object files and without the folders called target:",
+        ),
+        (
+            "tar -c docs | qvm-copy --as docs.tar -",
+            "Send the output of a program as one file:",
+        ),
+        (
+            "qvm-copy --to backup --to archive report.odt",
+            "Copy a file to two qubes, one after the other:",
+        ),
+        (
+            "qvm-copy-to-vm --timeout 5m --quiet --json backup ~/src",
+            "In a script, copy a folder, wait for at most five minutes, and get a line for each entry:",
         ),
         (
             "qvm-copy report.odt pictures/",
@@ -1124,6 +1147,25 @@ device, if the device can be written. SHA-256 detects damage. It does not prove 
 const COPYING: &str = "\
 No file is overwritten in the other qube. If a name already exists there, the copy ends. Files \
 that have already arrived are not deleted.";
+const EXCLUDING: &str = "\
+A pattern of --exclude without a slash is compared with the name of each file, folder and link, also \
+with that of FILE. A pattern with a slash is compared with the path below FILE. A slash at the end \
+restricts a pattern to folders. * and ? match everything except a slash, ** also matches slashes, \
+and [...] and {a,b} are as in a shell. What is in an excluded folder is not looked at. The number of \
+excluded entries is printed, and the exit status stays 0. A move lists them, does not delete them \
+or the folders that contain them, and its exit status is 3.";
+const SEVERAL_TARGETS: &str = "\
+With several --to options, the files are sent to one qube after the other. A line for each qube \
+says what became of the copy, and the exit status is the worst of all: 1, then 126, 32, 3 and 0. A \
+move deletes a file only if every qube has confirmed it in the same state, and deletes nothing if one \
+of the copies failed. If a call to several qubes stops, it cannot be continued with --continue.";
+const FOR_SCRIPTS: &str = "\
+With --json, each line on stdout is a JSON object. A line with the key path or path_base64 is about \
+one entry; path_base64 contains a path that is not UTF-8. Its status is sent, changed (it changed \
+while it was sent), left-out or, with --dry-run, to-send. The last line for each qube has the keys \
+target, status (the exit status) and result: complete, partial, failed, usage, cancelled or refused. \
+Entries that were sent have arrived only if the result is complete or partial. If the command line is \
+wrong, no line is written.";
 const GOING_ON: &str = "\
 If a copy stops because of an error in the other qube or because it is cancelled, --continue \
 sends the rest, if the message says so. In this case the other qube has reported the entry at \

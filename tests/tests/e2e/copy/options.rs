@@ -189,6 +189,9 @@ fn a_dash_without_a_name_or_with_files_or_in_a_move_is_a_usage_error() {
 
 fn each_entry_is_named_with_verbose_and_nothing_is_said_with_quiet() {
     let moving = three_qubes();
+    moving
+        .qubes
+        .set_policy("* * @anyvm @default allow target=vault\n* * @anyvm @anyvm allow\n");
     moving.file("docs/a", "12345");
     symlink("a", moving.path("docs/link")).unwrap();
     let copied = type_in(&moving, &["qvm-copy", "-v", "docs"]);
