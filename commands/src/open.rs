@@ -5,6 +5,7 @@
 
 mod args;
 mod call;
+mod change;
 mod guard;
 mod nested;
 mod what;
@@ -12,12 +13,14 @@ mod why;
 mod window;
 
 use std::env;
+use std::fs::File;
+use std::io::{IsTerminal as _, stderr};
 use std::process::ExitCode;
 
 use desktop::dialog::Notice;
 use program::interrupt::keep_children;
 use program::say::say;
-use qopen_in_vm::Original;
+use qopen_in_vm::{Choice, Original, Outcome};
 
 pub use args::Command;
 use args::Request;
@@ -25,6 +28,7 @@ use call::Call;
 use what::What;
 
 use crate::client::find_client;
+use crate::deadline::Deadline;
 use crate::ending::{Ending, show};
 
 /// A status above this is 128+N after signal N.
@@ -59,12 +63,14 @@ fn run(command: Command, request: &Request) -> ExitCode {
 }
 
 fn open(command: Command, request: &Request) -> Result<(), Ending> {
+    let deadline = request.timeout.map(Deadline::after);
     let client = find_client()?;
     let target = request.target.to_string();
     let call = |service| Call {
         client: &client,
         target: &target,
         service,
+        deadline,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -84,14 +90,36 @@ fn open(command: Command, request: &Request) -> Result<(), Ending> {
     let original = Original::open(path)
         .map_err(|error| Ending::failed(format!("{error}\n{}", error.advice())))?;
     nested::ask_first(&request.target, command.name())?;
-    let edited = runtime.block_on(call("qubes.OpenInVM").edit(&original, request.limit))?;
+    let is_told = !request.quiet && (request.verbose || stderr().is_terminal());
+    let file = text::path(path);
+    if request.verbose && !request.quiet {
+        let name = command.name();
+        say(format_args!(
+            "{name}: opening {file} in {target}, {} bytes",
+            original.size()
+        ));
+    }
+    let ask = |old: &File, new: &File| change::ask(&file, old, new, request.gui);
+    let choice = Choice {
+        backup: request.backup,
+        approve: request.diff.then_some(&ask),
+    };
+    let opened = call("qubes.OpenInVM");
+    let edited = runtime.block_on(opened.edit(&original, request.limit, &choice))?;
     let outcome = edited.outcome.messages(path);
     let messages: Vec<String> = edited.remark.into_iter().chain(outcome).collect();
     if !edited.outcome.is_good() {
         return Err(Ending::with_status(edited.status, messages.join("\n")));
     }
-    for message in &messages {
-        say(format_args!("{}: {message}", command.name()));
+    let said = messages.iter().filter(|_| !request.quiet);
+    said.for_each(|message| say(format_args!("{}: {message}", command.name())));
+    // A message tells already that the edit is there, and more.
+    if is_told && messages.is_empty() {
+        let what = match edited.outcome {
+            Outcome::Unchanged => "was not changed",
+            _ => "contains the edit",
+        };
+        say(format_args!("{}: {file} {what}", command.name()));
     }
     if request.gui && !messages.is_empty() {
         show(Notice::Info, command.name(), &messages.join("\n"));

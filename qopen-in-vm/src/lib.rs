@@ -11,6 +11,7 @@
 mod answer;
 mod args;
 mod attributes;
+mod choice;
 mod conversation;
 mod fault;
 mod folder;
@@ -26,8 +27,9 @@ mod temporary;
 
 pub use answer::Limit;
 pub use args::Args;
+pub use choice::{Approve, Choice};
 pub use conversation::{Conversation, converse};
 pub use fault::Fault;
 pub use original::{CannotOpen, Original};
-pub use outcome::{BackupReason, Ended, Outcome, Reason, finish};
+pub use outcome::{BackupReason, Ended, Outcome, Reason, finish, finish_as};
 pub use run::run;
