@@ -5,6 +5,7 @@
 
 mod args;
 mod call;
+mod change;
 mod guard;
 mod nested;
 mod what;
@@ -12,13 +13,15 @@ mod why;
 mod window;
 
 use std::env;
+use std::fs::File;
+use std::io::{IsTerminal as _, stderr};
 use std::process::ExitCode;
 
 use desktop::dialog::Notice;
 use program::failure::{Failure, end};
 use program::interrupt::keep_children;
 use program::say::say;
-use qopen_in_vm::Original;
+use qopen_in_vm::{Choice, Original, Outcome};
 
 pub use args::Command;
 use args::Request;
@@ -26,6 +29,7 @@ use call::Call;
 use what::What;
 
 use crate::client::find_client;
+use crate::deadline::Deadline;
 use crate::ending::{show, text_for_window};
 
 /// A status above this is 128+N after signal N.
@@ -65,12 +69,14 @@ fn run(command: Command, request: &Request) -> ExitCode {
 }
 
 fn open(command: Command, request: &Request) -> Result<(), Failure> {
+    let deadline = request.timeout.map(Deadline::after);
     let client = find_client()?;
     let target = request.target.to_string();
     let call = |service| Call {
         client: &client,
         target: &target,
         service,
+        deadline,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -89,7 +95,22 @@ fn open(command: Command, request: &Request) -> Result<(), Failure> {
     // What cannot be sent is said before anybody is asked anything.
     let original = Original::open(path)?;
     nested::ask_first(&request.target, command.name())?;
-    let edited = runtime.block_on(call("qubes.OpenInVM").edit(&original, request.limit))?;
+    let is_told = !request.quiet && (request.verbose || stderr().is_terminal());
+    let file = text::path(path);
+    if request.verbose && !request.quiet {
+        let name = command.name();
+        say(format_args!(
+            "{name}: opening {file} in {target}, {} bytes",
+            original.size()
+        ));
+    }
+    let ask = |old: &File, new: &File| change::ask(&file, old, new, request.gui);
+    let choice = Choice {
+        backup: request.backup,
+        approve: request.diff.then_some(&ask),
+    };
+    let opened = call("qubes.OpenInVM");
+    let edited = runtime.block_on(opened.edit(&original, request.limit, &choice))?;
     let told = edited.outcome.told(path);
     let told = told.map_err(|failure| {
         let failure = failure.with_status(edited.status);
@@ -102,8 +123,15 @@ fn open(command: Command, request: &Request) -> Result<(), Failure> {
         }
     })?;
     let messages: Vec<String> = edited.remark.into_iter().chain(told).collect();
-    for message in &messages {
-        say(format_args!("{}: {message}", command.name()));
+    let said = messages.iter().filter(|_| !request.quiet);
+    said.for_each(|message| say(format_args!("{}: {message}", command.name())));
+    // A message tells already that the edit is there, and more.
+    if is_told && messages.is_empty() {
+        let what = match edited.outcome {
+            Outcome::Unchanged => "was not changed",
+            _ => "contains the edit",
+        };
+        say(format_args!("{}: {file} {what}", command.name()));
     }
     if request.gui && !messages.is_empty() {
         show(Notice::Info, command.name(), &messages.join("\n"));

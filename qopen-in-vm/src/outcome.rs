@@ -8,6 +8,7 @@ use qfile_proto::edit_answer::Kind;
 
 use crate::answer::{Answer, Form};
 use crate::answer_error::AnswerError;
+use crate::choice::Choice;
 use crate::conversation::Conversation;
 use crate::keep::{Kept, keep};
 use crate::original::Original;
@@ -39,6 +40,8 @@ pub enum BackupReason {
     MarkInside,
     /// Less than half of it came back.
     Shrunken,
+    /// The user wants it.
+    Asked,
 }
 
 /// What became of the original and of the edit.
@@ -122,6 +125,7 @@ impl Outcome {
                 if let Some((backup, reason)) = backup {
                     let backup = text::path(backup);
                     let reason = match reason {
+                        BackupReason::Asked => "you asked for it with --backup",
                         BackupReason::RawAnswer => {
                             "the program in the other qube does not say whether an edit is \
                              complete"
@@ -223,6 +227,17 @@ fn why_of_kind(kind: Kind) -> Option<Failure> {
 /// need not have ended.
 #[must_use]
 pub fn finish(original: &Original, conversation: Conversation, ended: Ended) -> Outcome {
+    finish_as(original, conversation, ended, &Choice::default())
+}
+
+/// The same, with what the user wants to become of an edit that is whole.
+#[must_use]
+pub fn finish_as(
+    original: &Original,
+    conversation: Conversation,
+    ended: Ended,
+    choice: &Choice<'_>,
+) -> Outcome {
     let Conversation {
         mut answer, fault, ..
     } = conversation;
@@ -250,7 +265,7 @@ pub fn finish(original: &Original, conversation: Conversation, ended: Ended) -> 
         (None, None) => Outcome::Unchanged,
         (None, Some(why)) => Outcome::Failed(why),
         (Some(part), Some(why)) => keep_it(original, part, Kept::Incomplete, why),
-        (Some(edited), None) => put_in_place(original, edited, why_elsewhere, why_unsure),
+        (Some(edited), None) => put_in_place(original, edited, why_elsewhere, why_unsure, choice),
     };
     outcome.after(ended)
 }
@@ -281,6 +296,7 @@ fn put_in_place(
     mut edited: Temporary,
     why_elsewhere: Option<io::Error>,
     why_unsure: Option<BackupReason>,
+    choice: &Choice<'_>,
 ) -> Outcome {
     let edited_size = match edited.file().metadata() {
         Ok(metadata) => metadata.len(),
@@ -291,7 +307,15 @@ fn put_in_place(
         return keep_edited(original, edited, why);
     }
     let shrunken = original.size() > SHRUNKEN_ABOVE && edited_size < original.size().div_ceil(2);
-    let backup = why_unsure.or(shrunken.then_some(BackupReason::Shrunken));
+    let backup = why_unsure
+        .or(shrunken.then_some(BackupReason::Shrunken))
+        .or(choice.backup.then_some(BackupReason::Asked));
+    if let Some(Err(why)) = choice
+        .approve
+        .map(|approve| approve(original.file(), edited.file()))
+    {
+        return keep_edited(original, edited, why);
+    }
     match place(original, &mut edited, why_elsewhere, backup.is_some()) {
         Ok(replaced) => {
             let Replaced {

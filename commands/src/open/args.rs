@@ -1,7 +1,8 @@
-//! `qvm-open-in-vm [--view-only] [--gui] [--max-answer-bytes N] [--] [QUBE] FILE-OR-URL`;
+//! `qvm-open-in-vm [OPTIONS] [--] [QUBE] FILE-OR-URL`;
 //! `qvm-open-in-dvm` takes no QUBE.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches, Parser};
 use program::failure::Failure;
@@ -9,6 +10,7 @@ use qopen_in_vm::Limit;
 
 use super::what::What;
 use crate::args::parse_target;
+use crate::deadline;
 use crate::ending::command_line;
 use qrexec::Target;
 
@@ -29,6 +31,16 @@ pub(super) struct Request {
     pub(super) limit: Limit,
     /// What there is to say is also shown in a window.
     pub(super) gui: bool,
+    /// The previous content of a file that is replaced is kept.
+    pub(super) backup: bool,
+    /// What an edit changes is shown, and it is asked whether it may replace the file.
+    pub(super) diff: bool,
+    /// What is done is said.
+    pub(super) verbose: bool,
+    /// Only errors are said.
+    pub(super) quiet: bool,
+    /// How long the call may take.
+    pub(super) timeout: Option<Duration>,
 }
 
 /// Open a file or a URL in another qube
@@ -76,6 +88,27 @@ struct Options {
     /// Show errors, and the path of a saved edit, also in a window
     #[arg(long)]
     gui: bool,
+
+    /// Always save the previous content of FILE as FILE~ when the edit replaces it
+    #[arg(long, conflicts_with = "view_only")]
+    backup: bool,
+
+    /// Show what the edit changes, and ask before it replaces FILE. If you do not agree, the edit
+    /// is saved next to FILE
+    #[arg(long, conflicts_with = "view_only")]
+    diff: bool,
+
+    /// Cancel the call after this time: a number of seconds, or a time such as 90s, 5m or 2h
+    #[arg(long, value_name = "TIME", value_parser = deadline::limit)]
+    timeout: Option<Duration>,
+
+    /// Print what is sent, and whether an edit came back (default on a terminal)
+    #[arg(short, long, overrides_with = "quiet")]
+    verbose: bool,
+
+    /// Print errors only
+    #[arg(short, long, overrides_with = "verbose")]
+    quiet: bool,
 
     /// The longest accepted answer, in bytes, such as 10M or 2GiB [default: 4 times the length of
     /// FILE and 1 GiB]
@@ -143,6 +176,11 @@ impl Command {
                 max_bytes: options.max_answer_bytes,
             },
             gui: options.gui,
+            backup: options.backup,
+            diff: options.diff,
+            verbose: options.verbose,
+            quiet: options.quiet,
+            timeout: options.timeout,
         })
     }
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use program::failure::Failure;
 use program::interrupt::{Interrupt, exit_status as signalled};
-use qopen_in_vm::{Conversation, Ended, Limit, MAY_BE_OPEN, Original, Outcome, converse, finish};
+use qopen_in_vm::{
+    Choice, Conversation, Ended, Limit, MAY_BE_OPEN, Original, Outcome, converse, finish_as,
+};
 use qrexec::CallStatus;
 use qrexec::channel::{Sink, Source};
 use qrexec::client::{GRACE, Kind, terminate};
@@ -15,6 +17,7 @@ use tokio::process::{Child, Command};
 
 use super::guard::Guard;
 use super::why::{exit_status, why};
+use crate::deadline::Deadline;
 
 /// A call that is to be made.
 #[derive(Debug)]
@@ -22,6 +25,7 @@ pub(super) struct Call<'a> {
     pub(super) client: &'a Path,
     pub(super) target: &'a str,
     pub(super) service: &'static str,
+    pub(super) deadline: Option<Deadline>,
 }
 
 /// What came of a call that was made.
@@ -45,17 +49,17 @@ enum Received {
 }
 
 impl Received {
-    fn new(original: &Original, conversation: Conversation) -> Self {
+    fn new(original: &Original, conversation: Conversation, choice: &Choice<'_>) -> Self {
         match conversation.is_whole() {
-            true => Self::Placed(finish(original, conversation, Ended::Unknown)),
+            true => Self::Placed(finish_as(original, conversation, Ended::Unknown, choice)),
             false => Self::Waiting(conversation),
         }
     }
 
-    fn ended(self, original: &Original, ended: Ended) -> Outcome {
+    fn ended(self, original: &Original, ended: Ended, choice: &Choice<'_>) -> Outcome {
         match self {
             Self::Placed(outcome) => outcome.after(ended),
-            Self::Waiting(conversation) => finish(original, conversation, ended),
+            Self::Waiting(conversation) => finish_as(original, conversation, ended, choice),
         }
     }
 }
@@ -66,7 +70,12 @@ impl Call<'_> {
     /// # Errors
     /// The client cannot be started, or the user interrupts before the answer is there: then
     /// nothing has changed here.
-    pub(super) async fn edit(&self, original: &Original, limit: Limit) -> Result<Edited, Failure> {
+    pub(super) async fn edit(
+        &self,
+        original: &Original,
+        limit: Limit,
+        choice: &Choice<'_>,
+    ) -> Result<Edited, Failure> {
         let mut interrupt = catch()?;
         let (mut client, to, from) = self.start()?;
         let _guard = Guard::of(&client);
@@ -78,6 +87,11 @@ impl Call<'_> {
                     .advise(MAY_BE_OPEN)
                     .with_status(signalled(signal)));
             }
+            () = Deadline::reached(self.deadline) => {
+                terminate(client).await;
+                let what = format!("{}; the file was not replaced", self.over());
+                return Err(Failure::new(what).advise(MAY_BE_OPEN));
+            }
         };
         let remark = conversation.start_up_text(&self.qube());
         // A service that broke the rules may not end either. Its status could only say why.
@@ -85,7 +99,7 @@ impl Call<'_> {
             true => GRACE,
             false => Duration::MAX,
         };
-        let received = Received::new(original, conversation);
+        let received = Received::new(original, conversation, choice);
         let (ended, status) = tokio::select! {
             status = tokio::time::timeout(patience, client.wait()) => match status {
                 Ok(status) => {
@@ -107,12 +121,23 @@ impl Call<'_> {
                     .advise("open it again");
                 (Ended::Badly(why), signalled(signal))
             }
+            () = Deadline::reached(self.deadline) => {
+                terminate(client).await;
+                let what = format!("{} before the call had ended", self.over());
+                let why = Failure::new(what).advise("open it again");
+                (Ended::Badly(why), 1)
+            }
         };
         Ok(Edited {
-            outcome: received.ended(original, ended),
+            outcome: received.ended(original, ended, choice),
             remark,
             status,
         })
+    }
+
+    /// What there is to say when the time is over.
+    fn over(&self) -> String {
+        self.deadline.map(Deadline::told).unwrap_or_default()
     }
 
     /// The other qube, as far as it is known which it is.
@@ -144,6 +169,11 @@ impl Call<'_> {
                 terminate(client).await;
                 let what = "interrupted; the address may be open in the other qube";
                 return Err(Failure::new(what).with_status(signalled(signal)));
+            }
+            () = Deadline::reached(self.deadline) => {
+                terminate(client).await;
+                let what = format!("{}; the address may be open in the other qube", self.over());
+                return Err(Failure::new(what));
             }
         };
         let status: CallStatus = status

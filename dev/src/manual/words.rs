@@ -256,13 +256,13 @@ const ELSEWHERE: Row = (
 
 /// qvm-open-in-vm
 pub const QVM_OPEN_IN_VM: Words = Words {
-    more: &[PLACING, START_UP_TEXT, WINDOW],
+    more: &[PLACING, SHOWING_CHANGES, START_UP_TEXT, WINDOW],
     environment: &[CLIENT, IN_DISPOSABLE, DISPLAY, DIALOGS, UNSEEN, LOG],
     files: &[
         (
             "FILE~",
             "\
-            The previous content of FILE. This content is saved if FILE had more than 512 bytes and \
+            The previous content of FILE. This content is saved with --backup, if FILE had more than 512 bytes and \
             the new content has less than half of the previous length, or if the answer does not \
             show whether it is complete. A number is added if the name already exists",
         ),
@@ -280,6 +280,10 @@ pub const QVM_OPEN_IN_VM: Words = Words {
         (
             "qvm-open-in-vm work letter.odt",
             "Edit a file in the qube work:",
+        ),
+        (
+            "qvm-open-in-vm --diff --backup work notes.txt",
+            "Edit a file, see what the edit changes before it counts, and keep the previous content:",
         ),
         (
             "qvm-open-in-vm --view-only scan.pdf",
@@ -1147,6 +1151,12 @@ device, if the device can be written. SHA-256 detects damage. It does not prove 
 const COPYING: &str = "\
 No file is overwritten in the other qube. If a name already exists there, the copy ends. Files \
 that have already arrived are not deleted.";
+const SHOWING_CHANGES: &str = "\
+With --diff, the lines that changed are shown on the terminal, or with --gui or without a terminal in \
+a window, before the edit replaces FILE. Characters that a terminal obeys, and others that are not \
+safe for display, are shown as _. A file that is not a text, or has more than 4 MiB, is not \
+compared; its sizes are shown. If you do not answer yes, or cannot be asked, FILE stays as it is, \
+the edit is saved as FILE.edited-in-disposable, and the exit status is 1.";
 const EXCLUDING: &str = "\
 A pattern of --exclude without a slash is compared with the name of each file, folder and link, also \
 with that of FILE. A pattern with a slash is compared with the path below FILE. A slash at the end \

@@ -18,6 +18,7 @@ mod looks;
 mod mark_inside;
 mod meanwhile;
 mod names;
+mod options;
 mod places;
 mod started;
 mod stderr;
@@ -42,6 +43,7 @@ qfile_tests::topics! {
     mark_inside,
     meanwhile,
     names,
+    options,
     places,
     started,
     stderr,

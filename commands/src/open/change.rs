@@ -1,0 +1,188 @@
+//! `--diff`: shows what an edit changes, and asks whether it may replace the file.
+//!
+//! The edit comes from another qube, so every line of it is made safe to show. A line that shows
+//! nothing of what is between its characters is not enough to trust it: the question is whether the
+//! change is the one that the user has made.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Read, Write as _};
+use std::os::unix::fs::FileExt as _;
+
+use desktop::dialog::Dialogs;
+use rustix::event::{PollFd, PollFlags, poll};
+use similar::{ChangeTag, TextDiff};
+
+/// The longest content that is compared line by line, in bytes.
+const MAX_COMPARED: u64 = 4 << 20;
+
+/// How many lines a window shows: more would not fit on a screen.
+const MAX_IN_WINDOW: usize = 40;
+
+/// How many lines a terminal shows.
+const MAX_ON_TERMINAL: usize = 2000;
+
+/// Shows how `new` differs from `old`, the content of the file that is shown as `file`, and asks; in a
+/// window if `gui`, or where there is no terminal.
+///
+/// # Errors
+/// Why the edit must not replace the file: the user does not agree, or cannot be asked.
+pub(super) fn ask(file: &str, old: &File, new: &File, gui: bool) -> Result<(), String> {
+    let lines = changes(old, new).map_err(|error| format!("cannot compare it: {error}"))?;
+    let terminal = || File::options().read(true).write(true).open("/dev/tty");
+    let agreed = match (gui, terminal()) {
+        (false, Ok(terminal)) => on_terminal(terminal, file, &lines),
+        (_, terminal) => match (Dialogs::find(), terminal) {
+            (Some(dialogs), _) => in_window(&dialogs, file, &lines),
+            (None, Ok(terminal)) => on_terminal(terminal, file, &lines),
+            (None, Err(error)) => Err(error),
+        },
+    };
+    match agreed {
+        Ok(true) => Ok(()),
+        Ok(false) => Err("you answered no".to_owned()),
+        Err(error) => Err(format!(
+            "neither a terminal nor a window is available to ask whether it may be replaced ({error})"
+        )),
+    }
+}
+
+/// What has changed, in lines that are safe to show.
+fn changes(old: &File, new: &File) -> io::Result<Vec<String>> {
+    let (old_len, new_len) = (old.metadata()?.len(), new.metadata()?.len());
+    let sizes = format!("{old_len} bytes before, {new_len} bytes now");
+    if old_len.max(new_len) > MAX_COMPARED {
+        return Ok(vec![format!("too long to be compared: {sizes}")]);
+    }
+    let (old, new) = (content(old, old_len)?, content(new, new_len)?);
+    if old == new {
+        return Ok(vec!["the content is the same".to_owned()]);
+    }
+    if old.contains(&0) || new.contains(&0) {
+        return Ok(vec![format!("not a text: {sizes}")]);
+    }
+    let diff = TextDiff::configure().diff_lines(&old[..], &new[..]);
+    let mut lines = Vec::new();
+    for group in diff.grouped_ops(3) {
+        let (Some(first), Some(last)) = (group.first(), group.last()) else {
+            continue;
+        };
+        let (before, after) = (first.old_range().start, first.new_range().start);
+        lines.push(format!(
+            "@@ -{},{} +{},{} @@",
+            before + 1,
+            last.old_range().end - before,
+            after + 1,
+            last.new_range().end - after
+        ));
+        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
+            let sign = match change.tag() {
+                ChangeTag::Delete => '-',
+                ChangeTag::Insert => '+',
+                ChangeTag::Equal => ' ',
+            };
+            let line = change.value();
+            let text = line.strip_suffix(b"\n").unwrap_or(line);
+            let end = match line.ends_with(b"\n") {
+                true => "",
+                false => " (without a newline at its end)",
+            };
+            lines.push(format!("{sign}{}{end}", text::line(text)));
+        }
+    }
+    Ok(lines)
+}
+
+/// From the beginning of a file, wherever its position is.
+fn content(file: &File, len: u64) -> io::Result<Vec<u8>> {
+    let mut content = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
+    file.read_exact_at(&mut content, 0)?;
+    Ok(content)
+}
+
+/// The first `max` lines, and how many there are beside.
+fn shown(lines: &[String], max: usize) -> String {
+    let mut text = lines[..lines.len().min(max)].join("\n");
+    if lines.len() > max {
+        let _strings_take_everything = write!(text, "\n... and {} more lines", lines.len() - max);
+    }
+    text
+}
+
+fn on_terminal(mut terminal: File, file: &str, lines: &[String]) -> io::Result<bool> {
+    let text = shown(lines, MAX_ON_TERMINAL);
+    write!(terminal, "{text}\nReplace {file} by this edit? [y/N] ")?;
+    let mut answer = Vec::new();
+    // A signal that asks the command to end is an answer, too: it interrupts the wait.
+    while answer.last() != Some(&b'\n') {
+        if poll(&mut [PollFd::new(&terminal, PollFlags::IN)], None).is_err() {
+            return Ok(false);
+        }
+        let mut byte = [0];
+        match terminal.read(&mut byte)? {
+            0 => break,
+            _ => answer.push(byte[0]),
+        }
+    }
+    Ok(matches!(answer.trim_ascii(), b"y" | b"Y" | b"yes"))
+}
+
+fn in_window(dialogs: &Dialogs, file: &str, lines: &[String]) -> io::Result<bool> {
+    let text = shown(lines, MAX_IN_WINDOW);
+    let question = format!("Replace {file} by this edit?\n\n{text}");
+    dialogs.question("Replace the file", &question)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn file(content: &[u8]) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(content).unwrap();
+        file
+    }
+
+    fn between(old: &[u8], new: &[u8]) -> Vec<String> {
+        changes(&file(old), &file(new)).unwrap()
+    }
+
+    #[test]
+    fn each_changed_line_is_shown_and_safe() {
+        assert_eq!(
+            between(b"a\nb\nc\n", b"a\nB\x1b[2J\nc\n"),
+            ["@@ -1,3 +1,3 @@", " a", "-b", "+B_[2J", " c"]
+        );
+        assert_eq!(
+            between(b"a\n", b"a"),
+            ["@@ -1,1 +1,1 @@", "-a", "+a (without a newline at its end)"]
+        );
+        assert_eq!(between(b"", b"x\n"), ["@@ -1,0 +1,1 @@", "+x"]);
+        assert_eq!(between(b"x", b"x"), ["the content is the same"]);
+    }
+
+    #[test]
+    fn what_is_no_text_or_too_long_is_told_by_its_size() {
+        assert_eq!(
+            between(b"a\0", b"abc"),
+            ["not a text: 2 bytes before, 3 bytes now"]
+        );
+        let long = file(b"");
+        long.set_len(MAX_COMPARED + 1).unwrap();
+        let lines = changes(&file(b"a"), &long).unwrap();
+        assert_eq!(
+            lines,
+            ["too long to be compared: 1 bytes before, 4194305 bytes now"]
+        );
+    }
+
+    #[test]
+    fn a_window_shows_as_much_as_fits_on_a_screen() {
+        let lines: Vec<String> = (0..100).map(|number| number.to_string()).collect();
+        let text = shown(&lines, 40);
+        assert!(text.ends_with("\n39\n... and 60 more lines"), "{text}");
+        assert_eq!(shown(&lines[..2], 40), "0\n1");
+    }
+}
