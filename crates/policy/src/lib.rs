@@ -138,13 +138,35 @@ impl Rule {
             (_, Some(argument)) => Some(argument.to_owned()),
             (_, None) => return Err(wrong("ARG, which is * or starts with +", argument)),
         };
+        // A line that no call can match is a mistake, and the line after it might allow the call.
+        let can_match = |service: &str, argument: &str| {
+            !service.contains('+') && Service::parse(&format!("{service}+{argument}")).is_some()
+        };
+        if *service != "*" && !can_match(service, "") {
+            return Err(wrong("SERVICE", service));
+        }
+        if let Some(argument) = argument.as_deref().filter(|it| !can_match("x", it)) {
+            return Err(wrong("ARG", argument));
+        }
+        let source = match Pattern::parse(source) {
+            None | Some(Pattern::Only(Target::Default | Target::Disposable(_))) => {
+                return Err(wrong("SOURCE", source));
+            }
+            Some(source) => source,
+        };
         Ok(Self {
             service: (*service != "*").then(|| (*service).to_owned()),
             argument,
-            source: Pattern::parse(source).ok_or_else(|| wrong("SOURCE", source))?,
+            source,
             target: Pattern::parse(target).ok_or_else(|| wrong("TARGET", target))?,
             decision: decision(action, options)?,
         })
+    }
+
+    /// True if a call from another machine to a plain host, which has no qubes, can match it.
+    fn fits_plain_host(&self) -> bool {
+        let is_here = matches!(self.target, Pattern::Any | Pattern::Only(Target::Default));
+        is_here && !matches!(self.source, Pattern::Never)
     }
 
     fn matches(&self, source: &QubeName, target: &Target, service: &Service) -> bool {

@@ -13,7 +13,7 @@ use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, Stat, fstat, openat};
 use rustix::io::Errno;
 use rustix::process::Uid;
 
-use crate::{Policy, is_policy};
+use crate::{Policy, Rule, is_policy};
 
 /// A policy file that is longer, in bytes, is none.
 const MAX_LEN: u64 = 1 << 20;
@@ -50,10 +50,13 @@ pub fn load(folders: &[impl AsRef<Path>], account: Uid) -> Result<Policy, Unusab
 fn load_folder(path: &Path, account: Uid) -> Result<Policy, Unusable> {
     let unusable = |why: &dyn fmt::Display| Unusable(format!("{}: {why}", text::path(path)));
     // The folders above it are those of the system and of the account, as for sshd.
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let folder = match openat(CWD, path, flags, Mode::empty()) {
         Ok(folder) => folder,
         Err(Errno::NOENT) => return Ok(Policy::default()),
+        Err(Errno::LOOP | Errno::NOTDIR) => {
+            return Err(unusable(&"it is a symbolic link, or no folder"));
+        }
         Err(error) => return Err(unusable(&error)),
     };
     let stat = fstat(&folder).map_err(|error| unusable(&error))?;
@@ -97,8 +100,19 @@ fn load_file(folder: &OwnedFd, name: &OsStr, account: Uid) -> Result<Policy, Str
     let mut file = File::from(file).take(MAX_LEN + 1);
     match file.read_to_string(&mut text) {
         Ok(_) if file.limit() == 0 => Err(format!("it is longer than {MAX_LEN} bytes")),
-        Ok(_) => Policy::parse(&text),
+        Ok(_) => of_plain_host(Policy::parse(&text)?),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Refuses lines that no call to a plain host can match: a denial among them would deny nothing.
+fn of_plain_host(policy: Policy) -> Result<Policy, String> {
+    match policy.0.iter().all(Rule::fits_plain_host) {
+        true => Ok(policy),
+        false => Err(
+            "on this machine, TARGET is @default, @anyvm or *, and SOURCE a name, @anyvm or *"
+                .to_owned(),
+        ),
     }
 }
 

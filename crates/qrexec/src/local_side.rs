@@ -5,16 +5,18 @@ use std::env;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{self, Stdio};
+use std::sync::Arc;
 
+use nix::sys::stat::fstat;
 use nix::unistd::{dup, dup2_stdin, dup2_stdout};
 use program::say::say;
 use tokio::process::{Child, Command};
 
 use crate::channel::{Sink, Source};
-use crate::relay::{End, status_flags};
+use crate::relay::{End, FlagsAfter};
 use crate::status::{self, BROKEN};
 
 /// PROGRAM of a command line, with its arguments.
@@ -118,8 +120,14 @@ impl LocalSide {
         let null = File::options().read(true).write(true).open("/dev/null")?;
         dup2_stdin(&null)?;
         dup2_stdout(&null)?;
-        // Both before either is made non-blocking: they may be one open file.
-        let (stdin_flags, stdout_flags) = (status_flags(&stdin)?, status_flags(&stdout)?);
+        // Both before either is made non-blocking: they may be one open file, such as sshd's socket.
+        let identity = |fd: &OwnedFd| fstat(fd).map(|stat| (stat.st_dev, stat.st_ino));
+        let (stdin_flags, stdout_flags) = if identity(&stdin)? == identity(&stdout)? {
+            let flags = FlagsAfter::of(&[&stdin, &stdout])?;
+            (Arc::clone(&flags), flags)
+        } else {
+            (FlagsAfter::of(&[&stdin])?, FlagsAfter::of(&[&stdout])?)
+        };
         Ok(Self {
             output: End::source(stdin, Some(stdin_flags))?,
             input: End::sink(stdout, Some(stdout_flags))?,

@@ -91,8 +91,36 @@ pub struct End<T: AsFd> {
     channel: T,
     /// What was read from it before it is passed on.
     read_before: Vec<u8>,
-    /// The file status flags to leave behind: they belong to the open file, which others share.
-    flags_after: Option<OFlag>,
+    /// What restores the flags of the open file, which others share.
+    _flags_after: Option<Arc<FlagsAfter>>,
+}
+
+/// The file status flags of open files as they were. They are restored when the last [`End`] that
+/// has this is dropped: where two of them are one socket, the second must not block before.
+#[derive(Debug)]
+pub struct FlagsAfter(Vec<(OwnedFd, OFlag)>);
+
+impl FlagsAfter {
+    /// Remembers the flags of `files`.
+    ///
+    /// # Errors
+    /// A limit of this machine is reached.
+    pub fn of(files: &[&OwnedFd]) -> io::Result<Arc<Self>> {
+        let remembered = files
+            .iter()
+            .map(|file| Ok((file.try_clone()?, status_flags(file)?)))
+            .collect::<io::Result<_>>()?;
+        Ok(Arc::new(Self(remembered)))
+    }
+}
+
+impl Drop for FlagsAfter {
+    fn drop(&mut self) {
+        for (file, flags) in &self.0 {
+            // There is nobody to tell about an error.
+            let _still_nonblocking = fcntl(file, FcntlArg::F_SETFL(*flags));
+        }
+    }
 }
 
 impl End<Source> {
@@ -100,7 +128,7 @@ impl End<Source> {
     ///
     /// # Errors
     /// It is not readable, or a limit is reached.
-    pub fn source(fd: OwnedFd, flags_after: Option<OFlag>) -> io::Result<Self> {
+    pub fn source(fd: OwnedFd, flags_after: Option<Arc<FlagsAfter>>) -> io::Result<Self> {
         let channel = if fd.is_terminal() {
             set_nonblocking(&fd)?;
             Source::Pipe(pipe::Receiver::from_owned_fd_unchecked(fd)?)
@@ -110,7 +138,7 @@ impl End<Source> {
         Ok(Self {
             channel,
             read_before: Vec::new(),
-            flags_after,
+            _flags_after: flags_after,
         })
     }
 }
@@ -137,7 +165,7 @@ impl End<Sink> {
     ///
     /// # Errors
     /// It is not writable, or a limit is reached.
-    pub fn sink(fd: OwnedFd, flags_after: Option<OFlag>) -> io::Result<Self> {
+    pub fn sink(fd: OwnedFd, flags_after: Option<Arc<FlagsAfter>>) -> io::Result<Self> {
         let channel = if fd.is_terminal() {
             set_nonblocking(&fd)?;
             Sink::Pipe(pipe::Sender::from_owned_fd_unchecked(fd)?)
@@ -147,17 +175,8 @@ impl End<Sink> {
         Ok(Self {
             channel,
             read_before: Vec::new(),
-            flags_after,
+            _flags_after: flags_after,
         })
-    }
-}
-
-impl<T: AsFd> Drop for End<T> {
-    fn drop(&mut self) {
-        if let Some(flags) = self.flags_after {
-            // There is nobody to tell about an error.
-            let _still_nonblocking = fcntl(self.channel.as_fd(), FcntlArg::F_SETFL(flags));
-        }
     }
 }
 
@@ -182,11 +201,7 @@ pub fn source_pair() -> io::Result<(End<Source>, Stdio)> {
     ))
 }
 
-/// The file status flags of an open file.
-///
-/// # Errors
-/// The descriptor is closed.
-pub fn status_flags(fd: &OwnedFd) -> io::Result<OFlag> {
+fn status_flags(fd: &OwnedFd) -> io::Result<OFlag> {
     Ok(OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?))
 }
 

@@ -17,7 +17,7 @@ const VARIABLE: &str = "QREXEC_SSH";
 
 /// What ssh is told whatever ssh_config(5) says about the host: there, it may be set up for a person
 /// at a terminal. The first value that ssh gets for an option is the one that counts.
-const OPTIONS: [&str; 16] = [
+const OPTIONS: [&str; 17] = [
     "ForwardAgent=no",
     "ForwardX11=no",
     "ClearAllForwardings=yes",
@@ -30,6 +30,9 @@ const OPTIONS: [&str; 16] = [
     "StdinNull=no",
     "ForkAfterAuthentication=no",
     "SessionType=default",
+    // A connection that is shared already is used. This call begins none: the ssh that does so ends
+    // only after all others that share it.
+    "ControlMaster=no",
     // Until the session stands; key exchange and authentication are part of it.
     "ConnectTimeout=30",
     // ssh gives up one interval after the last answer that it missed: 45 s.

@@ -13,6 +13,8 @@ suite! {
     without_a_line_nothing_is_allowed,
     ask_is_a_denial_that_says_so,
     the_first_match_wins_and_the_target_is_default,
+    a_line_that_no_call_can_match_denies_everything,
+    a_policy_folder_that_is_a_link_denies_everything,
     only_the_own_account_can_be_named,
     a_call_is_not_sent_to_a_qube,
     what_others_may_write_denies_everything,
@@ -71,8 +73,31 @@ fn the_first_match_wins_and_the_target_is_default() {
         "the policy denies it",
     );
     for target in ["work", "@dispvm", "@adminvm", "@tag:x"] {
-        assert_says(&format!("* * * {target} allow\n"), 126, "no line");
+        assert_says(&format!("* * * {target} allow\n"), 126, UNUSABLE);
     }
+}
+
+fn a_line_that_no_call_can_match_denies_everything() {
+    for line in [
+        "svc+ * laptop @default deny",
+        "svc * laptop work deny",
+        "svc * @tag:x @default deny",
+        "svc * @default @default deny",
+        "svc +a/b laptop @default deny",
+    ] {
+        assert_says(&format!("{line}\n* * * * allow\n"), 126, UNUSABLE);
+    }
+}
+
+fn a_policy_folder_that_is_a_link_denies_everything() {
+    let account = Account::new("* * * * allow\n");
+    let folder = account.path("home/.config/qfile/policy.d");
+    let real = account.path("home/policy.d");
+    fs::rename(&folder, &real).unwrap();
+    symlink(&real, &folder).unwrap();
+    assert_ends(&account, 126, UNUSABLE);
+    fs::remove_dir_all(&real).unwrap();
+    assert_ends(&account, 126, UNUSABLE);
 }
 
 fn only_the_own_account_can_be_named() {

@@ -3,12 +3,16 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::Command;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use qfile_tests::fifo;
 use qfile_tests::process::{Finished, run};
 use qfile_tests::programs::program;
 use qfile_tests::suite;
@@ -21,6 +25,7 @@ suite! {
     a_line_that_a_shell_would_obey_is_refused,
     without_a_line_there_is_no_shell,
     a_plain_host_has_no_qubes,
+    a_service_that_takes_and_gives_no_more_ends_the_call,
 }
 
 /// An account with a home, a policy and services, each of which leaves a file.
@@ -94,6 +99,34 @@ fn the_right_line_runs_the_service() {
     called.assert_code(0);
     assert_eq!(called.stdout, b"\0qrexec-v1 allowed\n");
     assert_eq!(fs::read(account.ran("allowed")).unwrap(), b"1:a+b\n");
+}
+
+/// Over the one socket that sshd gives it, whose other end stays open and has sent what nobody reads.
+fn a_service_that_takes_and_gives_no_more_ends_the_call() {
+    let account = Account::new(POLICY);
+    let go = account.path("go");
+    fifo::make(&go);
+    let script = format!(
+        "exec </dev/null >/dev/null; read go <'{}'; exit 3",
+        go.display()
+    );
+    account.add_service("allowed", &script);
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    let mut command = account.command(&AS, b"qrexec-v1 - allowed+");
+    command
+        .stdin(OwnedFd::from(theirs.try_clone().unwrap()))
+        .stdout(OwnedFd::from(theirs));
+    let mut serving = command.spawn().unwrap();
+    drop(command);
+    let mut came = Vec::new();
+    ours.read_to_end(&mut came).unwrap();
+    assert_eq!(came, b"\0qrexec-v1 allowed\n");
+    for _ in 0..3 {
+        ours.write_all(b"nobody reads this").unwrap();
+    }
+    fs::write(&go, "\n").unwrap();
+    assert_eq!(serving.wait().unwrap().code(), Some(3));
+    drop(ours);
 }
 
 fn whatever_the_line_only_what_policy_allows_is_run() {
