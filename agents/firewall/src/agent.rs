@@ -51,7 +51,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     let systemd = Systemd::from_environment();
     let mut kernel = Kernel::open(Part::Netfilter).map_err(cannot_reach_kernel)?;
     // From here on nothing that comes from a qube passes.
-    close(&mut kernel, &BTreeSet::new()).map_err(cannot_reach_kernel)?;
+    close(&mut kernel, None).map_err(cannot_reach_kernel)?;
     hooks::run_all();
     let resolver = resolver::start().map_err(Failure::of("cannot start the resolver"))?;
     let mut db = qubesdb::Client::open(Address::of_this_qube(&folder()))

@@ -25,13 +25,23 @@ pub(crate) fn start() -> Result<(), Failure> {
 
 /// Lets packets with these addresses come from a client, and no others.
 ///
-/// The interface is switched on when everything else is done. When a step fails it lets nothing
-/// through.
+/// What it may no longer send is forbidden first, and what it may send is permitted last. When a step
+/// fails, it lets nothing through.
 pub(crate) fn add(client: &Client, addresses: &[IpAddr], mac: Option<Mac>) -> Result<(), Failure> {
     let cannot = |step: &str| Failure::of(format!("cannot {step} \"{client}\""));
     let _lock = Lock::take().map_err(cannot("take the lock for"))?;
     let mut tables = Tables::open().map_err(cannot("reach the tables about"))?;
-    let done = try_to_add(&mut tables, client, addresses, mac);
+    let own = tables
+        .allowed(client)
+        .map_err(cannot("ask what may come from"))?;
+    let kept = own
+        .into_iter()
+        .filter(|address| addresses.contains(address))
+        .collect();
+    let gone = tables
+        .allow(client, &kept)
+        .map_err(cannot("forbid what else came from"))?;
+    let done = try_to_add(&mut tables, client, addresses, mac, gone);
     if done.is_err() {
         tables
             .allow(client, &BTreeSet::new())
@@ -45,6 +55,7 @@ fn try_to_add(
     client: &Client,
     addresses: &[IpAddr],
     mac: Option<Mac>,
+    mut gone: BTreeSet<IpAddr>,
 ) -> Result<(), Failure> {
     let cannot = |step: &str| Failure::of(format!("cannot {step} \"{client}\""));
     let mut database = Database::open()?;
@@ -119,9 +130,10 @@ fn try_to_add(
     // Before anything comes, so that the same address cannot come from elsewhere.
     change_lists(&mut database, addresses, &BTreeSet::new())?;
     let wanted = addresses.iter().copied().collect();
-    let gone = tables
+    let also_gone = tables
         .allow(client, &wanted)
         .map_err(cannot("let packets come from"))?;
+    gone.extend(also_gone);
     change_lists(&mut database, &[], &gone)
 }
 

@@ -56,16 +56,12 @@ pub(crate) fn set(interface: &Name, servers: &[Of<IpAddr>]) -> Result<(), Failur
 /// The servers that this qube asks, in order, without those in this qube: packets from elsewhere
 /// cannot be sent to them.
 pub(crate) fn in_use() -> Vec<IpAddr> {
-    let of_others = |file: &str| -> Vec<IpAddr> {
-        let servers = name_servers_in_order(&files::read(Path::new(file)));
-        servers
-            .into_iter()
-            .filter(|server| !server.is_loopback() && !server.is_unspecified())
-            .collect()
-    };
-    let of_resolved = of_others(OF_RESOLVED);
-    match of_resolved.is_empty() {
-        true => of_others(RESOLV_CONF),
-        false => of_resolved,
+    let servers = |file: &str| name_servers_in_order(&files::read(Path::new(file)));
+    let mut all = servers(RESOLV_CONF);
+    // This qube asks systemd-resolved. Without that, its file may be one that it left behind.
+    if all.iter().all(IpAddr::is_loopback) {
+        all.extend(servers(OF_RESOLVED));
     }
+    all.retain(|server| !server.is_loopback() && !server.is_unspecified());
+    all
 }

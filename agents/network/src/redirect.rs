@@ -19,13 +19,14 @@ pub(crate) enum Change {
 
 /// The command `dns`.
 pub(crate) fn run() -> Result<Change, Failure> {
+    // First, so that another program cannot change the keys and the redirection meanwhile.
+    let _lock = Lock::take().map_err(Failure::of("cannot take the lock of the network"))?;
     let keys = Database::open()?.read(&gateway::needed())?;
     let gateway = gateway::read(&keys).map_err(|error| {
         Failure::new("cannot redirect DNS requests")
             .because(error)
             .advise("nothing was changed")
     })?;
-    let _lock = Lock::take().map_err(Failure::of("cannot take the lock of the network"))?;
     redirect(gateway.as_ref())
 }
 

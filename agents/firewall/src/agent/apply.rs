@@ -17,15 +17,19 @@ use crate::kernel::nftables::Tables;
 use crate::kernel::{Batch, Kernel, nftables};
 use crate::resolver::RESOLV_CONF;
 
-/// Most bytes of `/etc/resolv.conf` that are read.
+/// The servers that systemd-resolved asks.
+const OF_RESOLVED: &str = "/run/systemd/resolve/resolv.conf";
+
+/// Most bytes of a list of servers that are read.
 const MAX_RESOLV_CONF_LEN: u64 = 64 << 10;
 
-/// Makes both tables, closed but for these connected qubes' addresses.
-pub(super) fn close(kernel: &mut Kernel, connected: &BTreeSet<IpAddr>) -> io::Result<()> {
+/// Makes both tables, so that nothing passes that comes from a qube. `connected` are the addresses
+/// of connected qubes; `None`: those that the kernel has stay.
+pub(super) fn close(kernel: &mut Kernel, connected: Option<&BTreeSet<IpAddr>>) -> io::Result<()> {
     let mut commit = |tables| {
         let mut batch = Batch::new();
-        batch.start(&current_name_servers(), tables);
-        for family in Family::ALL {
+        batch.start(&current_name_servers(), tables, connected.is_none());
+        for (family, connected) in Family::ALL.into_iter().zip(connected.into_iter().cycle()) {
             batch.replace_connected(family, connected);
         }
         kernel.commit(batch.into())
@@ -34,9 +38,19 @@ pub(super) fn close(kernel: &mut Kernel, connected: &BTreeSet<IpAddr>) -> io::Re
     commit(Tables::Kept).or_else(|_| commit(Tables::Anew))
 }
 
+/// The servers of this qube. Where all of them are this qube itself, those that it asks count too:
+/// the requests of clients are sent to them.
 fn current_name_servers() -> BTreeSet<IpAddr> {
+    let mut servers = servers_of(RESOLV_CONF);
+    if servers.iter().all(IpAddr::is_loopback) {
+        servers.extend(servers_of(OF_RESOLVED));
+    }
+    servers
+}
+
+fn servers_of(file: &str) -> BTreeSet<IpAddr> {
     let mut text = Vec::new();
-    if let Ok(file) = fs::File::open(RESOLV_CONF) {
+    if let Ok(file) = fs::File::open(file) {
         // What cannot be read has no servers.
         let _got = file.take(MAX_RESOLV_CONF_LEN).read_to_end(&mut text);
     }
@@ -102,7 +116,7 @@ impl Agent {
 
     /// Makes the tables anew, closed; then the chain of each address.
     pub(super) fn rebuild(&mut self) -> Result<(), Failure> {
-        close(&mut self.kernel, &self.connected).map_err(cannot_reach_kernel)?;
+        close(&mut self.kernel, Some(&self.connected)).map_err(cannot_reach_kernel)?;
         self.sets.clear();
         let clients: Vec<Client> = self.clients.keys().copied().collect();
         for client in &clients {

@@ -109,15 +109,21 @@ impl Agent {
 
     /// Reads which qubes are connected.
     pub(super) fn load_connected(&mut self) -> Result<(), Failure> {
-        self.connected.clear();
         for (key, family) in CONNECTED.into_iter().zip(Family::ALL) {
             let value = match self.db.read(&path(key)) {
-                Ok(value) => value,
-                Err(DbError::Missing) => continue,
+                Ok(value) => Some(value),
+                Err(DbError::Missing) => None,
+                // The addresses that were read before stay: without them, packets that name them
+                // would come from anywhere.
                 Err(error) => {
                     say(format_args!("cannot read \"{key}\" from QubesDB: {error}"));
                     continue;
                 }
+            };
+            self.connected
+                .retain(|address| Family::of(*address) != family);
+            let Some(value) = value else {
+                continue;
             };
             for word in value.as_bytes().split(|byte| *byte == b' ') {
                 match Client::parse(word).filter(|client| client.family() == family) {

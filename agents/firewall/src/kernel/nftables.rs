@@ -82,7 +82,9 @@ impl Batch {
     /// Chains that are there stay, and only their rules are replaced: where a chain of the kernel's
     /// own hooks is deleted and made again, even in one batch, a packet that is on its way passes
     /// (measured on Linux 6.18).
-    pub(crate) fn start(&mut self, dns: &BTreeSet<IpAddr>, tables: Tables) {
+    ///
+    /// With `keeps_connected`, the addresses of connected qubes stay as the kernel has them.
+    pub(crate) fn start(&mut self, dns: &BTreeSet<IpAddr>, tables: Tables, keeps_connected: bool) {
         for family in Family::ALL {
             let table = table(family);
             table.make(&mut self.0);
@@ -96,7 +98,12 @@ impl Batch {
             table.chain(&mut self.0, "qubes-forward");
             table.hooked_chain(&mut self.0, &PREROUTING);
             table.hooked_chain(&mut self.0, &POSTROUTING);
-            table.flush_all(&mut self.0);
+            if keeps_connected {
+                table.flush(&mut self.0, FORWARD.name);
+                table.flush(&mut self.0, "qubes-forward");
+            } else {
+                table.flush_all(&mut self.0);
+            }
             table.rule(&mut self.0, FORWARD.name, |rule| {
                 rule.connection(State::KNOWN);
                 rule.verdict(Decision::Accept);

@@ -26,6 +26,7 @@ qfile_tests::suite! {
     it_keeps_one_capability_and_no_other_right [needs_networks],
     a_daemon_that_comes_back_is_read_again [needs_networks],
     without_qubesdb_it_ends_and_leaves_everything_closed [needs_networks],
+    a_start_without_qubesdb_keeps_the_addresses_of_connected_qubes [needs_networks],
     without_a_right_it_says_which [needs_networks],
     the_rules_of_3_x_are_applied_when_they_are_asked_for [needs_networks, needs_iptables],
 }
@@ -297,6 +298,29 @@ fn without_qubesdb_it_ends_and_leaves_everything_closed() {
         "{said}"
     );
     assert_eq!(networks.ruleset().matches("policy drop").count(), 2);
+}
+
+fn a_start_without_qubesdb_keeps_the_addresses_of_connected_qubes() {
+    let networks = Networks::new();
+    let mut database = Database::new();
+    database.write("/connected-ips", CLIENT.as_bytes());
+    let agent = Agent::started(&networks, &database, &[]);
+    let guards = || -> Vec<String> {
+        let ruleset = networks.ruleset();
+        let lines = ruleset.lines().filter(|line| line.contains(CLIENT));
+        lines.map(str::to_owned).collect()
+    };
+    let before = guards();
+    assert_eq!(before.len(), 2, "{before:?}");
+    agent.end(Signal::KILL);
+    let output = networks.firewall.run(|| {
+        Command::new(program("qubes-firewall"))
+            .env("QUBESDB_DIR", "/no/such/folder")
+            .output()
+            .unwrap()
+    });
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(guards(), before);
 }
 
 fn without_a_right_it_says_which() {
