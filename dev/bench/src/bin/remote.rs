@@ -43,19 +43,21 @@ fn main() -> Result<ExitCode> {
     };
     place.fill(mib, files)?;
 
+    let far = place.root.join("far/in");
+    let far = far.display();
     let copy = |what: &str| {
         [
             (
                 "tar | ssh tar",
-                format!("tar -C near -c {what} | ./ssh plain tar -C far/in -x"),
+                format!("tar -C near -c {what} | ./ssh plain tar -C {far} -x"),
             ),
             (
                 "rsync -a",
-                format!("rsync -a -e ./ssh near/{what} plain:far/in/"),
+                format!("rsync -a -e ./ssh near/{what} plain:{far}/"),
             ),
             (
                 "scp -r",
-                format!("scp -q -r -S ./ssh near/{what} plain:far/in/"),
+                format!("scp -q -r -S ./ssh near/{what} plain:{far}/"),
             ),
             (
                 "qvm-copy-to-vm",
