@@ -17,6 +17,9 @@
 //! why it was not sent or stored. [`restore`] and [`backup`] are the two services; what they have in common is [`request`], the
 //! lines that they are given, and [`mod@command`], what they run.
 //!
+//! **The system.** [`clock`] sets the clock of this qube. `bounded` runs other programs for a limited
+//! time.
+//!
 //! **Copies.** [`filecopy`] starts the receiver of copies, and notifies the user when a copy has arrived.
 //!
 //! Of the library `tar` this uses the header block alone. Its reader of whole archives keeps an
@@ -29,6 +32,8 @@ pub mod archive_error;
 pub mod args;
 pub mod backup;
 pub mod block;
+mod bounded;
+pub mod clock;
 pub mod command;
 pub mod convert;
 pub mod error;

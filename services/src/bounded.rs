@@ -1,0 +1,148 @@
+//! Other programs, which get a limited time.
+
+use std::io::{self, Read};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+
+/// Most bytes of the output of a program that are kept.
+const MAX_LEN: u64 = 1 << 20;
+
+/// What a program left when it ended.
+#[derive(Debug)]
+pub(crate) struct Output {
+    /// How it ended.
+    pub(crate) status: ExitStatus,
+    /// Its stdout, at most 1 MiB.
+    pub(crate) stdout: Vec<u8>,
+    /// Its stderr, at most 1 MiB.
+    pub(crate) stderr: Vec<u8>,
+}
+
+/// Runs a program with nothing on stdin, and kills it and what it started when the time is over.
+///
+/// # Errors
+/// It cannot be started, or the time was over (`ETIMEDOUT`).
+pub(crate) fn output(command: &mut Command, deadline: Instant) -> io::Result<Output> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()?;
+    let stdout = child.stdout.take().map(drain);
+    let stderr = child.stderr.take().map(drain);
+    let status = wait(&mut child, deadline)?;
+    Ok(Output {
+        status,
+        stdout: joined(stdout),
+        stderr: joined(stderr),
+    })
+}
+
+/// Runs a program with nothing on stdin, whose output goes to stderr of this program.
+///
+/// # Errors
+/// As [`output`].
+pub(crate) fn run(command: &mut Command, deadline: Instant) -> io::Result<ExitStatus> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::from(io::stderr()))
+        .process_group(0)
+        .spawn()?;
+    wait(&mut child, deadline)
+}
+
+/// Waits for a child that leads a process group, and kills the group when the time is over.
+///
+/// # Errors
+/// The time was over (`ETIMEDOUT`), or waiting fails.
+pub(crate) fn wait(child: &mut Child, deadline: Instant) -> io::Result<ExitStatus> {
+    let pid = Pid::from_child(child);
+    let end = pidfd_open(pid, PidfdFlags::empty())?;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let mut polled = [PollFd::new(&end, PollFlags::IN)];
+        match poll(&mut polled, Some(&timespec(left))) {
+            Ok(0) => {
+                let _has_ended = kill_process_group(pid, Signal::KILL);
+                // A process that the kernel holds does not end; whoever adopts it waits for it.
+                let _not_yet = child.try_wait();
+                return Err(Errno::TIMEDOUT.into());
+            }
+            Ok(_) => return child.wait(),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// A time to wait, for `poll(2)`.
+pub(crate) fn timespec(time: Duration) -> Timespec {
+    // What is longer than the kernel can say is as good as no limit.
+    Timespec::try_from(time).unwrap_or(Timespec {
+        tv_sec: i64::MAX,
+        tv_nsec: 0,
+    })
+}
+
+fn drain(from: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let mut from = from;
+        let _to_the_end = from.by_ref().take(MAX_LEN).read_to_end(&mut bytes);
+        // The program must not wait for a reader.
+        let _to_the_end = io::copy(&mut from, &mut io::sink());
+        bytes
+    })
+}
+
+fn joined(thread: Option<JoinHandle<Vec<u8>>>) -> Vec<u8> {
+    thread
+        .and_then(|thread| thread.join().ok())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn far() -> Instant {
+        Instant::now() + Duration::from_secs(600)
+    }
+
+    #[test]
+    fn the_output_of_a_program_is_read_whole() {
+        let script = "echo out; echo err >&2; exit 3";
+        let output = output(Command::new("sh").args(["-c", script]), far()).unwrap();
+        assert_eq!(output.status.code(), Some(3));
+        assert_eq!(output.stdout, b"out\n");
+        assert_eq!(output.stderr, b"err\n");
+    }
+
+    #[test]
+    fn more_than_is_kept_does_not_stop_a_program() {
+        let script = "head -c 3000000 /dev/zero";
+        let output = output(Command::new("sh").args(["-c", script]), far()).unwrap();
+        assert!(output.status.success());
+        assert_eq!(output.stdout.len() as u64, MAX_LEN);
+    }
+
+    #[test]
+    fn a_program_that_takes_too_long_is_killed_with_what_it_started() {
+        let script = "tail -f /dev/null & tail -f /dev/null";
+        let mut command = Command::new("sh");
+        let error = output(command.args(["-c", script]), Instant::now()).unwrap_err();
+        assert_eq!(Errno::from_io_error(&error), Some(Errno::TIMEDOUT));
+        let error = run(
+            Command::new("sh").args(["-c", "tail -f /dev/null"]),
+            Instant::now(),
+        );
+        assert!(error.is_err());
+    }
+}
