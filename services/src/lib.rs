@@ -17,7 +17,8 @@
 //! why it was not sent or stored. [`restore`] and [`backup`] are the two services; what they have in common is [`request`], the
 //! lines that they are given, and [`mod@command`], what they run.
 //!
-//! **The system.** [`clock`] sets the clock of this qube. `bounded` runs other programs for a limited
+//! **The system.** [`clock`] sets the clock of this qube, and [`disk`] grows its file systems.
+//! `bounded` runs other programs for a limited
 //! time.
 //!
 //! **Copies.** [`filecopy`] starts the receiver of copies, and notifies the user when a copy has arrived.
@@ -36,6 +37,7 @@ mod bounded;
 pub mod clock;
 pub mod command;
 pub mod convert;
+pub mod disk;
 pub mod error;
 pub mod extension;
 pub mod filecopy;
