@@ -58,7 +58,7 @@ fn not_supported(volume: &[u8]) -> Failure {
 
 /// All of stdin, which is a name.
 fn request() -> Result<Vec<u8>, Failure> {
-    let cannot = || Failure::of("cannot read the name of the volume from stdin");
+    let cannot = || Failure::new("cannot read the name of the volume from stdin");
     let mut name = Vec::new();
     let mut buffer = [0; MAX_NAME + 1];
     loop {
@@ -66,10 +66,10 @@ fn request() -> Result<Vec<u8>, Failure> {
             Ok(0) => return Ok(name),
             Ok(count) => name.extend_from_slice(&buffer[..count]),
             Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(cannot()(error)),
+            Err(error) => return Err(cannot().because(error)),
         }
         if name.len() > MAX_NAME {
-            return Err(cannot()(format_args!("it has more than {MAX_NAME} bytes")));
+            return Err(cannot().because(format_args!("it has more than {MAX_NAME} bytes")));
         }
     }
 }
@@ -92,7 +92,8 @@ impl Device {
         let mut file = File::open(path).map_err(cannot("open"))?;
         let metadata = file.metadata().map_err(cannot("look at"))?;
         if !metadata.file_type().is_block_device() {
-            return Err(cannot("resize")("it is not a block device"));
+            return Err(Failure::new(format_args!("cannot resize \"{shown}\""))
+                .because("it is not a block device"));
         }
         let _noticed = file.read(&mut [0; 512]).map_err(cannot("read"))?;
         let len = file

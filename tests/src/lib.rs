@@ -19,6 +19,7 @@
 //! - [`mounted`]: file systems in user space, mounted for one test
 //! - [`peer`]: talking to one over pipes or sockets as its (hostile) other side
 //! - [`stream`]: qfile streams and verdicts, byte by byte, right or wrong
+//! - [`clock`]: programs that set the clock, which they never do here
 //! - [`code`]: the codes that a verdict carries
 //! - [`moving`]: files that are moved to another qube, and what happens to them meanwhile
 //! - [`inbox`]: an incoming folder with sentinels around it, and the receiver that fills it
@@ -57,6 +58,7 @@ pub mod backups;
 pub mod bus;
 pub mod cannot_run;
 pub mod changes;
+pub mod clock;
 pub mod code;
 pub mod desktop;
 pub mod editing;

@@ -5,9 +5,9 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use program::failure::Failure;
-use qrexec::client::{self, Kind};
+use qrexec::client::{self, GRACE, Kind};
 use qrexec::status::{CallStatus, of_process};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::args::AskForTime;
 use super::line::{SinceBoot, read_to_end};
@@ -53,8 +53,9 @@ pub fn run(args: &AskForTime) -> Result<(), Failure> {
     };
     // What is late or too long may have no end.
     if !matches!(&arrived, Ok(arrived) if arrived.untrusted.len() <= MAX_LEN) {
-        let _has_ended = kill_process_group(Pid::from_child(&call), Signal::KILL);
-        let _status = call.wait();
+        // It ends the service too, if it is given the time.
+        let _has_ended = kill_process(Pid::from_child(&call), Signal::TERM);
+        let _status = bounded::wait(&mut call, Instant::now() + GRACE);
         return setting.by(&arrived?, begin);
     }
     let status = bounded::wait(&mut call, deadline)

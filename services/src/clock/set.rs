@@ -22,11 +22,11 @@ use super::time::{Window, after, parse};
 use crate::bounded;
 
 /// From here on the clock is set.
-const STEP: SignedDuration = SignedDuration::from_secs(2);
+const STEP: Duration = Duration::from_secs(2);
 /// What the kernel cannot correct, because it counts microseconds.
-const NOTHING: SignedDuration = SignedDuration::from_micros(1);
+const NOTHING: Duration = Duration::from_micros(1);
 /// A step of more than this is told.
-const REMARKABLE: SignedDuration = SignedDuration::from_mins(1);
+const REMARKABLE: Duration = Duration::from_secs(60);
 /// As long as Python can take.
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -60,7 +60,7 @@ enum Correction {
 
 impl Correction {
     fn of(offset: SignedDuration) -> Self {
-        match offset.abs() {
+        match offset.unsigned_abs() {
             off if off < NOTHING => Self::None,
             off if off < STEP => Self::Slew(offset),
             _ => Self::Step(offset),
@@ -128,8 +128,8 @@ impl Setting {
             tv_sec: new.as_second(),
             tv_nsec: new.subsec_nanosecond().into(),
         };
-        clock_settime(ClockId::Realtime, time).map_err(|error| cannot_set(error))?;
-        if offset.abs() > REMARKABLE {
+        clock_settime(ClockId::Realtime, time).map_err(cannot_set)?;
+        if offset.unsigned_abs() > REMARKABLE {
             let text = format!("the clock was {now} and is now {new}");
             system_log::info(self.program, &text);
             self.say(text);
@@ -229,9 +229,9 @@ mod tests {
         fn a_correction_is_by_what_the_clock_is_off(seconds in -10_i64..10, nanoseconds in 0_i32..1_000_000_000) {
             let offset = SignedDuration::new(seconds, nanoseconds);
             match Correction::of(offset) {
-                Correction::None => prop_assert!(offset.abs() < NOTHING),
-                Correction::Slew(by) => prop_assert!(by == offset && by.abs() < STEP),
-                Correction::Step(by) => prop_assert!(by == offset && by.abs() >= STEP),
+                Correction::None => prop_assert!(offset.unsigned_abs() < NOTHING),
+                Correction::Slew(by) => prop_assert!(by == offset && by.unsigned_abs() < STEP),
+                Correction::Step(by) => prop_assert!(by == offset && by.unsigned_abs() >= STEP),
             }
         }
     }

@@ -1,0 +1,11 @@
+//! The services by which dom0 sets the clock of a qube, grows its disks, and handles its devices.
+
+mod clock;
+mod disk;
+mod time_service;
+
+qfile_tests::topics! {
+    clock,
+    disk,
+    time_service,
+}
