@@ -8,6 +8,8 @@ use commands::{device, features_request, open, run, tree_check};
 use qfile_unpacker::usage;
 use qubesdb_cmd::args::Action;
 use services::app_menus::AppMenus;
+use services::clock::args::{AskForTime, SyncClock, SyncNtpClock};
+use services::disk::args::ResizeDisk;
 use services::args::{Backup, Filecopy, Restore, Tar2qfile, VmExec, WaitForSession};
 use services::start_app::{DesktopRun, StartApp};
 
@@ -54,6 +56,10 @@ pub fn all() -> Vec<Program> {
             8,
             words::QVM_FEATURES_REQUEST,
         ),
+        (SyncClock::command(), 8, words::QUBES_SYNC_CLOCK),
+        (AskForTime::command(), 1, words::QVM_SYNC_CLOCK),
+        (SyncNtpClock::command(), 8, words::QUBES_SYNC_NTP_CLOCK),
+        (ResizeDisk::command(), 8, words::QUBES_RESIZE_DISK),
         (StartApp::command(), 8, words::QUBES_START_APP),
         (DesktopRun::command(), 1, words::QUBES_DESKTOP_RUN),
         (AppMenus::command(), 8, words::QUBES_APP_MENUS),

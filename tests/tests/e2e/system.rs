@@ -4,6 +4,8 @@ mod clock;
 mod disk;
 mod time_service;
 
+pub(crate) use disk::{Volume, needs_loops};
+
 qfile_tests::topics! {
     clock,
     disk,

@@ -34,7 +34,7 @@ suite! {
     the_service_has_no_argument,
 }
 
-fn needs_loops() -> Result<(), String> {
+pub(crate) fn needs_loops() -> Result<(), String> {
     needs_root()?;
     needs_program("losetup")?;
     needs_program("mkfs.ext4")?;
@@ -78,14 +78,14 @@ fn needs_resource() -> Result<(), String> {
 }
 
 /// A volume: an image behind a loop device.
-struct Volume {
+pub(crate) struct Volume {
     folder: TempFolder,
     device: Loop,
 }
 
 impl Volume {
     /// One of so many bytes, with what `program` makes on it.
-    fn new(len: u64, program: &str, options: &[&str]) -> Self {
+    pub(crate) fn new(len: u64, program: &str, options: &[&str]) -> Self {
         let folder = TempFolder::open_to_all();
         let image = folder.path().join("image");
         set_len(&image, len);
@@ -98,12 +98,12 @@ impl Volume {
         Self { folder, device }
     }
 
-    fn device(&self) -> &Path {
+    pub(crate) fn device(&self) -> &Path {
         self.device.path()
     }
 
     /// Has dom0 change its size.
-    fn resize(&self, len: u64) {
+    pub(crate) fn resize(&self, len: u64) {
         set_len(&self.folder.path().join("image"), len);
         let mut notice = Command::new("losetup");
         notice.arg("-c").arg(self.device());
@@ -114,7 +114,7 @@ impl Volume {
         fs::read(self.folder.path().join("image")).unwrap()
     }
 
-    fn service(&self) -> Finished {
+    pub(crate) fn service(&self) -> Finished {
         let device = self.device().to_str().unwrap();
         ask("private", &["--private", device])
     }
