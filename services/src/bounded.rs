@@ -45,19 +45,6 @@ pub(crate) fn output(command: &mut Command, deadline: Instant) -> io::Result<Out
     })
 }
 
-/// Runs a program with nothing on stdin, whose output goes to stderr of this program.
-///
-/// # Errors
-/// As [`output`].
-pub(crate) fn run(command: &mut Command, deadline: Instant) -> io::Result<ExitStatus> {
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::from(io::stderr()))
-        .process_group(0)
-        .spawn()?;
-    wait(&mut child, deadline)
-}
-
 /// Waits for a child that leads a process group, and kills the group when the time is over.
 ///
 /// # Errors
@@ -139,10 +126,5 @@ mod tests {
         let mut command = Command::new("sh");
         let error = output(command.args(["-c", script]), Instant::now()).unwrap_err();
         assert_eq!(Errno::from_io_error(&error), Some(Errno::TIMEDOUT));
-        let error = run(
-            Command::new("sh").args(["-c", "tail -f /dev/null"]),
-            Instant::now(),
-        );
-        assert!(error.is_err());
     }
 }

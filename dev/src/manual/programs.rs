@@ -8,9 +8,9 @@ use commands::{device, features_request, open, run, tree_check};
 use qfile_unpacker::usage;
 use qubesdb_cmd::args::Action;
 use services::app_menus::AppMenus;
+use services::args::{Backup, Filecopy, Restore, Tar2qfile, VmExec, WaitForSession};
 use services::clock::args::{AskForTime, SyncClock, SyncNtpClock};
 use services::disk::args::ResizeDisk;
-use services::args::{Backup, Filecopy, Restore, Tar2qfile, VmExec, WaitForSession};
 use services::start_app::{DesktopRun, StartApp};
 
 use super::words::{self, Words};

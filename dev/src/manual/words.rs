@@ -1193,7 +1193,12 @@ pub const QUBES_SYNC_NTP_CLOCK: Words = Words {
         ),
     ],
     examples: &[],
-    see_also: &["chronyc(1)", "systemd-timesyncd.service(8)", "ntpq(8)", "qvm-sync-clock(1)"],
+    see_also: &[
+        "chronyc(1)",
+        "systemd-timesyncd.service(8)",
+        "ntpq(8)",
+        "qvm-sync-clock(1)",
+    ],
 };
 
 /// qubes-resize-disk
@@ -1225,7 +1230,13 @@ pub const QUBES_RESIZE_DISK: Words = Words {
         "echo private | qubes-resize-disk",
         "Grow the file system of the volume private:",
     )],
-    see_also: &["resize2fs(8)", "xfs_growfs(8)", "btrfs-filesystem(8)", "sfdisk(8)", "dmsetup(8)"],
+    see_also: &[
+        "resize2fs(8)",
+        "xfs_growfs(8)",
+        "btrfs-filesystem(8)",
+        "sfdisk(8)",
+        "dmsetup(8)",
+    ],
 };
 
 const QUBESDB_DIR: Row = (

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use program::command_line;
 use program::failure::end;
-use services::disk::args::ResizeDisk;
 use services::disk;
+use services::disk::args::ResizeDisk;
 
 fn main() -> ExitCode {
     match command_line::parse::<ResizeDisk>() {

@@ -29,8 +29,7 @@ const SERVICE: &str = "qubes.GetDate+nanoseconds";
 /// The call fails, with its status; or what it answers is no time, cannot be right, or is late; or the
 /// clock cannot be set.
 pub fn run(args: &AskForTime) -> Result<(), Failure> {
-    let client =
-        client::find().map_err(|none| Failure::new(&none).advise(none.advice()))?;
+    let client = client::find().map_err(|none| Failure::new(&none).advise(none.advice()))?;
     let begin = SinceBoot::now();
     let deadline = Instant::now() + args.timeout;
     let mut call = Command::new(&client)

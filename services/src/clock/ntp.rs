@@ -170,7 +170,10 @@ impl Tracking {
         let [id, _, _, _, offset, .., state] = columns[..] else {
             return None;
         };
-        let offset: f64 = offset.parse().ok().filter(|offset: &f64| offset.is_finite())?;
+        let offset: f64 = offset
+            .parse()
+            .ok()
+            .filter(|offset: &f64| offset.is_finite())?;
         // 7F7F0101 is the own clock, which is no server.
         let has_server = !["00000000", "7F7F0101"].contains(&id);
         Some(Self {
@@ -199,7 +202,8 @@ impl Timesyncd {
     fn synchronise(&self) -> Result<(), Failure> {
         let before = identity(Path::new(SYNCHRONISED));
         // It asks its servers when it starts, and not again for a while.
-        self.waiting.step(&self.systemctl, &["restart", TIMESYNCD])?;
+        self.waiting
+            .step(&self.systemctl, &["restart", TIMESYNCD])?;
         self.waiting.until("systemd-timesyncd", || {
             let now = identity(Path::new(SYNCHRONISED));
             Ok(now.is_some() && now != before)
@@ -278,7 +282,10 @@ mod tests {
     #[test]
     fn ntpd_is_right_when_its_leap_indicator_says_so() {
         assert_eq!(leap(b"leap=00\n"), Some("00"));
-        assert_eq!(leap(b"associd=0 status=0615 leap_none,\nleap=11"), Some("11"));
+        assert_eq!(
+            leap(b"associd=0 status=0615 leap_none,\nleap=11"),
+            Some("11")
+        );
         assert_eq!(leap(b"ntpq: read: Connection refused\n"), None);
         assert_eq!(leap(b"\xFF"), None);
     }

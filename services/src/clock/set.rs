@@ -102,10 +102,9 @@ impl Setting {
             self.say(match correction {
                 Correction::None => "the clock is right".to_owned(),
                 Correction::Slew(offset) => format!("would correct the clock by {offset:#} slowly"),
-                Correction::Step(offset) => format!(
-                    "would set the clock from {now} to {}",
-                    after(now, offset)
-                ),
+                Correction::Step(offset) => {
+                    format!("would set the clock from {now} to {}", after(now, offset))
+                }
             });
             return Ok(());
         }
@@ -153,9 +152,11 @@ fn slew(offset: SignedDuration) -> Result<(), NotSlewed> {
     let Some(python) = find_in_path("python3") else {
         return Err(NotSlewed {
             is_missing: true,
-            failure: Failure::new(format_args!("cannot correct the clock by {offset:#} slowly"))
-                .because("there is no python3")
-                .advise("install python3; a clock that is 2 s off is set without it"),
+            failure: Failure::new(format_args!(
+                "cannot correct the clock by {offset:#} slowly"
+            ))
+            .because("there is no python3")
+            .advise("install python3; a clock that is 2 s off is set without it"),
         });
     };
     let mut command = Command::new(python);
@@ -165,8 +166,10 @@ fn slew(offset: SignedDuration) -> Result<(), NotSlewed> {
         .arg(offset.as_micros().to_string());
     let failed = |why: &dyn Display| NotSlewed {
         is_missing: false,
-        failure: Failure::new(format_args!("cannot correct the clock by {offset:#} slowly"))
-            .because(why),
+        failure: Failure::new(format_args!(
+            "cannot correct the clock by {offset:#} slowly"
+        ))
+        .because(why),
     };
     let output = bounded::output(&mut command, Instant::now() + LIMIT)
         .map_err(|error| failed(&format_args!("python3: {error}")))?;
@@ -221,7 +224,10 @@ mod tests {
             );
         }
         assert_eq!(of(0), Correction::None);
-        assert_eq!(Correction::of(SignedDuration::MIN), Correction::Step(SignedDuration::MIN));
+        assert_eq!(
+            Correction::of(SignedDuration::MIN),
+            Correction::Step(SignedDuration::MIN)
+        );
     }
 
     proptest! {

@@ -187,11 +187,7 @@ mod tests {
             ),
             ("2026-11-26T01:27:46+0000", 1_795_656_466, 0),
             ("2026-11-26T01:27:46Z", 1_795_656_466, 0),
-            (
-                "2026-11-26T01:27:46,000000001Z\n",
-                1_795_656_466,
-                1,
-            ),
+            ("2026-11-26T01:27:46,000000001Z\n", 1_795_656_466, 1),
             ("1970-01-01T00:00:00Z", 0, 0),
             ("2000-02-29T23:59:59Z\n", 951_868_799, 0),
         ];
@@ -233,7 +229,10 @@ mod tests {
             "２026-11-26T01:27:46Z",
             "2026-11-26T01:27:46+00:00\0",
         ] {
-            assert!(matches!(parse(line.as_bytes()), Err(Wrong::Form(_))), "{line:?}");
+            assert!(
+                matches!(parse(line.as_bytes()), Err(Wrong::Form(_))),
+                "{line:?}"
+            );
         }
         for line in [
             "2026-11-26T01:27:46Z\n\n",
@@ -272,7 +271,10 @@ mod tests {
     #[test]
     fn a_message_shows_nothing_that_a_terminal_obeys() {
         let message = parse(b"\x1b[2J\xFF").unwrap_err().to_string();
-        assert!(message.bytes().all(|byte| matches!(byte, b' '..=b'~')), "{message:?}");
+        assert!(
+            message.bytes().all(|byte| matches!(byte, b' '..=b'~')),
+            "{message:?}"
+        );
     }
 
     #[test]

@@ -75,7 +75,9 @@ pub enum Unknown {
 impl fmt::Display for Unknown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::None => f.write_str("there is no file system of the kinds ext2/3/4, XFS and Btrfs"),
+            Self::None => {
+                f.write_str("there is no file system of the kinds ext2/3/4, XFS and Btrfs")
+            }
             Self::Two(one, other) => write!(f, "there are signatures of {one} and of {other}"),
             Self::Damaged(kind) => write!(f, "the superblock of {kind} is damaged"),
         }
@@ -252,7 +254,10 @@ mod tests {
         assert_eq!((recognised.kind, recognised.len), (Kind::Btrfs(3), 123_456));
 
         put(&mut btrfs, 0x438, &[0x53, 0xEF]);
-        assert_eq!(recognise(&btrfs), Err(Unknown::Two(Kind::Ext, Kind::Btrfs(3))));
+        assert_eq!(
+            recognise(&btrfs),
+            Err(Unknown::Two(Kind::Ext, Kind::Btrfs(3)))
+        );
     }
 
     #[test]

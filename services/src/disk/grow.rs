@@ -31,13 +31,15 @@ pub(super) fn grow(path: &Path) -> Result<(), Failure> {
     let before = current(superblock, point.as_deref())?;
     match before.on(device.len) {
         Decision::TooSmall => {
-            return Err(Failure::new(format_args!("cannot resize the file system on \"{on}\""))
-                .because(format_args!(
-                    "it has {}, and the device has only {}",
-                    shown(before.len),
-                    shown(device.len)
-                ))
-                .advise("nothing was changed; make the volume at least as large as it was"));
+            return Err(
+                Failure::new(format_args!("cannot resize the file system on \"{on}\""))
+                    .because(format_args!(
+                        "it has {}, and the device has only {}",
+                        shown(before.len),
+                        shown(device.len)
+                    ))
+                    .advise("nothing was changed; make the volume at least as large as it was"),
+            );
         }
         Decision::Nothing => {
             say(format_args!(
@@ -171,7 +173,10 @@ mod tests {
             // Where its program is missing, that is said first.
             let failure = step(kind, Path::new("/dev/x"), None).unwrap_err();
             let reason = failure.reason();
-            assert!(reason.contains("mounted") || reason.contains("not installed"), "{reason}");
+            assert!(
+                reason.contains("mounted") || reason.contains("not installed"),
+                "{reason}"
+            );
         }
     }
 

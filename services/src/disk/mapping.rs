@@ -46,7 +46,9 @@ impl Table {
 fn is_number(word: &str) -> bool {
     let parts = word.split_once(':');
     parts.is_some_and(|(major, minor)| {
-        [major, minor].iter().all(|part| part.parse::<u32>().is_ok())
+        [major, minor]
+            .iter()
+            .all(|part| part.parse::<u32>().is_ok())
     })
 }
 

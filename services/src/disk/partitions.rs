@@ -35,7 +35,9 @@ impl fmt::Display for Unfit {
             Self::NotUnderstood => f.write_str("sfdisk does not say what partitions there are"),
             Self::Missing(number) => write!(f, "there is no partition {number}"),
             Self::NotLast(other) => write!(f, "partition {other} is behind it"),
-            Self::Beyond => f.write_str("it ends behind the end of the disk, which has become smaller"),
+            Self::Beyond => {
+                f.write_str("it ends behind the end of the disk, which has become smaller")
+            }
         }
     }
 }
@@ -121,7 +123,10 @@ mod tests {
         assert_eq!(judged(4), Ok(Last::Whole));
         assert_eq!(judged(5), Ok(Last::CanGrow));
         assert_eq!(judged(3), Err(Unfit::Beyond));
-        let text = table("/dev/loop0", &rows.map(|(_, start, size)| ("p3", start, size)));
+        let text = table(
+            "/dev/loop0",
+            &rows.map(|(_, start, size)| ("p3", start, size)),
+        );
         assert!(judge(text.as_bytes(), 1, 9 << 20).is_err());
 
         let behind = [("3", MIB, MIB), ("1", 2 * MIB, MIB)];
@@ -142,6 +147,38 @@ mod tests {
         assert_eq!(judge(far.as_bytes(), 3, 1), Err(Unfit::NotUnderstood));
         let foreign = table("/dev/xvda", &[("3", 1, 2)]).replace("/dev/xvda3", "/dev/sda3");
         assert_eq!(judge(foreign.as_bytes(), 3, 1), Err(Unfit::NotUnderstood));
+    }
+
+    fn sfdisk(arguments: &[&str], image: &std::path::Path, input: &str) -> Option<Vec<u8>> {
+        let mut step = crate::disk::steps::Step::new("sfdisk").ok()?;
+        for argument in arguments {
+            step = step.arg(argument);
+        }
+        Some(step.arg(image).run_with(input).unwrap())
+    }
+
+    /// The very steps of the service, on an image. Without sfdisk there is nothing to try.
+    #[test]
+    fn a_real_sfdisk_grows_the_last_partition_of_a_grown_disk() {
+        for label in ["gpt", "dos"] {
+            let image = tempfile::NamedTempFile::new().unwrap();
+            image.as_file().set_len(64 << 20).unwrap();
+            let table = format!("label: {label}\nsize=1M\nsize=1M\nsize=61M\n");
+            if sfdisk(&["--quiet"], image.path(), &table).is_none() {
+                return;
+            }
+            let judged = |disk: u64, number| {
+                let told = sfdisk(&["--json"], image.path(), "").unwrap();
+                judge(&told, number, disk)
+            };
+            assert_eq!(judged(64 << 20, 3), Ok(Last::Whole));
+            assert!(matches!(judged(64 << 20, 2), Err(Unfit::NotLast(3))));
+            image.as_file().set_len(128 << 20).unwrap();
+            assert_eq!(judged(128 << 20, 3), Ok(Last::CanGrow));
+            let grow = ["--no-reread", "--no-tell-kernel", "-N", "3"];
+            sfdisk(&grow, image.path(), ", +\n");
+            assert_eq!(judged(128 << 20, 3), Ok(Last::Whole));
+        }
     }
 
     proptest! {

@@ -142,7 +142,11 @@ fn mapping(root: &Path, on_disk: &Device) -> Result<(), Failure> {
         return Ok(());
     }
     let load = Step::new("dmsetup")?.arg("load").arg(root);
-    let shown = format!("echo '{}' | {}", table.with_sectors(sectors).trim(), load.shown());
+    let shown = format!(
+        "echo '{}' | {}",
+        table.with_sectors(sectors).trim(),
+        load.shown()
+    );
     by_hand(shown, load.run_with(&table.with_sectors(sectors)))?;
     let resume = Step::new("dmsetup")?.arg("resume").arg(root);
     by_hand(resume.shown().to_owned(), resume.run())?;
@@ -177,7 +181,11 @@ mod tests {
         folder("xvda/xvda1");
         folder("xvdb/xvdb3");
         folder("dm-0/dm");
-        for (path, number) in [("xvda/xvda3", "3\n"), ("xvda/xvda1", "1\n"), ("xvdb/xvdb3", "3\n")] {
+        for (path, number) in [
+            ("xvda/xvda3", "3\n"),
+            ("xvda/xvda1", "1\n"),
+            ("xvdb/xvdb3", "3\n"),
+        ] {
             fs::write(devices.join(path).join("partition"), number).unwrap();
         }
         let numbers = made_up.path().join("block");

@@ -51,8 +51,7 @@ impl Step {
     pub(super) fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
         let argument = argument.as_ref();
         self.shown.push(' ');
-        self.shown
-            .push_str(&text::own(argument.as_encoded_bytes()));
+        self.shown.push_str(&text::own(argument.as_encoded_bytes()));
         self.command.arg(argument);
         self
     }
@@ -84,9 +83,11 @@ impl Step {
             return Ok(output.stdout);
         }
         let why = said(self.name, &output).unwrap_or_else(|| output.status.to_string());
-        Err(Failure::new(format_args!("the step \"{}\" failed", self.shown))
-            .because(why)
-            .with_status(of_process(output.status)))
+        Err(
+            Failure::new(format_args!("the step \"{}\" failed", self.shown))
+                .because(why)
+                .with_status(of_process(output.status)),
+        )
     }
 
     /// Runs it with nothing on stdin.

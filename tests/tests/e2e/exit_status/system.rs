@@ -8,8 +8,8 @@ use qfile_tests::programs;
 use qfile_tests::qubes::{Qubes, SOURCE};
 use qfile_tests::tree::TempFolder;
 
-pub(crate) use crate::system::needs_loops;
 use crate::system::Volume;
+pub(crate) use crate::system::needs_loops;
 
 fn told(program: &str, line: &str, options: &[&str]) -> Finished {
     let mut command = Command::new("/bin/sh");
@@ -74,7 +74,9 @@ pub(crate) fn there_is_no_time_service(_program: &str) {
 }
 
 pub(crate) fn a_file_system_is_large_enough(_program: &str) {
-    Volume::new(16 << 20, "mkfs.ext4", &["-q"]).service().assert_code(0);
+    Volume::new(16 << 20, "mkfs.ext4", &["-q"])
+        .service()
+        .assert_code(0);
 }
 
 pub(crate) fn a_volume_is_unknown(program: &str) {

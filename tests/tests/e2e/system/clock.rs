@@ -63,7 +63,10 @@ fn assert_set(changes: &[Change], seconds: i64, nanoseconds: i64, took: Duration
         Duration::new(seconds.try_into().unwrap(), nanoseconds.try_into().unwrap())
     };
     let (told, set) = (at(seconds, nanoseconds), at(set, fraction));
-    assert!(told <= set && set <= told + took, "{told:?} {set:?} {took:?}");
+    assert!(
+        told <= set && set <= told + took,
+        "{told:?} {set:?} {took:?}"
+    );
 }
 
 fn each_form_of_a_time_sets_the_clock() {
@@ -178,7 +181,9 @@ fn without_python_the_clock_goes_forward_and_never_back() {
     assert_eq!(forward, Some(()));
     let refused = (0..20).any(|_| {
         let (finished, changes) = without_python(&line_in(-1));
-        finished.code() == 1 && changes.is_empty() && finished.stderr().contains("there is no python3")
+        finished.code() == 1
+            && changes.is_empty()
+            && finished.stderr().contains("there is no python3")
     });
     assert!(refused);
 }

@@ -48,7 +48,9 @@ pub(crate) fn needs_loops() -> Result<(), String> {
 
 fn needs_kernel(name: &str) -> Result<(), String> {
     let known = fs::read_to_string("/proc/filesystems").unwrap_or_default();
-    let is_known = known.lines().any(|line| line.trim_end().ends_with(&format!("\t{name}")));
+    let is_known = known
+        .lines()
+        .any(|line| line.trim_end().ends_with(&format!("\t{name}")));
     is_known
         .then_some(())
         .ok_or_else(|| format!("needs a kernel with {name}"))
@@ -124,7 +126,14 @@ impl Volume {
         in_private_mounts(|| {
             let point = self.folder.folder("a point");
             let none = None::<&str>;
-            mount(Some(self.device()), &point, Some(kind), MsFlags::empty(), none).unwrap();
+            mount(
+                Some(self.device()),
+                &point,
+                Some(kind),
+                MsFlags::empty(),
+                none,
+            )
+            .unwrap();
             fs::write(point.join("file"), "content").unwrap();
             let finished = self.service();
             let statvfs = rustix::fs::statvfs(&point).unwrap();
@@ -155,7 +164,12 @@ fn ask_with(name: &str, options: &[&str], path: Option<&str>) -> Finished {
     let system = std::env::var("PATH").unwrap_or_default();
     let path = path.map_or_else(|| format!("{system}:/usr/sbin:/sbin"), str::to_owned);
     command
-        .args(["-c", "name=$1; PATH=$2; shift 2; printf %s \"$name\" | \"$@\"", "sh", name])
+        .args([
+            "-c",
+            "name=$1; PATH=$2; shift 2; printf %s \"$name\" | \"$@\"",
+            "sh",
+            name,
+        ])
         .arg(path)
         .arg(program("qubes-resize-disk"))
         .args(options);
@@ -172,7 +186,9 @@ fn grows_while_mounted(program: &str, options: &[&str], kind: &str, told: &str) 
     let after = volume.while_mounted(kind, |finished| {
         finished.assert_code(0);
         finished.assert_says(&format!("qubes-resize-disk: {told} on "));
-        finished.assert_says(" has grown from 320.0 MiB (335544320 bytes) to 640.0 MiB (671088640 bytes)");
+        finished.assert_says(
+            " has grown from 320.0 MiB (335544320 bytes) to 640.0 MiB (671088640 bytes)",
+        );
     });
     assert!(after > before + 280 * MIB, "{before} {after}");
     // A second call finds nothing to do.
@@ -247,7 +263,10 @@ fn what_is_no_file_system_is_not_touched() {
     let volume = Volume::new(320 * MIB, "mkfs.ext4", &["-q"]);
     let image = volume.folder.path().join("image");
     let mut write = Command::new("sh");
-    write.args(["-c", "printf _BHRfS_M | dd of=\"$0\" bs=1 seek=65600 conv=notrunc"]);
+    write.args([
+        "-c",
+        "printf _BHRfS_M | dd of=\"$0\" bs=1 seek=65600 conv=notrunc",
+    ]);
     write.arg(&image);
     run(write).assert_code(0);
     let mut forget = Command::new("blockdev");
@@ -269,7 +288,9 @@ fn a_step_that_fails_is_named_with_its_status() {
     let device = volume.device().to_str().unwrap();
     // resize2fs wants a check first, since it was used after the last one.
     let mut use_it = Command::new("debugfs");
-    use_it.args(["-w", "-R", "set_super_value mtime 20991231"]).arg(device);
+    use_it
+        .args(["-w", "-R", "set_super_value mtime 20991231"])
+        .arg(device);
     use_it.env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin");
     run(use_it).assert_code(0);
     let finished = volume.service();
@@ -309,7 +330,10 @@ fn a_root_that_is_elsewhere_is_refused() {
 
 fn other_volumes_are_refused() {
     for (name, why) in [
-        ("volatile\n", "its content is lost when the qube is shut down"),
+        (
+            "volatile\n",
+            "its content is lost when the qube is shut down",
+        ),
         ("kernel", "only private and root can be resized"),
         ("-f", "only private and root can be resized"),
         ("../private", "only private and root can be resized"),
@@ -325,7 +349,15 @@ fn other_volumes_are_refused() {
 
 fn a_name_that_is_no_volume_is_refused() {
     let long = "p".repeat(5000);
-    for name in ["", "\n", "private root", "private\nroot\n", "PRIVATE", "\x1b[2J", &long] {
+    for name in [
+        "",
+        "\n",
+        "private root",
+        "private\nroot\n",
+        "PRIVATE",
+        "\x1b[2J",
+        &long,
+    ] {
         let finished = ask(name, &["--private", "/dev/null"]);
         finished.assert_code(1);
         assert!(!finished.stderr.contains(&0x1b));

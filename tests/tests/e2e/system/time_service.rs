@@ -73,7 +73,9 @@ impl Drop for Chrony {
 
 fn synchronise(options: &[&str]) -> Finished {
     let mut command = Command::new(program("qubes-sync-ntp-clock"));
-    command.args(options).env("PATH", "/run/stand-ins:/usr/sbin:/usr/bin:/sbin:/bin");
+    command
+        .args(options)
+        .env("PATH", "/run/stand-ins:/usr/sbin:/usr/bin:/sbin:/bin");
     run(command)
 }
 
@@ -99,7 +101,9 @@ fn with_chrony(settings: &str, body: impl FnOnce() + Send) {
 fn chrony_asks_its_servers() {
     with_chrony("server 127.0.0.1 port 11123 minpoll 4\nport 0", || {
         synchronise(&[]).assert_code(0);
-        let tracking = Command::new("chronyc").args(["-n", "-c", "tracking"]).output();
+        let tracking = Command::new("chronyc")
+            .args(["-n", "-c", "tracking"])
+            .output();
         let tracking = String::from_utf8(tracking.unwrap().stdout).unwrap();
         assert!(tracking.starts_with("7F000001,"), "{tracking}");
     });
