@@ -2,10 +2,12 @@
 
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use program::programs::find_in_path;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
@@ -42,6 +44,28 @@ pub(crate) fn output(command: &mut Command, deadline: Instant) -> io::Result<Out
         status,
         stdout: joined(stdout),
         stderr: joined(stderr),
+    })
+}
+
+/// Runs a program with nothing on stdin, whose output goes to stderr of this program.
+///
+/// # Errors
+/// As [`output`].
+pub(crate) fn run(command: &mut Command, deadline: Instant) -> io::Result<ExitStatus> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::from(io::stderr()))
+        .process_group(0)
+        .spawn()?;
+    wait(&mut child, deadline)
+}
+
+/// A program in `PATH`, or in the folders of the programs of the administrator, which are not in the
+/// `PATH` of everybody.
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
+    find_in_path(name).or_else(|| {
+        let paths = ["/usr/sbin", "/sbin"].map(|folder| Path::new(folder).join(name));
+        paths.into_iter().find(|path| path.is_file())
     })
 }
 
@@ -126,5 +150,8 @@ mod tests {
         let mut command = Command::new("sh");
         let error = output(command.args(["-c", script]), Instant::now()).unwrap_err();
         assert_eq!(Errno::from_io_error(&error), Some(Errno::TIMEDOUT));
+        let script = "exec tail -f /dev/null";
+        let error = run(Command::new("sh").args(["-c", script]), Instant::now()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 }

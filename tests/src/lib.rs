@@ -38,6 +38,7 @@
 //! - [`terminal`]: a program on a real terminal, and the screen that a person would see
 //! - [`spelling`]: commands as the argument of qubes.VMExec
 //! - [`ssh`]: another machine, behind a real sshd, and links with faults
+//! - [`suspend`]: a made-up tree of the kernel, with devices that can be taken from their drivers
 //! - [`system_log`]: the log of the system, as only one test sees it
 //! - [`tree`]: making, comparing and removing trees of files, however deep
 //! - [`own_root`]: a root folder that only one test sees, with an `/etc` and an `/rw` to write to
@@ -86,6 +87,7 @@ pub mod sentinel;
 pub mod spelling;
 pub mod ssh;
 pub mod stream;
+pub mod suspend;
 pub mod system_log;
 pub mod tarball;
 pub mod terminal;

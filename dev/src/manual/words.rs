@@ -1239,6 +1239,57 @@ pub const QUBES_RESIZE_DISK: Words = Words {
     ],
 };
 
+/// qubes-suspend
+pub const QUBES_SUSPEND: Words = Words {
+    more: &[
+        "pre has NetworkManager sleep if the qube has the service network-manager, or stops it. It switches off the \
+         interfaces of real devices, takes every PCI device from its driver, the last one first, and removes the modules \
+         of the lists. The devices of Xen and of virtio, and graphics cards of Intel, stay. If the kernel was started \
+         with qubes_exp_pm_use_suspend=1, only NetworkManager is told.",
+        "post does the opposite in the opposite order. What could not be undone stays noted, and post tries it again the \
+         next time. In a qube with the service minimal-netvm, post first makes room in the memory.",
+        "pre-all and post-all run the executable scripts whose names end in .sh, in the order of the names, for at most \
+         20 seconds each.",
+        "dom0 waits for 60 seconds. A driver that hangs is left behind when the limit is reached, and what was not begun \
+         is named.",
+    ],
+    environment: &[],
+    files: &[
+        (
+            "/etc/qubes-suspend-module-blacklist, /rw/config/suspend-module-blacklist",
+            "The modules that are removed, separated by blanks or newlines. A line that begins with # is a comment. The \
+             second list does not count if the qube has the service custom-persist",
+        ),
+        (
+            "/etc/qubes/suspend-pre.d/, /etc/qubes/suspend-post.d/",
+            "The scripts of pre-all and of post-all",
+        ),
+        (
+            "/run/qubes-suspend-pci-devs-detached, /run/qubes-suspend-modules-loaded, \
+             /run/qubes-suspend-interfaces-down",
+            "What pre has done, and post has to undo",
+        ),
+        (
+            "/etc/qubes-rpc/qubes.SuspendPre, qubes.SuspendPost, qubes.SuspendPreAll, qubes.SuspendPostAll",
+            "The services that start the program",
+        ),
+    ],
+    examples: &[],
+    see_also: &["modprobe(8)", "ip-link(8)", "qubes-detach-pci-device(8)"],
+};
+
+/// qubes-detach-pci-device
+pub const QUBES_DETACH_PCI_DEVICE: Words = Words {
+    more: &[],
+    environment: &[],
+    files: &[(
+        "/etc/qubes-rpc/qubes.DetachPciDevice",
+        "The service that starts the program",
+    )],
+    examples: &[],
+    see_also: &["lspci(8)", "qubes-suspend(8)"],
+};
+
 const QUBESDB_DIR: Row = (
     "QUBESDB_DIR",
     "The folder of the sockets, instead of /var/run/qubes",

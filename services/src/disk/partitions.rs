@@ -4,8 +4,9 @@ use std::fmt;
 
 use serde_json::Value;
 
-/// A gap of less than this at the end of a disk is not worth a change, and a GPT needs some of it.
-const GAP: u64 = 1 << 20;
+/// A gap of less than this at the end of a disk is not worth a change: a GPT needs some of it, and the
+/// ends of partitions are multiples of 1 MiB.
+const GAP: u64 = 2 << 20;
 
 /// A partition that could be grown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +122,8 @@ mod tests {
         let rows = [("1", MIB, MIB), ("2", 2 * MIB, MIB), ("3", 3 * MIB, MIB)];
         let judged = |disk: u64| judge(table("/dev/xvda", &rows).as_bytes(), 3, disk << 20);
         assert_eq!(judged(4), Ok(Last::Whole));
-        assert_eq!(judged(5), Ok(Last::CanGrow));
+        assert_eq!(judged(5), Ok(Last::Whole));
+        assert_eq!(judged(6), Ok(Last::CanGrow));
         assert_eq!(judged(3), Err(Unfit::Beyond));
         let text = table(
             "/dev/loop0",
@@ -163,7 +165,7 @@ mod tests {
         for label in ["gpt", "dos"] {
             let image = tempfile::NamedTempFile::new().unwrap();
             image.as_file().set_len(64 << 20).unwrap();
-            let table = format!("label: {label}\nsize=1M\nsize=1M\nsize=61M\n");
+            let table = format!("label: {label}\nsize=1M\nsize=1M\n, +\n");
             if sfdisk(&["--quiet"], image.path(), &table).is_none() {
                 return;
             }

@@ -3,16 +3,13 @@
 use std::ffi::OsStr;
 use std::fmt::Display;
 use std::io::Write as _;
-use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use program::failure::Failure;
-use program::programs::find_in_path;
 use qrexec::status::of_process;
 use text::line;
 
-/// Where programs of the administrator are, if `PATH` does not say.
-const FOLDERS: [&str; 2] = ["/usr/sbin", "/sbin"];
+use crate::bounded::find;
 
 /// A program that does a step. There is no time limit: a program that is stopped half-way is worse than
 /// one that takes long.
@@ -26,11 +23,7 @@ pub(super) struct Step {
 impl Step {
     /// Finds a program.
     pub(super) fn new(name: &'static str) -> Result<Self, Failure> {
-        let in_folders = || {
-            let paths = FOLDERS.map(|folder| Path::new(folder).join(name));
-            paths.into_iter().find(|path| path.is_file())
-        };
-        let Some(path) = find_in_path(name).or_else(in_folders) else {
+        let Some(path) = find(name) else {
             return Err(Failure::new(format_args!("cannot run {name}"))
                 .because("it is not installed")
                 .advise(format_args!(

@@ -43,7 +43,7 @@ type Provoke = fn(&str);
 type Ends = &'static [(&'static str, Provoke)];
 
 /// Programs that end in the same ways.
-const ENDS: [(&[&str], Ends); 34] = [
+const ENDS: [(&[&str], Ends); 36] = [
     (
         &["qvm-copy", "qvm-copy-to-vm", "qvm-move", "qvm-move-to-vm"],
         &[
@@ -296,6 +296,22 @@ const ENDS: [(&[&str], Ends); 34] = [
             ("1", a_volume_is_unknown),
             ("2", an_option_is_unknown),
             ("other", a_step_of_a_resize_fails),
+        ],
+    ),
+    (
+        &["qubes-suspend"],
+        &[
+            ("0", nothing_has_to_sleep),
+            ("1", there_is_no_time_to_sleep),
+            ("2", an_option_is_unknown),
+        ],
+    ),
+    (
+        &["qubes-detach-pci-device"],
+        &[
+            ("0", a_device_has_no_driver),
+            ("1", a_device_is_not_there),
+            ("2", an_option_is_unknown),
         ],
     ),
     (

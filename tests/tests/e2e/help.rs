@@ -17,7 +17,7 @@ suite! {
 
 /// Those that qrexec starts, and what starts an application as they do: what they write to stdout
 /// goes to another qube.
-const SPEAKERS: [&str; 19] = [
+const SPEAKERS: [&str; 21] = [
     "qfile-agent",
     "qfile-unpacker",
     "qopen-in-vm",
@@ -26,6 +26,7 @@ const SPEAKERS: [&str; 19] = [
     "qubes-app-menus",
     "qubes-backup",
     "qubes-desktop-run",
+    "qubes-detach-pci-device",
     "qubes-filecopy",
     "qubes-resize-disk",
     "qubes-restore",
@@ -34,6 +35,7 @@ const SPEAKERS: [&str; 19] = [
     "qubes-vmexec",
     "qubes-wait-for-session",
     "qubes-start-app",
+    "qubes-suspend",
     "qvm-sync-clock",
     "tar2qfile",
     "vm-file-editor",

@@ -2,6 +2,8 @@
 
 mod clock;
 mod disk;
+mod pci;
+mod sleep;
 mod time_service;
 
 pub(crate) use disk::{Volume, needs_loops};
@@ -9,5 +11,7 @@ pub(crate) use disk::{Volume, needs_loops};
 qfile_tests::topics! {
     clock,
     disk,
+    pci,
+    sleep,
     time_service,
 }

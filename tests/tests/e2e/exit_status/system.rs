@@ -6,6 +6,7 @@ use qfile_tests::interfaces::script;
 use qfile_tests::process::{Finished, run};
 use qfile_tests::programs;
 use qfile_tests::qubes::{Qubes, SOURCE};
+use qfile_tests::suspend::Machine;
 use qfile_tests::tree::TempFolder;
 
 use crate::system::Volume;
@@ -96,4 +97,29 @@ pub(crate) fn a_step_of_a_resize_fails(program: &str) {
         .arg(volume.device())
         .env("PATH", folder.path());
     run(command).assert_code(9);
+}
+
+pub(crate) fn nothing_has_to_sleep(_program: &str) {
+    Machine::new().run(&["pre"]).assert_code(0);
+}
+
+pub(crate) fn there_is_no_time_to_sleep(_program: &str) {
+    let machine = Machine::new();
+    machine.add_interface("eth1", true, "", true);
+    machine.run(&["--timeout", "0s", "pre"]).assert_code(1);
+}
+
+fn detached(program: &str, machine: &Machine) -> Finished {
+    let root = machine.root().to_str().unwrap();
+    told(program, "00:07.0", &["--root", root])
+}
+
+pub(crate) fn a_device_has_no_driver(program: &str) {
+    let machine = Machine::new();
+    machine.write("sys/bus/pci/devices/0000:00:07.0/vendor", "0x8086\n");
+    detached(program, &machine).assert_code(0);
+}
+
+pub(crate) fn a_device_is_not_there(program: &str) {
+    detached(program, &Machine::new()).assert_code(1);
 }

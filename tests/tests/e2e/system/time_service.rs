@@ -44,7 +44,11 @@ fn in_qube(body: impl FnOnce() + Send) {
 }
 
 /// A chronyd that never touches the clock. It ends with this.
-struct Chrony(Option<Running>);
+struct Chrony {
+    running: Option<Running>,
+    /// The folder of its notes.
+    _guard: Guard,
+}
 
 impl Chrony {
     fn start(folder: &str, settings: &str) -> Self {
@@ -56,13 +60,17 @@ impl Chrony {
         let mut command = Command::new("/usr/sbin/chronyd");
         command.args(["-x", "-d", "-u", "root", "-f"]);
         command.arg(folder.join("conf"));
-        Self(Some(Running::start(Guard::new().around(&command))))
+        let guard = Guard::new();
+        Self {
+            running: Some(Running::start(guard.around(&command))),
+            _guard: guard,
+        }
     }
 }
 
 impl Drop for Chrony {
     fn drop(&mut self) {
-        if let Some(mut running) = self.0.take() {
+        if let Some(mut running) = self.running.take() {
             // strace passes the signal on.
             let pid = rustix::process::Pid::from_child(&running.child);
             let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::TERM);
