@@ -4,7 +4,8 @@ use std::io::{self, Read};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use program::programs::find_in_path;
@@ -42,8 +43,8 @@ pub(crate) fn output(command: &mut Command, deadline: Instant) -> io::Result<Out
     let status = wait(&mut child, deadline)?;
     Ok(Output {
         status,
-        stdout: joined(stdout),
-        stderr: joined(stderr),
+        stdout: received(stdout, deadline),
+        stderr: received(stderr, deadline),
     })
 }
 
@@ -102,20 +103,24 @@ pub(crate) fn timespec(time: Duration) -> Timespec {
     })
 }
 
-fn drain(from: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+/// Reads to the end on a thread of its own.
+fn drain(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (tell, told) = channel();
     thread::spawn(move || {
         let mut bytes = Vec::new();
-        let mut from = from;
         let _to_the_end = from.by_ref().take(MAX_LEN).read_to_end(&mut bytes);
         // The program must not wait for a reader.
         let _to_the_end = io::copy(&mut from, &mut io::sink());
-        bytes
-    })
+        let _nobody_waits = tell.send(bytes);
+    });
+    told
 }
 
-fn joined(thread: Option<JoinHandle<Vec<u8>>>) -> Vec<u8> {
-    thread
-        .and_then(|thread| thread.join().ok())
+/// What was read; nothing if a program that the other left behind still holds the pipe when the time
+/// is over.
+fn received(told: Option<Receiver<Vec<u8>>>, deadline: Instant) -> Vec<u8> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    told.and_then(|told| told.recv_timeout(left).ok())
         .unwrap_or_default()
 }
 

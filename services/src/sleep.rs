@@ -9,7 +9,7 @@
 //! command lines.
 
 use std::fmt::Display;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use program::failure::Failure;
 use program::say::say;
@@ -33,6 +33,9 @@ mod state;
 
 /// The name of the program.
 pub const NAME: &str = "qubes-suspend";
+
+/// The longest time for one step.
+const STEP: Duration = Duration::from_secs(15);
 
 /// Does what the command line says.
 ///
@@ -80,6 +83,11 @@ impl Run {
         if let Err(error) = ended {
             self.failed(step, error);
         }
+    }
+
+    /// Until when a step can take: none may use up the time of all others.
+    fn step_deadline(&self) -> Instant {
+        self.deadline.min(Instant::now() + STEP)
     }
 
     /// Is there time for another step? If not, this is said, with what is left.

@@ -1250,8 +1250,8 @@ pub const QUBES_SUSPEND: Words = Words {
          next time. In a qube with the service minimal-netvm, post first makes room in the memory.",
         "pre-all and post-all run the executable scripts whose names end in .sh, in the order of the names, for at most \
          20 seconds each.",
-        "dom0 waits for 60 seconds. A driver that hangs is left behind when the limit is reached, and what was not begun \
-         is named.",
+        "dom0 waits for 60 seconds. A step that takes longer than 15 seconds is left behind. When the limit is reached, \
+         what was not begun is named.",
     ],
     environment: &[],
     files: &[

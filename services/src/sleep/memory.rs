@@ -15,7 +15,7 @@ pub(super) fn make_room(run: &mut Run) {
         let step = format!("write to /proc/sys/vm/{file}");
         if run.has_time(&step) {
             let path = run.root.path("proc/sys/vm").join(file);
-            let done = kernel::write(&path, value, run.deadline);
+            let done = kernel::write(&path, value, run.step_deadline());
             run.note(step, done);
         }
     }

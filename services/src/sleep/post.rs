@@ -19,7 +19,7 @@ pub(super) fn post(run: &mut Run) {
     attach(run);
     switch_on(run);
     if run.root.has_service("network-manager") {
-        let ended = network_manager::start(run.deadline);
+        let ended = network_manager::start(run.step_deadline());
         run.note("start NetworkManager", ended);
     }
 }
@@ -37,7 +37,7 @@ fn load_modules(run: &mut Run) {
         if !run.has_time(&step) {
             return;
         }
-        let done = tool("modprobe", &[name.as_str()], run.deadline);
+        let done = tool("modprobe", &[name.as_str()], run.step_deadline());
         ended(run, &mut list, &item, &step, done);
     }
 }
@@ -60,7 +60,11 @@ fn attach(run: &mut Run) {
             // It has gone meanwhile, or a module has taken it.
             _ if !is_there => Ok(()),
             Ok(Some(_)) => Ok(()),
-            Ok(None) => kernel::write(&driver.join("bind"), &address.to_string(), run.deadline),
+            Ok(None) => kernel::write(
+                &driver.join("bind"),
+                &address.to_string(),
+                run.step_deadline(),
+            ),
             Err(error) => Err(error),
         };
         ended(run, &mut list, &item, &step, done);
@@ -77,7 +81,11 @@ fn switch_on(run: &mut Run) {
         let done = match interfaces::is_off(&run.root, &name) {
             false => Ok(()),
             true if !run.has_time(&step) => return,
-            true => tool("ip", &["link", "set", "dev", &name, "up"], run.deadline),
+            true => tool(
+                "ip",
+                &["link", "set", "dev", &name, "up"],
+                run.step_deadline(),
+            ),
         };
         ended(run, &mut list, &name, &step, done);
     }

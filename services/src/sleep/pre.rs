@@ -12,7 +12,7 @@ const DRIVERS_SUSPEND: &str = "qubes_exp_pm_use_suspend=1";
 /// Does all steps. One that fails, or for which there is no time, is said.
 pub(super) fn pre(run: &mut Run) {
     if run.root.has_service("network-manager") {
-        let ended = network_manager::stop(run.deadline);
+        let ended = network_manager::stop(run.step_deadline());
         run.note("stop NetworkManager", ended);
     }
     let options = run.root.text("proc/cmdline").unwrap_or_default();
@@ -53,8 +53,13 @@ fn switch_off(run: &mut Run) {
         }
         // What is not noted is not done, because nobody would undo it.
         let noted = list.add(&name).map_err(|error| error.to_string());
-        let done =
-            noted.and_then(|()| tool("ip", &["link", "set", "dev", &name, "down"], run.deadline));
+        let done = noted.and_then(|()| {
+            tool(
+                "ip",
+                &["link", "set", "dev", &name, "down"],
+                run.step_deadline(),
+            )
+        });
         run.note(step, done);
     }
 }
@@ -74,7 +79,8 @@ fn detach(run: &mut Run) {
         }
         let unbind = address.unbind(&run.root);
         let noted = list.add(&format!("{address} {}", driver.display()));
-        let done = noted.and_then(|()| kernel::write(&unbind, &address.to_string(), run.deadline));
+        let done =
+            noted.and_then(|()| kernel::write(&unbind, &address.to_string(), run.step_deadline()));
         run.note(step, done);
     }
 }
@@ -111,7 +117,8 @@ fn remove_modules(run: &mut Run) {
             return;
         }
         let noted = list.add(name.as_str()).map_err(|error| error.to_string());
-        let done = noted.and_then(|()| tool("modprobe", &["-r", name.as_str()], run.deadline));
+        let done =
+            noted.and_then(|()| tool("modprobe", &["-r", name.as_str()], run.step_deadline()));
         run.note(step, done);
     }
 }
