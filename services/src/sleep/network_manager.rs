@@ -33,7 +33,7 @@ fn sleep(is_asleep: bool, deadline: Instant) -> Result<(), String> {
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| error.to_string())?;
     let left = deadline.saturating_duration_since(Instant::now());
-    let called = runtime.block_on(timeout(left, async {
+    let asked = async {
         let bus = Connection::system().await?;
         let called = bus
             .call_method(Some(NAME), PATH, Some(NAME), "Sleep", &(is_asleep,))
@@ -42,7 +42,9 @@ fn sleep(is_asleep: bool, deadline: Instant) -> Result<(), String> {
             Err(Error::MethodError(error, _, _)) if error == ALREADY => Ok(()),
             called => called.map(drop),
         }
-    }));
+    };
+    // The clock of the limit belongs to the runtime.
+    let called = runtime.block_on(async { timeout(left, asked).await });
     match called {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(text::line(error.to_string().as_bytes())),
