@@ -90,9 +90,7 @@ impl Error {
                     more => format!("; and {more} more"),
                 };
                 let shown = shown.join("; ");
-                format!(
-                    "every copy is refused until the settings are corrected: {shown}{more}"
-                )
+                format!("every copy is refused until the settings are corrected: {shown}{more}")
             }
             Self::NoPasswordEntry(uid) => format!("{self}: uid {uid}"),
             Self::PasswordDatabase(error) => format!("{self}: {error}"),
