@@ -62,7 +62,7 @@ fn try_to_add(
     keys_needed.extend(
         addresses
             .iter()
-            .map(|address| gateway::key_of_mapping(*address)),
+            .flat_map(|address| gateway::keys_of_mapping(*address)),
     );
     let keys = database.read(&keys_needed)?;
     let refused = |why: String| {
@@ -142,7 +142,7 @@ fn try_to_add(
 fn no_mapping(keys: &Keys, addresses: &[IpAddr]) -> Result<(), String> {
     let mapped = addresses
         .iter()
-        .map(|address| gateway::key_of_mapping(*address))
+        .flat_map(|address| gateway::keys_of_mapping(*address))
         .find(|key| keys.raw(key).is_some());
     match mapped {
         None => Ok(()),

@@ -373,6 +373,7 @@ fn what_is_not_understood_closes_the_interface() {
             ("/qubes-netvm-network", ""),
             ("/mapped-ip/10.137.0.5/visible-ip", "10.0.0.1"),
             ("/mapped-ip/10.137.0.5/visible-ip", "\u{1}"),
+            ("/mapped-ip/10.137.0.5/visible-gateway", "10.0.0.2"),
         ] {
             qube.database.remove("/");
             qube.write(&GATEWAY);
