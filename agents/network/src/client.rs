@@ -135,7 +135,7 @@ fn try_to_add(
     tables
         .allow(client, &wanted)
         .map_err(cannot("let packets come from"))?;
-    give_back_unused(&mut tables, &mut database, client)
+    give_back_unused(tables, &mut database, client)
 }
 
 /// A qube that sees another address than its own needs a translation that this program has not.

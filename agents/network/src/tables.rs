@@ -120,7 +120,12 @@ impl Tables {
             table.delete_elements(&mut batch, ALLOWED, &pairs(&gone));
             // Also what another program has permitted without saying so there.
             let kept: BTreeSet<IpAddr> = wanted.union(&gone).copied().collect();
-            table.add_elements(&mut batch, DOWNSTREAM, SetFlags::Named, &keys(family, &kept));
+            table.add_elements(
+                &mut batch,
+                DOWNSTREAM,
+                SetFlags::Named,
+                &keys(family, &kept),
+            );
         }
         self.0.commit(batch)
     }

@@ -67,11 +67,19 @@ mod tests {
             ("::1", "127.0.0.1", &["::1", "127.0.0.1"]),
             ("", "192.0.2.2", &["192.0.2.2"]),
             ("192.0.2.1", "192.0.2.2", &["192.0.2.1"]),
-            ("127.0.0.1\nnameserver 192.0.2.1", "192.0.2.2", &["127.0.0.1", "192.0.2.1"]),
+            (
+                "127.0.0.1\nnameserver 192.0.2.1",
+                "192.0.2.2",
+                &["127.0.0.1", "192.0.2.1"],
+            ),
             ("", "", &[]),
         ] {
             let in_use = name_servers_in_use(|file| {
-                let servers = if file == RESOLV_CONF { own } else { of_resolved };
+                let servers = if file == RESOLV_CONF {
+                    own
+                } else {
+                    of_resolved
+                };
                 format!("nameserver {servers}\n").into_bytes()
             });
             assert_eq!(shown(&in_use), used);

@@ -262,7 +262,11 @@ mod tests {
         let (socket, kernel) = pair().unwrap();
         let answering = thread::spawn(move || {
             for answer in answers {
-                if recv(&kernel, &mut [0; 100][..], RecvFlags::empty()).unwrap().0 == 0 {
+                if recv(&kernel, &mut [0; 100][..], RecvFlags::empty())
+                    .unwrap()
+                    .0
+                    == 0
+                {
                     return;
                 }
                 for message in answer.into_iter().map(message) {
@@ -283,7 +287,11 @@ mod tests {
 
     #[test]
     fn a_list_ends_with_done() {
-        let answer = vec![(ENTRY, 0, &b"one "[..]), (ENTRY, 0, b"two "), (DONE, 0, SUCCESS)];
+        let answer = vec![
+            (ENTRY, 0, &b"one "[..]),
+            (ENTRY, 0, b"two "),
+            (DONE, 0, SUCCESS),
+        ];
         assert_eq!(dumped(vec![answer]).unwrap(), [b"one ", b"two "]);
     }
 

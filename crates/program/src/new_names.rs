@@ -18,11 +18,7 @@ impl NewNames {
     /// The folder cannot be watched.
     pub fn of(folder: &Path) -> Result<Self, Errno> {
         let changes = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-        add_watch(
-            &changes,
-            folder,
-            WatchFlags::CREATE | WatchFlags::MOVED_TO,
-        )?;
+        add_watch(&changes, folder, WatchFlags::CREATE | WatchFlags::MOVED_TO)?;
         Ok(Self(changes))
     }
 

@@ -57,7 +57,10 @@ pub(crate) fn run(line: &Serve) -> Result<u8, Failure> {
 /// well, which is refused: the line in authorized_keys is wrong.
 pub(crate) fn without_a_command_line(error: &clap::Error) -> ExitCode {
     let shown = error.render().to_string();
-    let is_a_call = [WANTED, CONNECTION].map(env::var_os).iter().any(Option::is_some);
+    let is_a_call = [WANTED, CONNECTION]
+        .map(env::var_os)
+        .iter()
+        .any(Option::is_some);
     if !error.use_stderr() || !is_a_call {
         say_lines(&shown);
         return match error.use_stderr() {
