@@ -186,7 +186,8 @@ fn judge(world: World, policy: &Policy, probe: Probe, destination: &str) -> Fate
 }
 
 fn all_agree(world: World) {
-    let hosts = format!("{} {NAME}\n", world.named);
+    // Of both families, so that no DNS server is asked.
+    let hosts = format!("{} {NAME}\n{} {NAME}\n", V4.named, V6.named);
     let resolv_conf = format!("nameserver {}\n", world.dns);
     super::names::with_files(&hosts, &resolv_conf, || all_agree_here(world));
 }
