@@ -5,6 +5,7 @@ use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::thread;
+use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
@@ -49,7 +50,9 @@ pub fn until_ended(process: Pid) {
 /// Waits until a process that is no thread of this one watches a folder.
 #[track_caller]
 pub fn until_it_watches(process: u32) {
+    let began = Instant::now();
     loop {
+        assert!(began.elapsed() < HANGS_AFTER, "it watches nothing");
         let open = fs::read_dir(format!("/proc/{process}/fd"));
         let mut open = open.into_iter().flatten().flatten();
         let is_watch = |path: &Path| path.as_os_str() == "anon_inode:inotify";

@@ -7,9 +7,11 @@
 use std::env;
 use std::fs::{self, File, Permissions};
 use std::io::{BufWriter, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -43,19 +45,22 @@ fn main() -> Result<ExitCode> {
     };
     place.fill(mib, files)?;
 
+    // Whatever the folder is in which a command starts there.
+    let far = place.root.join("far/in");
+    let far = far.display();
     let copy = |what: &str| {
         [
             (
                 "tar | ssh tar",
-                format!("tar -C near -c {what} | ./ssh plain tar -C far/in -x"),
+                format!("tar -C near -c {what} | ./ssh plain tar -C {far} -x"),
             ),
             (
                 "rsync -a",
-                format!("rsync -a -e ./ssh near/{what} plain:far/in/"),
+                format!("rsync -a -e ./ssh near/{what} plain:{far}/"),
             ),
             (
                 "scp -r",
-                format!("scp -q -r -S ./ssh near/{what} plain:far/in/"),
+                format!("scp -q -r -S ./ssh near/{what} plain:{far}/"),
             ),
             (
                 "qvm-copy-to-vm",
@@ -96,13 +101,26 @@ fn main() -> Result<ExitCode> {
 struct Place {
     root: PathBuf,
     programs: PathBuf,
+    /// The one sshd of all runs, once it has been started.
+    sshd: Option<Child>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(sshd) = &mut self.sshd {
+            // It may have ended by itself.
+            let _ended = sshd.kill();
+            let _status = sshd.wait();
+        }
+    }
 }
 
 impl Place {
     fn new(root: &Path, programs: &Path) -> Result<Self> {
-        let place = Self {
+        let mut place = Self {
             root: root.to_owned(),
             programs: programs.to_owned(),
+            sshd: None,
         };
         let policy = root.join("far/.config/qfile/policy.d");
         for folder in [&policy, &root.join("far/in"), &root.join("near")] {
@@ -123,15 +141,17 @@ impl Place {
              >authorized_keys; chmod go-w . far far/.config/qfile/policy.d",
             rpc.display()
         ))?;
+        // Free by the time sshd asks for it, as far as anybody can know.
+        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
         let config = format!(
-            "HostKey {shown}/host\nAuthorizedKeysFile {shown}/authorized_keys\nStrictModes no\nUsePAM no\n\
+            "ListenAddress 127.0.0.1:{port}\nHostKey {shown}/host\nAuthorizedKeysFile {shown}/authorized_keys\nStrictModes no\nUsePAM no\n\
              PidFile none\nSubsystem sftp internal-sftp\nPermitRootLogin yes\n\
              SetEnv HOME={shown}/far QFILE_LIBDIR={bin}\n"
         );
         place.write(&root.join("sshd_config"), &config, 0o644)?;
         let config = format!(
             "Host plain\n  IdentityFile {shown}/plain\nHost server\n  IdentityFile {shown}/bound\n\
-             Host *\n  ProxyCommand /usr/sbin/sshd -i -f {shown}/sshd_config\n  IdentitiesOnly yes\n  \
+             Host *\n  HostName 127.0.0.1\n  Port {port}\n  IdentitiesOnly yes\n  \
              UserKnownHostsFile {shown}/known_hosts\n  HostKeyAlias far\n"
         );
         place.write(&root.join("ssh_config"), &config, 0o644)?;
@@ -139,6 +159,17 @@ impl Place {
         place.write(&root.join("ssh"), &ssh, 0o755)?;
         place.sh("echo \"far $(cat host.pub)\" >known_hosts")?;
         place.sh(&format!("ln -s {bin}/qvm-copy qvm-copy-to-vm"))?;
+        let mut sshd = Command::new("/usr/sbin/sshd");
+        sshd.args(["-D", "-e", "-f"])
+            .arg(root.join("sshd_config"))
+            .stdin(Stdio::null())
+            .stderr(File::create(root.join("sshd.log"))?);
+        let sshd = place.sshd.insert(sshd.spawn()?);
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            let log = || fs::read_to_string(root.join("sshd.log")).unwrap_or_default();
+            ensure!(sshd.try_wait()?.is_none(), "sshd has ended: {}", log());
+            thread::yield_now();
+        }
         Ok(place)
     }
 
