@@ -223,7 +223,7 @@ mod tests {
         for (mode, is_usable) in [(0o600, true), (0o644, true), (0o664, false), (0o646, false)] {
             write(&file, "x = first\n", mode);
             for path in [&file, &link] {
-                match Remotes::load(&[path.clone()]) {
+                match Remotes::load(std::slice::from_ref(path)) {
                     Ok(remotes) => assert!(is_usable && remotes.get("x").is_some()),
                     Err(failure) => {
                         assert!(!is_usable, "{failure}");
