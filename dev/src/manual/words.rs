@@ -900,8 +900,9 @@ pub const QREXEC_SSH: Words = Words {
         machine: a Host of ssh_config(5) or a host name, with USER@ before it if necessary. QUBE is a \
         qube on that machine, if it has qubes, or @dispvm. @default and @dispvm can only be used if \
         there is a line with that NAME; in the line for @dispvm, QUBE must be @dispvm. Blank lines and lines that \
-        begin with # are ignored. The first line with a name counts. If a line cannot be read, every \
-        call is refused.",
+        begin with # are ignored. The first line with a name counts. The file must belong to root or \
+        to the user, and no other user may be able to write to it. If that is not so, or if a line \
+        cannot be read, every call is refused.",
         "\
         PROGRAM is started only when the other machine has allowed the call. If the connection breaks \
         or the other machine does not answer for 45 seconds, the call ends with status 255. The \
@@ -963,7 +964,9 @@ pub const QREXEC_SSH_SERVE: Words = Words {
         /run/qubes-rpc, /usr/local/etc/qubes-rpc, /etc/qubes-rpc and /usr/lib/qubes/rpc.",
         "\
         Every call is one line in the system log, with its source, service, target, exit status, \
-        number of bytes from and to the caller, and duration.",
+        number of bytes from and to the caller, and duration. A call that is allowed also has a line \
+        when its service is started, in case the end cannot be written: it ends with the word \
+        started, and has no status.",
     ],
     environment: &[
         (
