@@ -84,6 +84,11 @@ impl Services {
         self.entries.remove(name);
     }
 
+    /// The type of the qube.
+    pub(crate) fn kind(&self) -> QubeType {
+        self.kind
+    }
+
     /// The qube is of another type now.
     pub(crate) fn set_type(&mut self, kind: QubeType) {
         self.kind = kind;

@@ -1,0 +1,53 @@
+//! From the command line to the end.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use program::command_line;
+use program::failure::{Failure, end};
+use program::systemd::{READY, Systemd};
+use rustix::fs::Mode;
+use rustix::process::umask;
+
+use crate::apply::{apply, say_line, say_seed, was_applied};
+use crate::args::{Apply, Args, Command};
+use crate::database::Database;
+use crate::{seed, watch};
+
+/// Runs the program; its exit status.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args = match command_line::parse::<Args>() {
+        Ok(args) => args,
+        Err(status) => return status,
+    };
+    let Command::Apply(wishes) = args.command;
+    end("qubes-config", run(&wishes))
+}
+
+fn run(wishes: &Apply) -> Result<(), Failure> {
+    // Every file that is made here is for everybody to read.
+    umask(Mode::WGRP | Mode::WOTH);
+    let with_seed = !wishes.without_seed;
+    let is_first = !was_applied();
+    let mut database = Database::wait_for(Duration::from_secs(wishes.wait))?;
+    if wishes.watch {
+        watch::begin(&mut database)?;
+        let known = apply(&mut database, with_seed)?;
+        if let Some(systemd) = Systemd::from_environment() {
+            systemd
+                .tell(READY)
+                .map_err(Failure::of("cannot tell systemd that all keys are applied"))?;
+        }
+        return watch::go_on(&mut database, known, with_seed);
+    }
+    apply(&mut database, with_seed)?;
+    // Later on the seed was used already.
+    if with_seed && is_first {
+        match seed::wait_for(&mut database, Duration::from_secs(wishes.seed_wait))? {
+            true => say_seed(),
+            false => say_line("dom0 gave no random seed"),
+        }
+    }
+    Ok(())
+}
