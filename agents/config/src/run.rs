@@ -9,7 +9,7 @@ use program::systemd::{READY, Systemd};
 use rustix::fs::Mode;
 use rustix::process::umask;
 
-use crate::apply::{apply, say_line, say_seed, was_applied};
+use crate::apply::{apply, say_line, say_seed, take_seed, was_applied};
 use crate::args::{Apply, Args, Command};
 use crate::database::Database;
 use crate::{seed, watch};
@@ -41,13 +41,15 @@ fn run(wishes: &Apply) -> Result<(), Failure> {
         }
         return watch::go_on(&mut database, known, with_seed);
     }
-    apply(&mut database, with_seed)?;
-    // Later on the seed was used already.
-    if with_seed && is_first {
-        match seed::wait_for(&mut database, Duration::from_secs(wishes.seed_wait))? {
+    apply(&mut database, false)?;
+    match with_seed && is_first {
+        true => match seed::wait_for(&mut database, Duration::from_secs(wishes.seed_wait))? {
             true => say_seed(),
             false => say_line("dom0 gave no random seed"),
-        }
+        },
+        // Later on it was used already, and nobody gives another.
+        false if with_seed => take_seed(&mut database)?,
+        false => {}
     }
     Ok(())
 }

@@ -33,9 +33,7 @@ pub(crate) fn go_on(
             Some(Event::Reconnected) => apply(database, with_seed).map(|now| known = now),
             Some(Event::Changed(path)) => change(database, &mut known, path.as_str(), with_seed),
         };
-        if let Err(failure) = done
-            && !failure.is_said()
-        {
+        if let Some(failure) = done.err().filter(|failure| !failure.is_said()) {
             say_line(failure);
         }
     }
