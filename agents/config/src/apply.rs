@@ -42,7 +42,8 @@ pub(crate) fn was_applied() -> bool {
 
 /// Keeps another process of this program from changing the same files.
 pub(crate) fn lock() -> Result<Lock, Failure> {
-    Lock::take(Path::new(LOCK)).map_err(Failure::of(format_args!("cannot take the lock \"{LOCK}\"")))
+    Lock::take(Path::new(LOCK))
+        .map_err(Failure::of(format_args!("cannot take the lock \"{LOCK}\"")))
 }
 
 /// Applies all keys. The type and what the qube keeps are judged first: without them nothing is
@@ -64,9 +65,13 @@ pub(crate) fn apply(database: &mut Database, with_seed: bool) -> Result<Services
     step(set_type(kind));
     step(set_persistence(kept));
     let switched = service_folder().apply(&services);
-    step(switched.map_err(cannot("make the files in", SERVICE_FOLDER)).map(|switched| {
-        switched.iter().for_each(say_line);
-    }));
+    step(
+        switched
+            .map_err(cannot("make the files in", SERVICE_FOLDER))
+            .map(|switched| {
+                switched.iter().for_each(say_line);
+            }),
+    );
     step(set_name(database));
     step(set_time_zone(database));
     if !was_applied() {
@@ -98,12 +103,17 @@ pub(crate) fn needed<T>(
 ) -> Result<T, Failure> {
     let advice = "nothing was changed. dom0 writes this key at each start of a qube";
     let Some(untrusted_value) = database.read(key)? else {
-        return Err(Failure::new(format_args!("there is no key \"{key}\" in QubesDB")).advise(advice));
+        return Err(
+            Failure::new(format_args!("there is no key \"{key}\" in QubesDB")).advise(advice),
+        );
     };
     judge(&untrusted_value).map_err(|why| {
-        Failure::new(format_args!("key \"{key}\" is \"{}\"", foreign(&untrusted_value)))
-            .because(why)
-            .advise(advice)
+        Failure::new(format_args!(
+            "key \"{key}\" is \"{}\"",
+            foreign(&untrusted_value)
+        ))
+        .because(why)
+        .advise(advice)
     })
 }
 
@@ -121,7 +131,9 @@ fn wanted<T>(
         Ok(judged) => Ok(Some(judged)),
         Err(why) => {
             let shown = foreign(&untrusted_value);
-            say_line(format_args!("key \"{key}\" is \"{shown}\": {why}, so it is skipped"));
+            say_line(format_args!(
+                "key \"{key}\" is \"{shown}\": {why}, so it is skipped"
+            ));
             Ok(None)
         }
     }
@@ -140,7 +152,10 @@ pub(crate) fn set_type(kind: QubeType) -> Result<(), Failure> {
 pub(crate) fn set_persistence(kept: Persistence) -> Result<(), Failure> {
     let is_new = marks::set_persistence(Path::new(OF_QUBES), kept);
     if is_new.map_err(cannot("write what this qube keeps to", OF_QUBES))? {
-        say_line(format_args!("the persistence of this qube is {}", kept.as_str()));
+        say_line(format_args!(
+            "the persistence of this qube is {}",
+            kept.as_str()
+        ));
     }
     Ok(())
 }
@@ -155,7 +170,9 @@ pub(crate) fn set_name(database: &mut Database) -> Result<(), Failure> {
         return Ok(());
     }
     let is_new = host::set_name(&name);
-    if is_new.map_err(Failure::of(format_args!("cannot set the name of the host to \"{name}\"")))? {
+    if is_new.map_err(Failure::of(format_args!(
+        "cannot set the name of the host to \"{name}\""
+    )))? {
         say_line(format_args!("the name of the host is \"{name}\""));
     }
     if is_protected(host::HOSTS) {

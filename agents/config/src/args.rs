@@ -65,7 +65,13 @@ mod tests {
         assert!(!apply.watch && !apply.without_seed);
         let Command::Apply(apply) = parse("x apply --watch --without-seed").unwrap().command;
         assert!(apply.watch && apply.without_seed);
-        for wrong in ["x", "x watch", "x apply x", "x apply --wait -1", "x apply --wait x"] {
+        for wrong in [
+            "x",
+            "x watch",
+            "x apply x",
+            "x apply --wait -1",
+            "x apply --wait x",
+        ] {
             assert!(parse(wrong).is_err(), "{wrong:?}");
         }
     }

@@ -21,9 +21,9 @@ impl Database {
             match Client::open(Address::of_this_qube(&folder())) {
                 Ok(client) => return Ok(Self(client)),
                 Err(error) if started.elapsed() >= patience => {
-                    return Err(Failure::new("cannot ask QubesDB")
-                        .because(error)
-                        .advise("nothing was changed. Is the QubesDB daemon of this qube running?"));
+                    return Err(Failure::new("cannot ask QubesDB").because(error).advise(
+                        "nothing was changed. Is the QubesDB daemon of this qube running?",
+                    ));
                 }
                 Err(_) => thread::sleep(LOOK_EVERY),
             }
@@ -44,10 +44,17 @@ impl Database {
 
     /// All keys below a folder, without the text of the folder.
     pub(crate) fn below(&mut self, folder: &str) -> Result<Vec<(Vec<u8>, Value)>, Failure> {
-        let entries = self.0.multiread(&path(folder)).map_err(Failure::of(
-            format_args!("cannot read the keys below \"{folder}\" from QubesDB"),
-        ))?;
-        let without = |path: Path| path.as_bytes().strip_prefix(folder.as_bytes()).map(<[u8]>::to_vec);
+        let entries = self
+            .0
+            .multiread(&path(folder))
+            .map_err(Failure::of(format_args!(
+                "cannot read the keys below \"{folder}\" from QubesDB"
+            )))?;
+        let without = |path: Path| {
+            path.as_bytes()
+                .strip_prefix(folder.as_bytes())
+                .map(<[u8]>::to_vec)
+        };
         let entries = entries.into_iter();
         Ok(entries
             .filter_map(|(path, value)| Some((without(path)?, value)))
@@ -56,20 +63,26 @@ impl Database {
 
     /// Removes a key.
     pub(crate) fn remove(&mut self, key: &str) -> Result<(), Failure> {
-        self.0.remove(&path(key)).map(drop).map_err(Failure::of(
-            format_args!("cannot remove the key \"{key}\" from QubesDB"),
-        ))
+        self.0
+            .remove(&path(key))
+            .map(drop)
+            .map_err(Failure::of(format_args!(
+                "cannot remove the key \"{key}\" from QubesDB"
+            )))
     }
 
     /// Asks to be told about changes.
     pub(crate) fn watch(&mut self, key: &str) -> Result<(), Failure> {
-        self.0
-            .watch(&path(key))
-            .map_err(Failure::of(format_args!("cannot watch \"{key}\" in QubesDB")))
+        self.0.watch(&path(key)).map_err(Failure::of(format_args!(
+            "cannot watch \"{key}\" in QubesDB"
+        )))
     }
 
     /// The next change. `None`: none came in this time.
-    pub(crate) fn next_event(&mut self, patience: Option<Duration>) -> Result<Option<Event>, Failure> {
+    pub(crate) fn next_event(
+        &mut self,
+        patience: Option<Duration>,
+    ) -> Result<Option<Event>, Failure> {
         match self.0.next_event(patience) {
             Ok(event) => Ok(Some(event)),
             Err(Error::TimedOut) => Ok(None),

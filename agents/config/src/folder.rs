@@ -69,9 +69,7 @@ impl Folder {
             .cloned()
             .collect();
         let switched = |names: Vec<ServiceName>, is_on| {
-            names
-                .into_iter()
-                .map(move |name| Switched { name, is_on })
+            names.into_iter().map(move |name| Switched { name, is_on })
         };
         let newly_on: Vec<_> = wanted.difference(&before).cloned().collect();
         let is_so = there.is_some() && newly_on.is_empty() && off.is_empty();
@@ -113,7 +111,9 @@ impl Folder {
     pub(crate) fn record(&self) -> BTreeSet<ServiceName> {
         let record = files::read_small(&self.0.join(RECORD));
         let lines = record.split(|byte| *byte == b'\n');
-        lines.filter_map(|line| ServiceName::parse(line).ok()).collect()
+        lines
+            .filter_map(|line| ServiceName::parse(line).ok())
+            .collect()
     }
 
     fn write_record(&self, folder: &Path, decided: &BTreeSet<ServiceName>) -> io::Result<()> {
@@ -241,12 +241,18 @@ mod tests {
     #[test]
     fn all_are_made_at_once_and_the_second_time_changes_nothing() {
         let place = Place::new();
-        let mut services = Services::of(QubeType::DispVm);
+        let mut services = Services::of(QubeType::Disposable);
         services.enter(b"cups", b"1").unwrap();
         services.enter(b"meminfo-writer", b"0").unwrap();
         let folder = place.folder();
         let said = lines(&folder.apply(&services).unwrap());
-        assert_eq!(said, ["service \"cups\" is on", "service \"software-rendering\" is on"]);
+        assert_eq!(
+            said,
+            [
+                "service \"cups\" is on",
+                "service \"software-rendering\" is on"
+            ]
+        );
         assert_eq!(place.names(), ["cups", "software-rendering"]);
         let inode = |path: &Path| std::os::unix::fs::MetadataExt::ino(&fs::metadata(path).unwrap());
         let before = inode(folder.path());
@@ -262,7 +268,7 @@ mod tests {
     fn what_others_put_there_is_carried_over_and_what_is_not_decided_any_more_is_not() {
         let place = Place::new();
         let folder = place.folder();
-        let mut services = Services::of(QubeType::DispVm);
+        let mut services = Services::of(QubeType::Disposable);
         let cups = services.enter(b"cups", b"1").unwrap();
         folder.apply(&services).unwrap();
         fs::write(folder.path().join("of-user"), "text").unwrap();
@@ -286,7 +292,7 @@ mod tests {
     fn one_service_is_switched_without_touching_the_others() {
         let place = Place::new();
         let folder = place.folder();
-        folder.apply(&Services::of(QubeType::DispVm)).unwrap();
+        folder.apply(&Services::of(QubeType::Disposable)).unwrap();
         fs::remove_file(folder.path().join("software-rendering")).unwrap();
         fs::write(folder.path().join("of-user"), "").unwrap();
         let on = folder.set(&name("getty@tty"), true).unwrap().unwrap();
@@ -307,7 +313,7 @@ mod tests {
     fn a_record_that_somebody_spoiled_names_no_file_elsewhere() {
         let place = Place::new();
         let folder = place.folder();
-        folder.apply(&Services::of(QubeType::DispVm)).unwrap();
+        folder.apply(&Services::of(QubeType::Disposable)).unwrap();
         fs::write(folder.path().join(RECORD), "../outside\n\0\nmeminfo-writer").unwrap();
         assert_eq!(folder.record(), BTreeSet::from([name("meminfo-writer")]));
     }

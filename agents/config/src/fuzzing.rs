@@ -16,7 +16,7 @@ pub fn keys(untrusted: &[u8]) {
         assert!(Path::new(zone.as_str()).components().all(is_plain));
     }
     let _judged = Persistence::parse(untrusted);
-    let kind = QubeType::parse(untrusted).unwrap_or(QubeType::DispVm);
+    let kind = QubeType::parse(untrusted).unwrap_or(QubeType::Disposable);
     let mut services = Services::of(kind);
     for line in untrusted.split(|byte| *byte == b'\n') {
         let (name, value) = match line.iter().position(|byte| *byte == b'=') {

@@ -51,8 +51,11 @@ pub(crate) fn set_hosts(path: &Path, name: &QubeName, is_debian: bool) -> io::Re
 /// is added if there is none.
 pub(crate) fn with_name(hosts: &[u8], address: &str, name: &str) -> Vec<u8> {
     let mut lines: Vec<&[u8]> = hosts.split_inclusive(|byte| *byte == b'\n').collect();
-    let is_of_address =
-        |line: &&[u8]| words(line).next().is_some_and(|(_, word)| word == address.as_bytes());
+    let is_of_address = |line: &&[u8]| {
+        words(line)
+            .next()
+            .is_some_and(|(_, word)| word == address.as_bytes())
+    };
     let has_name = |line: &&[u8]| words(line).skip(1).any(|(_, word)| word == name.as_bytes());
     let mut of_address = lines.iter().filter(|line| is_of_address(line));
     if of_address.clone().any(has_name) {
@@ -67,7 +70,7 @@ pub(crate) fn with_name(hosts: &[u8], address: &str, name: &str) -> Vec<u8> {
         return all;
     };
     let new = renamed(line, name);
-    if let Some(at) = lines.iter().rposition(|line| is_of_address(line)) {
+    if let Some(at) = lines.iter().rposition(is_of_address) {
         lines[at] = &new;
     }
     lines.concat()
@@ -91,7 +94,10 @@ fn is_of_every_machine(word: &[u8]) -> bool {
 
 /// The words of a line before a comment, each with its offset.
 fn words(line: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
-    let end = line.iter().position(|byte| *byte == b'#').unwrap_or(line.len());
+    let end = line
+        .iter()
+        .position(|byte| *byte == b'#')
+        .unwrap_or(line.len());
     let text = &line[..end];
     let begins = move |at: &usize| {
         let before = at.checked_sub(1).map(|before| text[before]);
@@ -99,7 +105,10 @@ fn words(line: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     };
     (0..end).filter(begins).map(move |at| {
         let rest = &text[at..];
-        let len = rest.iter().position(u8::is_ascii_whitespace).unwrap_or(rest.len());
+        let len = rest
+            .iter()
+            .position(u8::is_ascii_whitespace)
+            .unwrap_or(rest.len());
         (at, &rest[..len])
     })
 }
@@ -133,14 +142,20 @@ mod tests {
                 "127.0.0.1 localhost\n127.0.1.1 a\n::1 localhost ip6-localhost\n",
                 "127.0.0.1 localhost\n127.0.1.1 work\n::1 localhost ip6-localhost\n",
             ),
-            ("127.0.1.1 db\n127.0.1.1 a\n", "127.0.1.1 db\n127.0.1.1 work\n"),
+            (
+                "127.0.1.1 db\n127.0.1.1 a\n",
+                "127.0.1.1 db\n127.0.1.1 work\n",
+            ),
         ] {
             assert_eq!(changed(before, "127.0.1.1", "work"), after, "{before:?}");
         }
         let ipv6 = changed("::1 localhost ip6-localhost\n", "::1", "work");
         assert_eq!(ipv6, "::1 localhost ip6-localhost work\n");
         // What another template is called by.
-        assert_eq!(changed(&ipv6, "::1", "home"), "::1 localhost ip6-localhost home\n");
+        assert_eq!(
+            changed(&ipv6, "::1", "home"),
+            "::1 localhost ip6-localhost home\n"
+        );
     }
 
     #[test]

@@ -23,25 +23,25 @@ pub(crate) const SEED: &str = "/qubes-random-seed";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum QubeType {
     /// A qube with applications, also a standalone one.
-    AppVm,
+    App,
     /// A disposable. dom0 never writes it.
-    DispVm,
+    Disposable,
     /// A qube that provides network and has the hardware for it.
-    NetVm,
+    Net,
     /// A qube that provides the network of another.
-    ProxyVm,
+    Proxy,
     /// A template.
-    TemplateVm,
+    Template,
 }
 
 impl QubeType {
     /// All of them.
     pub(crate) const ALL: [Self; 5] = [
-        Self::AppVm,
-        Self::DispVm,
-        Self::NetVm,
-        Self::ProxyVm,
-        Self::TemplateVm,
+        Self::App,
+        Self::Disposable,
+        Self::Net,
+        Self::Proxy,
+        Self::Template,
     ];
 
     /// Judges the value of a key.
@@ -55,22 +55,22 @@ impl QubeType {
     /// As dom0 writes it.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
-            Self::AppVm => "AppVM",
-            Self::DispVm => "DispVM",
-            Self::NetVm => "NetVM",
-            Self::ProxyVm => "ProxyVM",
-            Self::TemplateVm => "TemplateVM",
+            Self::App => "AppVM",
+            Self::Disposable => "DispVM",
+            Self::Net => "NetVM",
+            Self::Proxy => "ProxyVM",
+            Self::Template => "TemplateVM",
         }
     }
 
     /// The name of the file that says so.
     pub(crate) fn mark(self) -> &'static str {
         match self {
-            Self::AppVm => "this-is-appvm",
-            Self::DispVm => "this-is-dispvm",
-            Self::NetVm => "this-is-netvm",
-            Self::ProxyVm => "this-is-proxyvm",
-            Self::TemplateVm => "this-is-templatevm",
+            Self::App => "this-is-appvm",
+            Self::Disposable => "this-is-dispvm",
+            Self::Net => "this-is-netvm",
+            Self::Proxy => "this-is-proxyvm",
+            Self::Template => "this-is-templatevm",
         }
     }
 }
@@ -124,7 +124,8 @@ pub(crate) struct ServiceName(String);
 impl ServiceName {
     /// Judges a name.
     pub(crate) fn parse(untrusted_name: &[u8]) -> Result<Self, &'static str> {
-        let error = "a service is named by letters, digits and \"._@-\", a letter, a digit or \"_\" first";
+        let error =
+            "a service is named by letters, digits and \"._@-\", a letter, a digit or \"_\" first";
         let (first, rest) = untrusted_name.split_first().ok_or(error)?;
         let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
         let is_allowed = |byte: &u8| is_word(byte) || b".@-".contains(byte);
@@ -221,7 +222,13 @@ mod tests {
 
     #[test]
     fn a_zone_stays_in_its_folder() {
-        for good in ["UTC", "Europe/Warsaw", "Etc/GMT+1", "Etc/GMT-14", "America/Argentina/Salta"] {
+        for good in [
+            "UTC",
+            "Europe/Warsaw",
+            "Etc/GMT+1",
+            "Etc/GMT-14",
+            "America/Argentina/Salta",
+        ] {
             assert_eq!(Zone::parse(good.as_bytes()).unwrap().as_str(), good);
         }
         for bad in [
@@ -249,7 +256,10 @@ mod tests {
     fn types_and_persistence_are_single_words() {
         for kind in QubeType::ALL {
             assert_eq!(QubeType::parse(kind.as_str().as_bytes()), Ok(kind));
-            assert_eq!(kind.mark(), format!("this-is-{}", kind.as_str().to_lowercase()));
+            assert_eq!(
+                kind.mark(),
+                format!("this-is-{}", kind.as_str().to_lowercase())
+            );
         }
         for kept in Persistence::ALL {
             assert_eq!(Persistence::parse(kept.as_str().as_bytes()), Ok(kept));

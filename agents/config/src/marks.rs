@@ -87,15 +87,18 @@ mod tests {
     fn there_is_one_mark_of_each_kind() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
-        assert!(set_type(folder, QubeType::ProxyVm).unwrap());
+        assert!(set_type(folder, QubeType::Proxy).unwrap());
         assert!(set_persistence(folder, Persistence::PrivateOnly).unwrap());
-        assert!(!set_type(folder, QubeType::ProxyVm).unwrap());
+        assert!(!set_type(folder, QubeType::Proxy).unwrap());
         assert!(!set_persistence(folder, Persistence::PrivateOnly).unwrap());
         assert_eq!(names(folder), ["persistent-rw-only", "this-is-proxyvm"]);
         fs::write(folder.join("this-is-mine"), "").unwrap();
-        assert!(set_type(folder, QubeType::NetVm).unwrap());
+        assert!(set_type(folder, QubeType::Net).unwrap());
         assert!(set_persistence(folder, Persistence::Full).unwrap());
-        assert_eq!(names(folder), ["persistent-full", "this-is-mine", "this-is-netvm"]);
+        assert_eq!(
+            names(folder),
+            ["persistent-full", "this-is-mine", "this-is-netvm"]
+        );
     }
 
     #[test]
@@ -110,7 +113,10 @@ mod tests {
             }
         }
         assert_eq!(names(run.path()), ["qubes", "xen", "xen-hotplug"]);
-        let mode = fs::metadata(run.path().join("xen")).unwrap().permissions().mode();
+        let mode = fs::metadata(run.path().join("xen"))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o700);
     }
 }

@@ -19,7 +19,9 @@ pub(crate) fn take(database: &mut Database) -> Result<bool, Failure> {
         return Ok(false);
     };
     let write = || OpenOptions::new().write(true).open(POOL)?.write_all(&seed);
-    write().map_err(Failure::of(format_args!("cannot write the random seed to \"{POOL}\"")))?;
+    write().map_err(Failure::of(format_args!(
+        "cannot write the random seed to \"{POOL}\""
+    )))?;
     database.remove(SEED)?;
     Ok(true)
 }

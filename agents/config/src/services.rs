@@ -9,7 +9,7 @@ use crate::keys::{QubeType, SERVICES, ServiceName, switch};
 /// Those that are on without an entry, by the type of the qube.
 fn defaults(kind: QubeType) -> &'static [&'static str] {
     match kind {
-        QubeType::NetVm => &[
+        QubeType::Net => &[
             "network-manager",
             "qubes-network",
             "qubes-update-check",
@@ -18,21 +18,21 @@ fn defaults(kind: QubeType) -> &'static [&'static str] {
             "qubes-firewall",
             "software-rendering",
         ],
-        QubeType::ProxyVm => &[
+        QubeType::Proxy => &[
             "qubes-network",
             "qubes-firewall",
             "qubes-update-check",
             "meminfo-writer",
             "software-rendering",
         ],
-        QubeType::AppVm => &[
+        QubeType::App => &[
             "qubes-update-check",
             "meminfo-writer",
             "tracker",
             "evolution-data-server",
             "software-rendering",
         ],
-        QubeType::TemplateVm => &[
+        QubeType::Template => &[
             "qubes-update-check",
             "meminfo-writer",
             "tracker",
@@ -40,7 +40,7 @@ fn defaults(kind: QubeType) -> &'static [&'static str] {
             "software-rendering",
             "updates-proxy-setup",
         ],
-        QubeType::DispVm => &["meminfo-writer", "software-rendering"],
+        QubeType::Disposable => &["meminfo-writer", "software-rendering"],
     }
 }
 
@@ -125,13 +125,13 @@ mod tests {
             assert_eq!(services.decided().len(), defaults(kind).len(), "{kind:?}");
             assert_eq!(on(&services).len(), defaults(kind).len(), "{kind:?}");
         }
-        let names = on(&Services::of(QubeType::DispVm));
+        let names = on(&Services::of(QubeType::Disposable));
         assert_eq!(names, ["meminfo-writer", "software-rendering"]);
     }
 
     #[test]
     fn an_entry_counts_more_than_the_default_and_falls_back_to_it() {
-        let mut services = Services::of(QubeType::DispVm);
+        let mut services = Services::of(QubeType::Disposable);
         let meminfo = services.enter(b"meminfo-writer", b"0").unwrap();
         let getty = services.enter(b"getty@tty", b"1").unwrap();
         services.enter(b"off", b"0").unwrap();
@@ -139,13 +139,13 @@ mod tests {
         services.forget(&meminfo);
         services.forget(&getty);
         assert_eq!(on(&services), ["meminfo-writer", "software-rendering"]);
-        services.set_type(QubeType::NetVm);
+        services.set_type(QubeType::Net);
         assert!(on(&services).contains(&"network-manager".to_owned()));
     }
 
     #[test]
     fn what_is_skipped_is_said_and_changes_nothing() {
-        let mut services = Services::of(QubeType::DispVm);
+        let mut services = Services::of(QubeType::Disposable);
         services.enter(b"cups", b"1").unwrap();
         let before = services.clone();
         for (name, value) in [

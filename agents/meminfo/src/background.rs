@@ -25,7 +25,9 @@ pub(crate) fn start() -> Result<u32, Failure> {
     let mut line = String::new();
     if let Some(stdout) = worker.stdout.take() {
         let read = BufReader::new(stdout).read_line(&mut line);
-        read.map_err(Failure::of("cannot hear from the process in the background"))?;
+        read.map_err(Failure::of(
+            "cannot hear from the process in the background",
+        ))?;
     }
     match line.trim_end() {
         READY => Ok(worker.id()),
@@ -44,7 +46,10 @@ pub(crate) fn leave_session() {
 
 /// In the process in the background: says that it works, and lets go of what it inherited.
 pub(crate) fn tell_ready() -> io::Result<()> {
-    let null: File = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    let null: File = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/null")?;
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{READY}").and_then(|()| stdout.flush())?;
     dup2_stdin(&null)?;

@@ -19,7 +19,12 @@ const TRIES: u32 = 10;
 
 /// The fields of `/proc/meminfo` that make the report, in the order of the 3.x format.
 pub(crate) const FIELDS: [&str; 6] = [
-    "MemTotal", "MemFree", "Buffers", "Cached", "SwapTotal", "SwapFree",
+    "MemTotal",
+    "MemFree",
+    "Buffers",
+    "Cached",
+    "SwapTotal",
+    "SwapFree",
 ];
 
 /// The values of [`FIELDS`] in kB.
@@ -118,7 +123,10 @@ impl Source {
             len += got;
             // A line that is not whole may be a number that is not whole.
             let text = &self.buffer[..len];
-            let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            let whole = text
+                .iter()
+                .rposition(|byte| *byte == b'\n')
+                .map_or(0, |at| at + 1);
             match parse(&text[..whole]) {
                 Err(_) if got > 0 => {}
                 ended => return ended,
@@ -189,7 +197,15 @@ Dirty:                 8 kB\nHugePages_Total:       0\n";
                 .filter(|line| !line.starts_with(&format!("{field}:")))
                 .map(|line| format!("{line}\n"))
                 .collect();
-            let odd = [" x kB", " -1 kB", " 5", " 5 MB", "", " 5 5 kB", " 99999999999999999999 kB"];
+            let odd = [
+                " x kB",
+                " -1 kB",
+                " 5",
+                " 5 MB",
+                "",
+                " 5 5 kB",
+                " 99999999999999999999 kB",
+            ];
             let odd = odd.map(|value| format!("{field}:{value}\n{without}"));
             for text in odd.iter().chain([&without]) {
                 match parse(text.as_bytes()) {
@@ -210,7 +226,10 @@ Dirty:                 8 kB\nHugePages_Total:       0\n";
             fs::write(&path, text).unwrap();
             let mut source = Source::at(&path, &none).unwrap();
             for _ in ["once", "twice"] {
-                let expected = Counters { total: 400_000, values: VALUES };
+                let expected = Counters {
+                    total: 400_000,
+                    values: VALUES,
+                };
                 assert_eq!(source.read().unwrap(), expected, "{filling}");
             }
         }

@@ -37,7 +37,10 @@ mod tests {
 
     #[test]
     fn the_committed_corpus_holds() {
-        let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/xenstore_answer");
+        let corpus = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../fuzz/corpus/xenstore_answer"
+        );
         let files = fs::read_dir(corpus).unwrap();
         let tried = files.map(|file| super::answers(&fs::read(file.unwrap().path()).unwrap()));
         assert!(tried.count() >= 3);

@@ -80,7 +80,10 @@ mod tests {
     #[test]
     fn the_formula_is_that_of_dom0() {
         let values = parse(MEMINFO.as_bytes()).unwrap();
-        let counters = Counters { total: 409_600, values };
+        let counters = Counters {
+            total: 409_600,
+            values,
+        };
         // 409600 − 1000 − 150000 − 100000 + 1000000 − 900000
         assert_eq!(text(Format::Four, &counters), "258600");
         assert_eq!(
@@ -102,18 +105,29 @@ mod tests {
             (70_000, false),
             (69_999, true),
         ] {
-            assert_eq!(reported.is_due(&counters(1_000_000, used)), is_due, "{used}");
+            assert_eq!(
+                reported.is_due(&counters(1_000_000, used)),
+                is_due,
+                "{used}"
+            );
         }
         // Above 10/13 of the memory a smaller rise is enough, but not a smaller fall.
         reported.is(&counters(1_000_000, 800_000));
         for (used, is_due) in [(815_000, false), (815_001, true), (784_999, false)] {
-            assert_eq!(reported.is_due(&counters(1_000_000, used)), is_due, "{used}");
+            assert_eq!(
+                reported.is_due(&counters(1_000_000, used)),
+                is_due,
+                "{used}"
+            );
         }
     }
 
     #[test]
     fn counters_that_do_not_fit_together_are_not_reported() {
-        let odd = Counters { total: 10, values: [10, 11, 0, 0, 0, 0] };
+        let odd = Counters {
+            total: 10,
+            values: [10, 11, 0, 0, 0, 0],
+        };
         assert_eq!(used(&odd), -1);
         assert!(!Reported::nothing(0).is_due(&odd));
     }

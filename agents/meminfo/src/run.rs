@@ -183,7 +183,9 @@ impl Writer {
             let report = text(args.format, &counters);
             self.store
                 .write(KEY, report.as_bytes())
-                .map_err(Failure::of(format_args!("cannot write \"{KEY}\" to XenStore")))?;
+                .map_err(Failure::of(format_args!(
+                    "cannot write \"{KEY}\" to XenStore"
+                )))?;
             self.reported.is(&counters);
         }
         Ok(pace.after(used(&counters)))

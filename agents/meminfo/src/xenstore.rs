@@ -184,7 +184,11 @@ pub(crate) fn judge(header: &Header, number: u32, mut data: Vec<u8>) -> Heard {
         }
         WRITE if data == b"OK\0" => Heard::Answer(Ok(())),
         ERROR => {
-            data.truncate(data.iter().position(|byte| *byte == 0).unwrap_or(data.len()));
+            data.truncate(
+                data.iter()
+                    .position(|byte| *byte == 0)
+                    .unwrap_or(data.len()),
+            );
             Heard::Answer(Err(Error::Refused(data)))
         }
         _ => Heard::Answer(Err(Error::Protocol("something else than OK"))),
@@ -259,9 +263,18 @@ mod tests {
         for (sent, said) in [
             (answer(ERROR, 2, b"EACCES\0"), "XenStore refused: EACCES"),
             (answer(ERROR, 2, b"\x1b[2J"), "XenStore refused: _[2J"),
-            (answer(WRITE, 1, b"OK\0"), "XenStore answered with an answer to something else"),
-            (answer(WRITE, 2, b"OK"), "XenStore answered with something else than OK"),
-            (answer(2, 2, b"OK\0"), "XenStore answered with something else than OK"),
+            (
+                answer(WRITE, 1, b"OK\0"),
+                "XenStore answered with an answer to something else",
+            ),
+            (
+                answer(WRITE, 2, b"OK"),
+                "XenStore answered with something else than OK",
+            ),
+            (
+                answer(2, 2, b"OK\0"),
+                "XenStore answered with something else than OK",
+            ),
             (
                 [11, 2, 0, 4097].map(u32::to_ne_bytes).concat(),
                 "XenStore answered with a message that is too long",

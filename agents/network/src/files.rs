@@ -12,7 +12,9 @@ pub(crate) fn replace(path: &Path, content: &str, mode: u32) -> io::Result<()> {
 
 /// Keeps other processes of this program from changing the network at the same time.
 #[derive(Debug)]
-pub(crate) struct Lock(#[expect(dead_code, reason = "it is held as long as it is there")] ::files::Lock);
+pub(crate) struct Lock(
+    #[expect(dead_code, reason = "it is held as long as it is there")] ::files::Lock,
+);
 
 impl Lock {
     /// Waits for it.

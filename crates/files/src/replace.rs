@@ -186,12 +186,8 @@ mod tests {
         let path = folder.path().join("lock");
         let held = Lock::take(&path).unwrap();
         let file = File::open(&path).unwrap();
-        let try_it = || {
-            rustix::fs::flock(
-                &file,
-                rustix::fs::FlockOperation::NonBlockingLockExclusive,
-            )
-        };
+        let try_it =
+            || rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive);
         assert_eq!(try_it(), Err(Errno::WOULDBLOCK));
         drop(held);
         assert_eq!(try_it(), Ok(()));
