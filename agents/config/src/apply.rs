@@ -30,6 +30,11 @@ pub(crate) fn say_line(text: impl Display) {
     program::say::say(format_args!("qubes-config: {text}"));
 }
 
+/// Says why a step failed.
+pub(crate) fn say_failure(failure: &Failure) {
+    program::say::say(failure.lines("qubes-config"));
+}
+
 /// The folder of the services.
 pub(crate) fn service_folder() -> Folder {
     Folder::at(Path::new(SERVICE_FOLDER))
@@ -58,7 +63,7 @@ pub(crate) fn apply(database: &mut Database, with_seed: bool) -> Result<Services
     let mut ended = Ok(());
     let mut step = |done: Result<(), Failure>| {
         if let Err(failure) = done {
-            say_line(failure);
+            say_failure(&failure);
             ended = Err(Failure::said(program::failure::FAILED));
         }
     };

@@ -4,7 +4,7 @@ use program::failure::Failure;
 use qubesdb::Event;
 
 use crate::apply::{
-    apply, cannot, lock, needed, say_line, service_folder, services, set_name, set_persistence,
+    apply, cannot, lock, needed, say_failure, say_line, service_folder, services, set_name, set_persistence,
     set_time_zone, set_type, take_seed,
 };
 use crate::database::Database;
@@ -34,7 +34,7 @@ pub(crate) fn go_on(
             Some(Event::Changed(path)) => change(database, &mut known, path.as_str(), with_seed),
         };
         if let Some(failure) = done.err().filter(|failure| !failure.is_said()) {
-            say_line(failure);
+            say_failure(&failure);
         }
     }
 }

@@ -25,6 +25,7 @@ mod receiver;
 mod sender;
 mod services;
 mod ssh;
+mod system;
 
 use std::process::ExitCode;
 
@@ -51,6 +52,7 @@ qfile_tests::topics! {
     sender,
     services,
     ssh,
+    system,
 }
 
 fn main() -> ExitCode {
