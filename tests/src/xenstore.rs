@@ -61,7 +61,8 @@ impl XenStore {
                         let words = [kind, number, 0, len].map(u32::to_ne_bytes);
                         // The test may have ended meanwhile, or the program.
                         let _noted = note.send((path, value));
-                        let _answered = stream.write_all(&[&words.concat(), data.as_bytes()].concat());
+                        let _answered =
+                            stream.write_all(&[&words.concat(), data.as_bytes()].concat());
                     }
                 });
             }

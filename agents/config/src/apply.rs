@@ -25,6 +25,15 @@ const SERVICE_FOLDER: &str = "/run/qubes-service";
 const ENVIRONMENT: &str = "/run/qubes-service-environment";
 const LOCK: &str = "/run/qubes-config.lock";
 
+/// The parts of the settings that another program may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Parts {
+    /// The name of the host and the time zone.
+    pub(crate) names: bool,
+    /// The random seed.
+    pub(crate) seed: bool,
+}
+
 /// Says something on stderr.
 pub(crate) fn say_line(text: impl Display) {
     program::say::say(format_args!("qubes-config: {text}"));
@@ -54,7 +63,7 @@ pub(crate) fn lock() -> Result<Lock, Failure> {
 /// Applies all keys. The type and what the qube keeps are judged first: without them nothing is
 /// changed. Of all others each that is not understood is said and left alone, and a step that fails
 /// is said and keeps none of the others back.
-pub(crate) fn apply(database: &mut Database, with_seed: bool) -> Result<Services, Failure> {
+pub(crate) fn apply(database: &mut Database, parts: Parts) -> Result<Services, Failure> {
     let kind = needed(database, TYPE, QubeType::parse)?;
     let kept = needed(database, PERSISTENCE, Persistence::parse)?;
     let services = services(database, kind)?;
@@ -77,13 +86,15 @@ pub(crate) fn apply(database: &mut Database, with_seed: bool) -> Result<Services
                 switched.iter().for_each(say_line);
             }),
     );
-    step(set_name(database));
-    step(set_time_zone(database));
+    if parts.names {
+        step(set_name(database));
+        step(set_time_zone(database));
+    }
     if !was_applied() {
         let written = replace(Path::new(ENVIRONMENT), b"", 0o644);
         step(written.map_err(cannot("write", ENVIRONMENT)));
     }
-    if with_seed {
+    if parts.seed {
         step(take_seed(database));
     }
     ended.map(|()| services)

@@ -32,6 +32,10 @@ pub struct Apply {
     #[arg(long)]
     pub without_seed: bool,
 
+    /// Leave the name of the host and the time zone as they are
+    #[arg(long)]
+    pub without_names: bool,
+
     /// How long to wait for QubesDB
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub wait: u64,

@@ -9,7 +9,7 @@ use program::systemd::{READY, Systemd};
 use rustix::fs::Mode;
 use rustix::process::umask;
 
-use crate::apply::{apply, say_line, say_seed, take_seed, was_applied};
+use crate::apply::{Parts, apply, say_line, say_seed, take_seed, was_applied};
 use crate::args::{Apply, Args, Command};
 use crate::database::Database;
 use crate::{seed, watch};
@@ -28,27 +28,35 @@ pub fn main() -> ExitCode {
 fn run(wishes: &Apply) -> Result<(), Failure> {
     // Every file that is made here is for everybody to read.
     umask(Mode::WGRP | Mode::WOTH);
-    let with_seed = !wishes.without_seed;
+    let parts = Parts {
+        names: !wishes.without_names,
+        seed: !wishes.without_seed,
+    };
     let is_first = !was_applied();
     let mut database = Database::wait_for(Duration::from_secs(wishes.wait))?;
     if wishes.watch {
         watch::begin(&mut database)?;
-        let known = apply(&mut database, with_seed)?;
+        let known = apply(&mut database, parts)?;
         if let Some(systemd) = Systemd::from_environment() {
             systemd
                 .tell(READY)
                 .map_err(Failure::of("cannot tell systemd that all keys are applied"))?;
         }
-        return watch::go_on(&mut database, known, with_seed);
+        return watch::go_on(&mut database, known, parts);
     }
-    apply(&mut database, false)?;
-    match with_seed && is_first {
+    // The seed comes last: nothing else waits for it.
+    let others = Parts {
+        seed: false,
+        ..parts
+    };
+    apply(&mut database, others)?;
+    match parts.seed && is_first {
         true => match seed::wait_for(&mut database, Duration::from_secs(wishes.seed_wait))? {
             true => say_seed(),
             false => say_line("dom0 gave no random seed"),
         },
         // Later on it was used already, and nobody gives another.
-        false if with_seed => take_seed(&mut database)?,
+        false if parts.seed => take_seed(&mut database)?,
         false => {}
     }
     Ok(())

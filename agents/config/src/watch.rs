@@ -4,8 +4,8 @@ use program::failure::Failure;
 use qubesdb::Event;
 
 use crate::apply::{
-    apply, cannot, lock, needed, say_failure, say_line, service_folder, services, set_name, set_persistence,
-    set_time_zone, set_type, take_seed,
+    Parts, apply, cannot, lock, needed, say_failure, say_line, service_folder, services, set_name,
+    set_persistence, set_time_zone, set_type, take_seed,
 };
 use crate::database::Database;
 use crate::keys::{
@@ -25,13 +25,13 @@ pub(crate) fn begin(database: &mut Database) -> Result<(), Failure> {
 pub(crate) fn go_on(
     database: &mut Database,
     mut known: Services,
-    with_seed: bool,
+    parts: Parts,
 ) -> Result<(), Failure> {
     loop {
         let done = match database.next_event(None)? {
             None => Ok(()),
-            Some(Event::Reconnected) => apply(database, with_seed).map(|now| known = now),
-            Some(Event::Changed(path)) => change(database, &mut known, path.as_str(), with_seed),
+            Some(Event::Reconnected) => apply(database, parts).map(|now| known = now),
+            Some(Event::Changed(path)) => change(database, &mut known, path.as_str(), parts),
         };
         if let Some(failure) = done.err().filter(|failure| !failure.is_said()) {
             say_failure(&failure);
@@ -43,13 +43,13 @@ fn change(
     database: &mut Database,
     known: &mut Services,
     path: &str,
-    with_seed: bool,
+    parts: Parts,
 ) -> Result<(), Failure> {
     let _lock = lock()?;
     match path {
-        NAME => set_name(database),
-        TIME_ZONE => set_time_zone(database),
-        SEED if with_seed => take_seed(database),
+        NAME if parts.names => set_name(database),
+        TIME_ZONE if parts.names => set_time_zone(database),
+        SEED if parts.seed => take_seed(database),
         PERSISTENCE => set_persistence(needed(database, PERSISTENCE, Persistence::parse)?),
         TYPE => {
             let kind = needed(database, TYPE, QubeType::parse)?;

@@ -51,10 +51,10 @@ Exit status:
   2  the command line is wrong
 
 Environment:
-  DEVNAME, DEVPATH, ID_MODEL, ID_FS_LABEL, ID_TYPE, ID_CDROM_MEDIA, DM_NAME,
-  DM_UDEV_DISABLE_DISK_RULES_FLAG, QUBES_EXPORT_BLOCK_DEVICE
-               what udev knows of the device
-  QUBESDB_DIR  the folder of the sockets of QubesDB";
+  DEVNAME, DEVPATH           the device, from udev
+  ID_*, DM_*                 what udev knows of it
+  QUBES_EXPORT_BLOCK_DEVICE  0: it is not published. 1: it is published although udev ignores it
+  QUBESDB_DIR                the folder of the sockets of QubesDB";
 
 const AFTER_HELP_OF_USB: &str = "\
 Called \"udev-usb-add-change\" or \"udev-usb-remove\", the program does what add-change or remove \
@@ -66,10 +66,10 @@ Exit status:
   2  the command line is wrong
 
 Environment:
-  DEVPATH, DEVTYPE, TYPE, ID_VENDOR, ID_VENDOR_ID, ID_MODEL_ID, ID_VENDOR_ENC, ID_MODEL_ENC,
-  ID_SERIAL_SHORT, ID_USB_INTERFACES, QUBES_EXPORT_USB_DEVICE
-               what udev knows of the device
-  QUBESDB_DIR  the folder of the sockets of QubesDB";
+  DEVPATH, DEVTYPE, TYPE   the device, from udev
+  ID_*                     what udev knows of it
+  QUBES_EXPORT_USB_DEVICE  0: it is not published
+  QUBESDB_DIR              the folder of the sockets of QubesDB";
 
 /// The arguments of this process, with the event that its name stands for.
 pub(crate) fn arguments(all: impl IntoIterator<Item = OsString>) -> Vec<OsString> {

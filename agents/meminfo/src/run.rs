@@ -7,7 +7,8 @@ use std::process::{self, ExitCode};
 use std::thread;
 use std::time::Duration;
 
-use clap::Parser as _;
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser as _};
 use nix::sys::signal::{SigSet, Signal};
 use program::command_line::say_lines;
 use program::failure::{FAILED, Failure, end_with};
@@ -32,7 +33,11 @@ pub fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
-            say_lines(&error.render().to_string());
+            let said = error.render().to_string();
+            say_lines(&said);
+            if error.kind() == ErrorKind::ValueValidation {
+                say_lines(&Args::command().render_usage().to_string());
+            }
             return match error.use_stderr() {
                 // Not 2, as of other programs: units and scripts know this one.
                 true => ExitCode::from(FAILED),

@@ -22,6 +22,7 @@ qfile_tests::suite! {
     a_wrong_type_or_persistence_changes_nothing [needs_private_mounts],
     a_name_or_zone_that_is_none_is_said_and_left_alone [needs_private_mounts],
     protected_files_are_left_alone [needs_private_mounts],
+    what_another_program_has_is_left_to_it [needs_private_mounts],
     what_others_put_beside_the_services_stays [needs_private_mounts],
     the_seed_is_waited_for_at_the_first_time_only [needs_private_mounts],
     a_step_that_fails_is_said_and_keeps_no_other_back [needs_private_mounts],
@@ -110,7 +111,10 @@ fn apply(qube: &Qube) -> Finished {
     let name = "/proc/sys/kernel/hostname";
     let script = format!("echo before >{name}; \"$@\"; code=$?; cat {name}; exit $code");
     let shell = ["unshare", "--uts", "sh", "-c", &script, "sh"];
-    run(wrapped_in(&shell, &bare_command(qube, "apply --seed-wait=0")))
+    run(wrapped_in(
+        &shell,
+        &bare_command(qube, "apply --seed-wait=0"),
+    ))
 }
 
 /// The lines that it says.
@@ -152,7 +156,10 @@ fn every_key_becomes_what_programs_look_for() {
         assert_eq!(hosts, "127.0.0.1 localhost\n127.0.1.1 work\n::1\twork\n");
         let zone = fs::read_link("/etc/localtime").unwrap();
         assert_eq!(zone, Path::new("../usr/share/zoneinfo/Europe/Warsaw"));
-        assert_eq!(fs::read_to_string("/etc/timezone").unwrap(), "Europe/Warsaw\n");
+        assert_eq!(
+            fs::read_to_string("/etc/timezone").unwrap(),
+            "Europe/Warsaw\n"
+        );
         assert_eq!(qube.database.read("/qubes-random-seed"), None);
         assert_eq!(fs::read("/run/qubes-service-environment").unwrap(), b"");
         for folder in ["/run/xen", "/run/xen-hotplug"] {
@@ -169,13 +176,21 @@ fn the_second_time_nothing_is_touched_or_said() {
     in_qube_with_zones(|qube| {
         qube.write(&KEYS);
         apply(qube).assert_code(0);
-        let files = [SERVICES, "/etc/hosts", "/etc/timezone", "/run/qubes-service-environment"];
+        let files = [
+            SERVICES,
+            "/etc/hosts",
+            "/etc/timezone",
+            "/run/qubes-service-environment",
+        ];
         let inodes = || files.map(|file| fs::metadata(file).unwrap().ino());
         let before = inodes();
         let done = apply(qube);
         done.assert_code(0);
         // Each run has a name of the host of its own.
-        assert_eq!(lines(&done), ["qubes-config: the name of the host is \"work\""]);
+        assert_eq!(
+            lines(&done),
+            ["qubes-config: the name of the host is \"work\""]
+        );
         assert_eq!(inodes(), before);
     });
 }
@@ -205,10 +220,17 @@ fn services_without_an_entry_depend_on_the_type() {
                 "evolution-data-server meminfo-writer qubes-update-check software-rendering tracker \
                  updates-proxy-setup",
             ),
-            ("DispVM", "this-is-dispvm", "meminfo-writer software-rendering"),
+            (
+                "DispVM",
+                "this-is-dispvm",
+                "meminfo-writer software-rendering",
+            ),
         ] {
             for (persistence, kept) in [("full", "persistent-full"), ("none", "persistent-none")] {
-                qube.write(&[("/qubes-vm-type", kind), ("/qubes-vm-persistence", persistence)]);
+                qube.write(&[
+                    ("/qubes-vm-type", kind),
+                    ("/qubes-vm-persistence", persistence),
+                ]);
                 apply(qube).assert_code(0);
                 assert_eq!(services().join(" "), expected, "{kind}");
                 assert_eq!(marks(), [kept, mark]);
@@ -235,8 +257,19 @@ fn entries_that_are_none_are_said_and_skipped() {
         let done = apply(qube);
         done.assert_code(0);
         assert_eq!(services(), ["meminfo-writer", "on", "software-rendering"]);
-        for name in ["meminfo-writer", "empty", "true", "a/b", ".hidden", "..", "-x", "odd"] {
-            done.assert_says(&format!("qubes-config: key \"/qubes-service/{name}\" is \""));
+        for name in [
+            "meminfo-writer",
+            "empty",
+            "true",
+            "a/b",
+            ".hidden",
+            "..",
+            "-x",
+            "odd",
+        ] {
+            done.assert_says(&format!(
+                "qubes-config: key \"/qubes-service/{name}\" is \""
+            ));
         }
         done.assert_says("is \"1_[2J\": this is neither 1 nor 0, so it is skipped");
         assert!(!done.stderr().contains('\x1b'));
@@ -262,7 +295,12 @@ fn a_wrong_type_or_persistence_changes_nothing() {
             done.assert_code(1);
             done.assert_says(&format!("key \"{key}\""));
             done.assert_says("nothing was changed");
-            for path in [SERVICES, "/run/qubes", "/run/qubes-service-environment", "/etc/timezone"] {
+            for path in [
+                SERVICES,
+                "/run/qubes",
+                "/run/qubes-service-environment",
+                "/etc/timezone",
+            ] {
                 assert!(!Path::new(path).exists(), "{path}");
             }
         }
@@ -272,7 +310,12 @@ fn a_wrong_type_or_persistence_changes_nothing() {
 fn a_name_or_zone_that_is_none_is_said_and_left_alone() {
     in_qube_with_zones(|qube| {
         qube.write(&KEYS);
-        for zone in ["../../../etc/passwd", "Europe/../Europe/Warsaw", "/etc/passwd", "No/Such"] {
+        for zone in [
+            "../../../etc/passwd",
+            "Europe/../Europe/Warsaw",
+            "/etc/passwd",
+            "No/Such",
+        ] {
             qube.write(&[("/name", "a b"), ("/qubes-timezone", zone)]);
             let done = apply(qube);
             done.assert_code(0);
@@ -281,7 +324,11 @@ fn a_name_or_zone_that_is_none_is_said_and_left_alone() {
             assert_eq!(done.stdout, b"before\n");
             assert!(fs::symlink_metadata("/etc/localtime").is_err());
             assert!(!Path::new("/etc/timezone").exists());
-            assert!(fs::read_to_string("/etc/hosts").unwrap().ends_with("127.0.1.1 debian\n"));
+            assert!(
+                fs::read_to_string("/etc/hosts")
+                    .unwrap()
+                    .ends_with("127.0.1.1 debian\n")
+            );
         }
         // The others are applied all the same.
         assert_eq!(services(), ["cups", "getty@tty", "software-rendering"]);
@@ -298,7 +345,11 @@ fn protected_files_are_left_alone() {
         let done = apply(qube);
         done.assert_code(0);
         assert_eq!(done.stdout, b"before\n");
-        assert!(fs::read_to_string("/etc/hosts").unwrap().ends_with("127.0.1.1 debian\n"));
+        assert!(
+            fs::read_to_string("/etc/hosts")
+                .unwrap()
+                .ends_with("127.0.1.1 debian\n")
+        );
         assert!(fs::symlink_metadata("/etc/localtime").is_err());
         assert!(!Path::new("/etc/timezone").exists());
         // Of two files only the one that is named.
@@ -306,9 +357,31 @@ fn protected_files_are_left_alone() {
         fs::write("/etc/qubes/protected-files.d/x", "/etc/localtime\n").unwrap();
         let done = apply(qube);
         assert_eq!(done.stdout, b"work\n");
-        assert!(fs::read_to_string("/etc/hosts").unwrap().ends_with("127.0.1.1 debian\n"));
+        assert!(
+            fs::read_to_string("/etc/hosts")
+                .unwrap()
+                .ends_with("127.0.1.1 debian\n")
+        );
         assert!(fs::symlink_metadata("/etc/localtime").is_err());
-        assert_eq!(fs::read_to_string("/etc/timezone").unwrap(), "Europe/Warsaw\n");
+        assert_eq!(
+            fs::read_to_string("/etc/timezone").unwrap(),
+            "Europe/Warsaw\n"
+        );
+    });
+}
+
+fn what_another_program_has_is_left_to_it() {
+    in_qube_with_zones(|qube| {
+        qube.write(&KEYS);
+        run(command(qube, "apply --without-seed --without-names")).assert_code(0);
+        assert!(qube.database.has("/qubes-random-seed"));
+        assert!(fs::symlink_metadata("/etc/localtime").is_err());
+        assert!(fs::read_to_string("/etc/hosts").unwrap().ends_with("127.0.1.1 debian\n"));
+        let words = "apply --watch --without-seed --without-names";
+        let watching = Speaking::start(command(qube, words));
+        qube.write(&[("/name", "home"), ("/qubes-timezone", ZONE), ("/qubes-service/x", "1")]);
+        watching.assert_says(&SAID[9..]);
+        assert!(fs::symlink_metadata("/etc/localtime").is_err());
     });
 }
 
@@ -376,7 +449,9 @@ fn a_step_that_fails_is_said_and_keeps_no_other_back() {
 fn without_qubesdb_nothing_changes() {
     in_qube_with_zones(|_qube| {
         let mut command = Command::new(program("qubes-config"));
-        command.args(["apply", "--wait=0"]).env("QUBESDB_DIR", "/run/none");
+        command
+            .args(["apply", "--wait=0"])
+            .env("QUBESDB_DIR", "/run/none");
         let done = run(command);
         done.assert_code(1);
         done.assert_says("qubes-config: cannot ask QubesDB: ");
@@ -456,10 +531,14 @@ fn a_change_of_any_other_key_is_applied_too() {
         ]);
         qube.write(&[("/qubes-vm-type", "x")]);
         assert!(watching.line().contains("key \"/qubes-vm-type\" is \"x\""));
+        assert!(watching.line().contains("nothing was changed"));
         assert_eq!(marks(), ["persistent-full", "this-is-proxyvm"]);
         qube.write(&[("/qubes-vm-type", "DispVM")]);
         let said: Vec<String> = (0..4).map(|_| watching.line()).collect();
-        assert_eq!(said[3], "qubes-config: service \"qubes-update-check\" is off");
+        assert_eq!(
+            said[3],
+            "qubes-config: service \"qubes-update-check\" is off"
+        );
         assert_eq!(services(), ["cups", "getty@tty", "software-rendering"]);
     });
 }
@@ -471,7 +550,10 @@ fn after_the_daemon_was_away_everything_is_applied() {
         qube.database = database.restarted();
         // It is empty at first, and so there is no type.
         let mut said = watching.line();
-        assert!(said.contains("there is no key \"/qubes-vm-type\""), "{said}");
+        assert!(
+            said.contains("there is no key \"/qubes-vm-type\""),
+            "{said}"
+        );
         qube.write(&[("/qubes-service/late", "1")]);
         while !said.contains("service \"late\" is on") {
             said = watching.line();
@@ -485,7 +567,7 @@ fn between_two_changes_nothing_runs() {
         qube.write(&KEYS);
         let log = qube.database.sockets().join("trace");
         let command = bare_command(qube, "apply --watch");
-        let strace = ["strace", "-o", log.to_str().unwrap()];
+        let strace = ["strace", "--interruptible=waiting", "-o", log.to_str().unwrap()];
         let traced = wrapped_in(&[&["unshare", "--uts"], &strace[..]].concat(), &command);
         let watching = Speaking::start(traced);
         watching.assert_says(&SAID[..9]);

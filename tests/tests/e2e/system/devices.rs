@@ -42,7 +42,9 @@ fn needs_ext4() -> Result<(), String> {
     needs_program("mkfs.ext4")?;
     let known = fs::read_to_string("/proc/filesystems").unwrap_or_default();
     let is_known = known.lines().any(|line| line.ends_with("\text4"));
-    is_known.then_some(()).ok_or_else(|| "needs a kernel with ext4".to_owned())
+    is_known
+        .then_some(())
+        .ok_or_else(|| "needs a kernel with ext4".to_owned())
 }
 
 fn needs_partitions() -> Result<(), String> {
@@ -74,7 +76,9 @@ fn published(qube: &mut Qube, device: &str) -> BTreeMap<&'static str, String> {
     let keys = ["desc", "size", "mode", "parent"];
     let folder = format!("/qubes-block-devices/{device}");
     let read = keys.map(|key| (key, qube.database.read(&format!("{folder}/{key}"))));
-    read.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+    read.into_iter()
+        .filter_map(|(key, value)| Some((key, value?)))
+        .collect()
 }
 
 fn is_published(qube: &mut Qube, device: &str) -> bool {
@@ -87,18 +91,25 @@ fn is_published(qube: &mut Qube, device: &str) -> bool {
 
 /// A loop device with a file of its own, in a folder of its own.
 struct Disk {
-    device: Loop,
+    device: Option<Loop>,
+    path: String,
     image: PathBuf,
 }
 
 impl Disk {
     fn new(image: &str, options: &[&str]) -> Self {
+        Self::on(image, |image| Loop::new(image, options))
+    }
+
+    fn on(image: &str, attach: impl FnOnce(&Path) -> Loop) -> Self {
         let image = Path::new("/run").join(image);
         fs::create_dir_all(image.parent().unwrap()).unwrap();
         let file = fs::File::create(&image).unwrap();
         file.set_len(4 << 20).unwrap();
+        let device = attach(&image);
         Self {
-            device: Loop::new(&image, options),
+            path: device.path().to_str().unwrap().to_owned(),
+            device: Some(device),
             image,
         }
     }
@@ -106,13 +117,12 @@ impl Disk {
     /// With a partition, which is made by hand: not every kernel reads tables.
     fn with_partition(image: &str) -> Self {
         let disk = Self::new(image, &["--partscan"]);
-        let path = disk.device.path().to_str().unwrap();
-        tool("addpart", &[path, "1", "2048", "2048"]);
+        tool("addpart", &[disk.path(), "1", "2048", "2048"]);
         disk
     }
 
     fn path(&self) -> &str {
-        self.device.path().to_str().unwrap()
+        &self.path
     }
 
     fn name(&self) -> &str {
@@ -151,8 +161,10 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        // Where there is none, it fails.
-        let _none = Command::new("delpart").args([self.path(), "1"]).output();
+        // Where there is none, it fails. The device may be another's once it is detached.
+        if self.device.is_some() {
+            let _none = Command::new("delpart").args([self.path(), "1"]).output();
+        }
     }
 }
 
@@ -173,7 +185,11 @@ fn attach(number: Option<&str>) {
         let (major, minor) = number.split_once(':').unwrap();
         let [major, minor]: [u32; 2] = [major, minor].map(|digits| digits.parse().unwrap());
         fs::create_dir_all(folder).unwrap();
-        fs::write(folder.join("physical_device"), format!("{major:x}:{minor:x}\n")).unwrap();
+        fs::write(
+            folder.join("physical_device"),
+            format!("{major:x}:{minor:x}\n"),
+        )
+        .unwrap();
     }
 }
 
@@ -201,7 +217,10 @@ fn a_loop_device_is_published_with_one_trigger_behind_its_keys() {
         ];
         let expected = expected.map(|(key, value)| (key, value.to_owned()));
         assert_eq!(published(qube, disk.name()), BTreeMap::from(expected));
-        assert_eq!(qube.database.read("/qubes-block-devices").as_deref(), Some(""));
+        assert_eq!(
+            qube.database.read("/qubes-block-devices").as_deref(),
+            Some("")
+        );
     });
 }
 
@@ -242,10 +261,10 @@ fn an_odd_file_name_is_published_as_text() {
 
 fn a_device_without_its_file_is_withdrawn() {
     in_qube(|qube| {
-        let disk = Disk::new("image", &[]);
+        let mut disk = Disk::on("image", Loop::last);
         disk.change(qube).assert_code(0);
         let mut trigger = qube.database.watch("/qubes-block-devices");
-        tool("losetup", &["--detach", disk.path()]);
+        drop(disk.device.take());
         disk.change(qube).assert_code(0);
         assert!(!is_published(qube, disk.name()));
         assert_next(&mut trigger, "/qubes-block-devices");
@@ -253,7 +272,10 @@ fn a_device_without_its_file_is_withdrawn() {
         disk.change(qube).assert_code(0);
         qube.write(&[("/qubes-block-devices", "mark")]);
         assert_next(&mut trigger, "/qubes-block-devices");
-        assert_eq!(qube.database.read("/qubes-block-devices").as_deref(), Some("mark"));
+        assert_eq!(
+            qube.database.read("/qubes-block-devices").as_deref(),
+            Some("mark")
+        );
     });
 }
 
@@ -266,7 +288,14 @@ fn a_mounted_device_is_withdrawn() {
         let point = Path::new("/run/mounted");
         fs::create_dir(point).unwrap();
         let none = None::<&str>;
-        mount(Some(disk.path()), point, Some("ext4"), MsFlags::empty(), none).unwrap();
+        mount(
+            Some(disk.path()),
+            point,
+            Some("ext4"),
+            MsFlags::empty(),
+            none,
+        )
+        .unwrap();
         disk.change(qube).assert_code(0);
         assert!(!is_published(qube, disk.name()));
         umount2(point, MntFlags::empty()).unwrap();
@@ -298,7 +327,7 @@ fn what_is_attached_stays_and_its_relatives_go_and_come_back() {
         disk.is_known_to_udev();
         disk.change_partition(qube).assert_code(0);
         disk.change(qube).assert_code(0);
-        let mut state = |qube: &mut Qube| {
+        let state = |qube: &mut Qube| {
             [disk.name().to_owned(), disk.partition()].map(|name| is_published(qube, &name))
         };
         assert_eq!(state(qube), [true, true]);
@@ -384,7 +413,10 @@ fn a_model_like_an_option_and_a_size_of_0_are_published() {
             let properties = [DISK[0], ("ID_MODEL", model), ("ID_FS_LABEL", label)];
             block(qube, "add-change", &properties).assert_code(0);
             let all = published(qube, "sdq");
-            assert_eq!((&*all["desc"], &*all["size"], &*all["mode"]), (desc, "0", "w"));
+            assert_eq!(
+                (&*all["desc"], &*all["size"], &*all["mode"]),
+                (desc, "0", "w")
+            );
         }
         let disc = [DISK[0], ("ID_TYPE", "cd"), ("ID_CDROM_MEDIA", "1")];
         block(qube, "add-change", &disc).assert_code(0);
@@ -419,7 +451,9 @@ fn names_that_dom0_does_not_take_are_said() {
             let path = format!("/dev/{name}");
             let done = block(qube, "add-change", &[("DEVNAME", &path)]);
             done.assert_code(0);
-            done.assert_says(&format!("qubes-block-devices: \"{name}\" is not published: dom0 takes"));
+            done.assert_says(&format!(
+                "qubes-block-devices: \"{name}\" is not published: dom0 takes"
+            ));
             block(qube, "remove", &[("DEVNAME", &path)]).assert_code(0);
         }
         assert_eq!(qube.database.read("/qubes-block-devices"), None);
@@ -432,7 +466,12 @@ fn what_udev_never_sends_is_an_error() {
             let done = block(qube, words, &[]);
             done.assert_code(1);
             done.assert_says("there is no device in the environment");
-            for name in ["/dev/../etc/passwd", "/dev/a b", "/dev/\u{1b}[2J", "/dev/x/../y"] {
+            for name in [
+                "/dev/../etc/passwd",
+                "/dev/a b",
+                "/dev/\u{1b}[2J",
+                "/dev/x/../y",
+            ] {
                 let done = block(qube, words, &[("DEVNAME", name)]);
                 done.assert_code(1);
                 done.assert_says("no block device has the name \"");
@@ -505,7 +544,10 @@ fn made_up_usb() {
 
 fn usb_published(qube: &mut Qube) -> Vec<Option<String>> {
     let keys = ["desc", "usb-ver", "interfaces"];
-    let read = keys.map(|key| qube.database.read(&format!("/qubes-usb-devices/2-1_4/{key}")));
+    let read = keys.map(|key| {
+        qube.database
+            .read(&format!("/qubes-usb-devices/2-1_4/{key}"))
+    });
     read.into()
 }
 
@@ -575,7 +617,9 @@ fn a_usb_device_that_cannot_be_described_is_withdrawn() {
             done.assert_says("qubes-usb-devices: cannot describe the device \"2-1_4\": it");
             assert_eq!(usb_published(qube), [None, None, None], "{changed:?}");
         }
-        let version = Path::new("/sys").join(USB_PATH.trim_start_matches('/')).join("version");
+        let version = Path::new("/sys")
+            .join(USB_PATH.trim_start_matches('/'))
+            .join("version");
         for text in ["", "0.10", "9", "-2.0"] {
             fs::write(&version, text).unwrap();
             usb(qube, "add-change", &[]).assert_code(1);

@@ -51,15 +51,14 @@ fn used(total: u64, free: u64) -> (String, String) {
 
 /// Runs `body` where `/proc/meminfo` is this file. It is changed in place.
 fn with_meminfo(body: impl FnOnce(&XenStore, &dyn Fn(&str)) + Send) {
-    let store = XenStore::new();
-    let file = store.folder().join("meminfo");
-    fs::write(&file, meminfo(FREE)).unwrap();
-    let store = &store;
     in_private_mounts(move || {
+        let store = XenStore::new();
+        let file = store.folder().join("meminfo");
+        fs::write(&file, meminfo(FREE)).unwrap();
         bind(&file, Path::new("/proc/meminfo"));
         mount_tmpfs(Path::new("/sys/devices/system"), 1 << 20, "");
         let open = OpenOptions::new().write(true).open(&file).unwrap();
-        body(store, &|text| {
+        body(&store, &|text| {
             // In one call, so that nobody sees half of it.
             assert_eq!(open.write_at(text.as_bytes(), 0).unwrap(), text.len());
         });
@@ -93,7 +92,10 @@ fn the_use_is_reported_at_once_and_again_when_it_has_moved() {
         set(&meminfo(1));
         set(&meminfo(0));
         let next = store.next();
-        assert!([used(1_000_000, 1), used(1_000_000, 0)].contains(&next), "{next:?}");
+        assert!(
+            [used(1_000_000, 1), used(1_000_000, 0)].contains(&next),
+            "{next:?}"
+        );
         store.assert_nothing_more();
     });
 }
@@ -115,7 +117,10 @@ fn the_format_of_version_3_has_six_lines() {
         let _writer = in_foreground(store, "30000 1000 --format=3");
         let expected = "MemTotal: 1000000 kB\nMemFree: 500000 kB\nBuffers: 100000 kB\n\
                         Cached: 150000 kB\nSwapTotal: 5000 kB\nSwapFree: 4000 kB\n";
-        assert_eq!(store.next(), ("memory/meminfo".to_owned(), expected.to_owned()));
+        assert_eq!(
+            store.next(),
+            ("memory/meminfo".to_owned(), expected.to_owned())
+        );
     });
 }
 
@@ -179,7 +184,9 @@ fn without_a_pid_file_it_reports_before_it_goes_into_the_background() {
     let mark = format!("TEST_FOLDER={}\0", store.folder().display());
     let is_ours = |number: &i32| {
         let environment = fs::read(format!("/proc/{number}/environ")).unwrap_or_default();
-        environment.windows(mark.len()).any(|part| part == mark.as_bytes())
+        environment
+            .windows(mark.len())
+            .any(|part| part == mark.as_bytes())
     };
     let entries = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap());
     let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
@@ -190,10 +197,18 @@ fn without_a_pid_file_it_reports_before_it_goes_into_the_background() {
 
 fn a_wrong_command_line_is_1_with_the_usage() {
     let store = XenStore::new();
-    for words in ["", "1", "x 1", "1 0", "-1 1", "1 1 file more", "1 1 --no-such"] {
+    for words in [
+        "",
+        "1",
+        "x 1",
+        "1 0",
+        "-1 1",
+        "1 1 file more",
+        "1 1 --no-such",
+    ] {
         let done = run(command(&store, words));
         done.assert_code(1);
-        done.assert_says("meminfo-writer");
+        done.assert_says("Usage: meminfo-writer");
         assert_eq!(done.stdout, b"");
     }
     let help = run(command(&store, "--help"));
@@ -234,7 +249,8 @@ fn in_the_background_it_says_its_end_in_the_log() {
         writer.signal(Signal::SIGUSR1);
         until_ended(writer.0);
         let line = only_line(log);
-        let expected = "meminfo-writer: cannot write \"memory/meminfo\" to XenStore: XenStore refused: EINVAL";
+        let expected =
+            "meminfo-writer: cannot write \"memory/meminfo\" to XenStore: XenStore refused: EINVAL";
         assert!(line.ends_with(expected), "{line}");
     });
 }
@@ -263,35 +279,53 @@ fn calls_after_report(log: &Path) -> Vec<String> {
     let lines: Vec<&str> = text.lines().collect();
     let report = lines.iter().rposition(|line| line.contains("\"OK\\0\""));
     let after = report.map_or(lines.len(), |report| report + 1);
-    lines[after..].iter().map(|line| (*line).to_owned()).collect()
+    lines[after..]
+        .iter()
+        .map(|line| (*line).to_owned())
+        .collect()
 }
 
 fn a_look_at_nothing_new_reads_and_waits_and_the_wait_grows() {
     with_meminfo(|store, _set| {
         let log = store.folder().join("trace");
-        let strace = ["strace", "-o", log.to_str().unwrap()];
+        let strace = ["strace", "--interruptible=waiting", "-o", log.to_str().unwrap()];
         let command = command(store, "30000 1000 --foreground");
         let _writer = Speaking::start(wrapped_in(&strace, &command));
         assert_eq!(store.next(), used(1_000_000, FREE));
         let waits = || {
             let calls = calls_after_report(&log);
-            calls.iter().filter(|call| call.starts_with("clock_nanosleep(")).count()
+            calls
+                .iter()
+                .filter(|call| call.starts_with("clock_nanosleep("))
+                .count()
         };
         until(log.parent().unwrap(), || waits() >= 12);
         let calls = calls_after_report(&log);
         // It looks and waits, and does nothing else: no file is opened, no memory is taken.
         for call in &calls {
-            let is_known = ["clock_nanosleep(", "pread64("].iter().any(|name| call.starts_with(name));
+            let is_known = ["clock_nanosleep(", "pread64("]
+                .iter()
+                .any(|name| call.starts_with(name));
             assert!(is_known, "{call}");
         }
-        let reads = calls.iter().filter(|call| call.starts_with("pread64(")).count();
+        let reads = calls
+            .iter()
+            .filter(|call| call.starts_with("pread64("))
+            .count();
         assert!(reads <= 3 * calls.len().div_ceil(2), "{calls:?}");
         // 1 ms, 2, 4 … 512, and 900 from there on.
-        let asked = calls.iter().filter_map(|call| call.split_once("tv_nsec=")?.1.split('}').next());
+        let asked = calls
+            .iter()
+            .filter_map(|call| call.split_once("tv_nsec=")?.1.split('}').next());
         let asked: Vec<u64> = asked.map(|digits| digits.parse().unwrap()).collect();
         let asked = &asked[..12];
         assert_eq!(asked[0], 1_000_000);
-        assert!(asked.windows(2).all(|two| two[1] == (two[0] * 2).min(900_000_000)), "{asked:?}");
+        assert!(
+            asked
+                .windows(2)
+                .all(|two| two[1] == (two[0] * 2).min(900_000_000)),
+            "{asked:?}"
+        );
         assert_eq!(asked[11], 900_000_000);
         store.assert_nothing_more();
     });
