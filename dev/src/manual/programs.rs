@@ -79,11 +79,7 @@ pub fn all() -> Vec<Program> {
             8,
             words::QUBES_NETWORK,
         ),
-        (
-            qubes_config::args::Args::command(),
-            8,
-            words::QUBES_CONFIG,
-        ),
+        (qubes_config::args::Args::command(), 8, words::QUBES_CONFIG),
         (
             qubes_devices::args::Block::command(),
             8,

@@ -376,10 +376,18 @@ fn what_another_program_has_is_left_to_it() {
         run(command(qube, "apply --without-seed --without-names")).assert_code(0);
         assert!(qube.database.has("/qubes-random-seed"));
         assert!(fs::symlink_metadata("/etc/localtime").is_err());
-        assert!(fs::read_to_string("/etc/hosts").unwrap().ends_with("127.0.1.1 debian\n"));
+        assert!(
+            fs::read_to_string("/etc/hosts")
+                .unwrap()
+                .ends_with("127.0.1.1 debian\n")
+        );
         let words = "apply --watch --without-seed --without-names";
         let watching = Speaking::start(command(qube, words));
-        qube.write(&[("/name", "home"), ("/qubes-timezone", ZONE), ("/qubes-service/x", "1")]);
+        qube.write(&[
+            ("/name", "home"),
+            ("/qubes-timezone", ZONE),
+            ("/qubes-service/x", "1"),
+        ]);
         watching.assert_says(&SAID[9..]);
         assert!(fs::symlink_metadata("/etc/localtime").is_err());
     });
@@ -567,7 +575,12 @@ fn between_two_changes_nothing_runs() {
         qube.write(&KEYS);
         let log = qube.database.sockets().join("trace");
         let command = bare_command(qube, "apply --watch");
-        let strace = ["strace", "--interruptible=waiting", "-o", log.to_str().unwrap()];
+        let strace = [
+            "strace",
+            "--interruptible=waiting",
+            "-o",
+            log.to_str().unwrap(),
+        ];
         let traced = wrapped_in(&[&["unshare", "--uts"], &strace[..]].concat(), &command);
         let watching = Speaking::start(traced);
         watching.assert_says(&SAID[..9]);

@@ -288,7 +288,12 @@ fn calls_after_report(log: &Path) -> Vec<String> {
 fn a_look_at_nothing_new_reads_and_waits_and_the_wait_grows() {
     with_meminfo(|store, _set| {
         let log = store.folder().join("trace");
-        let strace = ["strace", "--interruptible=waiting", "-o", log.to_str().unwrap()];
+        let strace = [
+            "strace",
+            "--interruptible=waiting",
+            "-o",
+            log.to_str().unwrap(),
+        ];
         let command = command(store, "30000 1000 --foreground");
         let _writer = Speaking::start(wrapped_in(&strace, &command));
         assert_eq!(store.next(), used(1_000_000, FREE));
