@@ -3,7 +3,7 @@
 //! - [`FileId`]: which file it is. [`State`]: whether it has changed. [`Stat`]: all that is known.
 //! - [`open_regular`] opens a regular file and nothing else.
 //! - [`rename_new`] renames and never replaces.
-//! - [`replace`] puts a whole file in the place of another; [`is_protected`] says which ones stay.
+//! - [`replace()`] puts a whole file in the place of another; [`is_protected`] says which ones stay.
 //! - [`split_last`] cuts the last component off a path.
 
 mod open;
