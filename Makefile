@@ -124,6 +124,7 @@ deb rpm: dist
 	@packaging/make-package $@ qfile
 	@packaging/make-package $@ qfile-qubesdb
 	@packaging/make-package $@ qfile-network
+	@packaging/make-package $@ qfile-system
 	@packaging/make-package $@ qfile-remote
 
 test-install: dist

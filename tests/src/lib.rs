@@ -19,6 +19,7 @@
 //! - [`mounted`]: file systems in user space, mounted for one test
 //! - [`peer`]: talking to one over pipes or sockets as its (hostile) other side
 //! - [`stream`]: qfile streams and verdicts, byte by byte, right or wrong
+//! - [`clock`]: programs that set the clock, which they never do here
 //! - [`code`]: the codes that a verdict carries
 //! - [`moving`]: files that are moved to another qube, and what happens to them meanwhile
 //! - [`inbox`]: an incoming folder with sentinels around it, and the receiver that fills it
@@ -38,6 +39,7 @@
 //! - [`spelling`]: commands as the argument of qubes.VMExec
 //! - [`speaking`]: a program that stays, and what it says line by line
 //! - [`ssh`]: another machine, behind a real sshd, and links with faults
+//! - [`suspend`]: a made-up tree of the kernel, with devices that can be taken from their drivers
 //! - [`system_log`]: the log of the system, as only one test sees it
 //! - [`tree`]: making, comparing and removing trees of files, however deep
 //! - [`own_root`]: a root folder that only one test sees, with an `/etc` and an `/rw` to write to
@@ -59,6 +61,7 @@ pub mod backups;
 pub mod bus;
 pub mod cannot_run;
 pub mod changes;
+pub mod clock;
 pub mod code;
 pub mod desktop;
 pub mod editing;
@@ -87,6 +90,7 @@ pub mod speaking;
 pub mod spelling;
 pub mod ssh;
 pub mod stream;
+pub mod suspend;
 pub mod system_log;
 pub mod tarball;
 pub mod terminal;
