@@ -13,7 +13,7 @@ use super::args::AskForTime;
 use super::line::{SinceBoot, read_to_end};
 use super::set::Setting;
 use super::time::MAX_LEN;
-use crate::bounded;
+use program::bounded;
 
 /// The name of the program.
 pub const NAME: &str = "qvm-sync-clock";

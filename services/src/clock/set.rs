@@ -19,7 +19,7 @@ use text::foreign;
 
 use super::line::{Arrived, SinceBoot};
 use super::time::{Window, after, parse};
-use crate::bounded;
+use program::bounded;
 
 /// From here on the clock is set.
 const STEP: Duration = Duration::from_secs(2);

@@ -14,7 +14,7 @@ use std::time::Instant;
 use program::failure::Failure;
 use rustix::io::Errno;
 
-use crate::bounded;
+use program::bounded;
 
 /// Writes `value` to a file that is there, in another process.
 ///
