@@ -14,7 +14,7 @@ use anyhow::{Context, Result, ensure};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
-use nix::unistd::Uid;
+use nix::unistd::{Uid, User};
 use tempfile::TempDir;
 
 use crate::interruption::Interruption;
@@ -33,12 +33,18 @@ const ORDINARY: u32 = 65_534;
 const NEEDED: (u64, u64) = (5 << 10, 3 << 9);
 
 /// The programs that are measured, and those that measure.
-const PROGRAMS: [&str; 10] = [
+const PROGRAMS: [&str; 16] = [
     "qfile-agent",
     "qfile-unpacker",
+    "qvm-copy",
     "qvm-copy-from-device",
     "qvm-copy-to-device",
     "qrexec-loopback",
+    "qrexec-ssh",
+    "qrexec-ssh-serve",
+    "qubesdb-cmd",
+    "qubesdb-daemon",
+    "qubes-firewall",
     "qubes-vmexec",
     "qubes-app-menus",
     "tar2qfile",
@@ -172,15 +178,7 @@ impl Workplace {
         if !self.may_mount() {
             return Ok(());
         }
-        let passwd = self.path("passwd");
-        let entry = format!(
-            "nobody:x:{ORDINARY}:{ORDINARY}::{}:/bin/sh\n",
-            home.display()
-        );
-        fs::write(&passwd, entry)?;
-        let (flags, none) = (MsFlags::MS_BIND, None::<&str>);
-        mount(Some(&passwd), "/etc/passwd", none, flags, none)
-            .context("cannot mount over /etc/passwd")
+        mount_passwd(&self.path("passwd"), ORDINARY, home)
     }
 
     fn install(&self) -> Result<()> {
@@ -199,6 +197,23 @@ impl Workplace {
         }
         Ok(())
     }
+}
+
+/// Mounts the file `passwd` over `/etc/passwd`, as which it is but for the home folder of the user
+/// `uid`.
+pub(crate) fn mount_passwd(passwd: &Path, uid: u32, home: &Path) -> Result<()> {
+    let user = User::from_uid(uid.into())?.context("the user has no password entry")?;
+    let own = format!("{}:", user.name);
+    let others = fs::read_to_string("/etc/passwd")?;
+    let others = others.lines().filter(|line| !line.starts_with(&own));
+    let mut text: String = others.map(|line| format!("{line}\n")).collect();
+    let group = user.gid;
+    text += &format!("{own}x:{uid}:{group}::{}:/bin/sh\n", home.display());
+    remove(passwd)?;
+    fs::write(passwd, text)?;
+    let none = None::<&str>;
+    mount(Some(passwd), "/etc/passwd", none, MsFlags::MS_BIND, none)
+        .context("cannot mount over /etc/passwd")
 }
 
 /// Removes a file or folder, if it is there.

@@ -679,6 +679,8 @@ pub const QVM_RUN_VM: Words = Words {
         "The status 127 means that QUBE does not have the service, or that CMD ended with this status. If QUBE has the \
          service, CMD is not run a second time through qubes.VMShell. Otherwise, up to 1 MiB that the first call \
          took from stdin is sent again.",
+        "The policy of dom0 must send both services to the same qube. Otherwise a CMD that ends with status 127 and \
+         writes nothing to stdout is run in both qubes.",
     ],
     environment: &[CLIENT],
     files: &[(
