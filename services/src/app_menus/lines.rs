@@ -162,7 +162,8 @@ fn translated(key: &[u8]) -> Option<(&str, &[u8])> {
     Some((str::from_utf8(&key[..bracket]).ok()?, &key[bracket + 1..]))
 }
 
-/// Cut, if it has to be; categories after a whole one.
+/// Makes one line. A line that is too long is shortened; a list of categories is cut after a complete
+/// category.
 fn line(name: &str, key: &str, value: &[u8]) -> Vec<u8> {
     let mut line = Vec::with_capacity(name.len() + key.len() + 2 + value.len());
     for part in [name, ":", key, "="] {
@@ -208,9 +209,9 @@ fn allowed(key: &str) -> &'static [bool; 256] {
 
 const fn letters_digits_and(others: &[u8]) -> [bool; 256] {
     let mut table = [false; 256];
-    let mut byte = 0;
+    let mut byte: u8 = 0;
     while byte < 128 {
-        table[byte as usize] = (byte as u8).is_ascii_alphanumeric();
+        table[byte as usize] = byte.is_ascii_alphanumeric();
         byte += 1;
     }
     let mut other = 0;
