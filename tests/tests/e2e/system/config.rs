@@ -86,7 +86,9 @@ fn with_made_up_zones(qube: &mut Qube, body: impl FnOnce(&mut Qube)) {
 }
 
 fn prepare() {
+    // As at the start of a qube.
     fs::remove_dir(SERVICES).unwrap();
+    let _none = fs::remove_file("/run/qubes-service-environment");
     fs::write("/etc/debian_version", "12\n").unwrap();
     fs::write("/etc/hosts", "127.0.0.1 localhost\n127.0.1.1 debian\n").unwrap();
     for file in ["/etc/timezone", "/etc/localtime"] {
