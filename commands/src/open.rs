@@ -96,7 +96,7 @@ fn open(command: Command, request: &Request) -> Result<(), Failure> {
     let original = Original::open(path)?;
     nested::ask_first(&request.target, command.name())?;
     let is_told = !request.quiet && (request.verbose || stderr().is_terminal());
-    let file = text::path(path);
+    let file = text::file(path);
     if request.verbose && !request.quiet {
         let name = command.name();
         say(format_args!(

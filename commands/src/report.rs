@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use indicatif::{HumanBytes, HumanCount};
-use text::own;
 use walk::Links;
 
 use crate::args::Request;
@@ -98,14 +97,14 @@ pub fn disposable(request: &Request) -> Option<String> {
 /// An entry that would be sent.
 #[must_use]
 pub fn to_send(entry: &Listed<'_>) -> String {
-    let path = own(entry.path);
+    let path = text::name(entry.path);
     match entry.bytes {
         Some(bytes) => format!(
-            "{} \"{path}\", {}",
+            "{} {path}, {}",
             entry.kind,
             counted(bytes, "byte", "bytes")
         ),
-        None => format!("{} \"{path}\"", entry.kind),
+        None => format!("{} {path}", entry.kind),
     }
 }
 

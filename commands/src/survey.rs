@@ -7,7 +7,7 @@ use files::{Stat, last_component};
 use qfile_proto::SafeName;
 use qfile_proto::header::HEADER_LEN;
 use text::Charset;
-use text::own;
+use text::name;
 use transfer::landed::{Known, Landed};
 use walk::{
     Arguments, ByName, Found, FoundFile, FoundSymlink, Links, NameFilter, Reason, Refusal,
@@ -232,14 +232,14 @@ impl Survey {
             ByName::Fine => {}
             ByName::InRefused => return Ok(None),
             ByName::Refused(refusal) => {
-                self.found(refusal.into(), || own(entry.path));
+                self.found(refusal.into(), || name(entry.path));
                 return Ok(None);
             }
         }
         let to_send = match &entry.what {
             What::LeaveFolder(_) => return Ok(None),
             What::Special(kind) => {
-                self.found(Finding::Special, || format!("{} ({kind})", own(entry.path)));
+                self.found(Finding::Special, || format!("{} ({kind})", name(entry.path)));
                 return Ok(None);
             }
             What::EnterFolder(_) => {
@@ -248,7 +248,7 @@ impl Survey {
                 self.add_to_stream(entry, 0);
                 self.add_to_stream(entry, 0);
                 if rules.forbid_folders {
-                    self.found(Finding::ForbiddenFolder, || own(entry.path));
+                    self.found(Finding::ForbiddenFolder, || name(entry.path));
                 }
                 ("folder", None)
             }
@@ -300,7 +300,7 @@ impl Survey {
         let known = landed.judge(entry.path, &stat()?.state);
         let known = known.unwrap_or(Known::Nothing);
         if known == Known::Changed {
-            self.found(Finding::ChangedSince, || own(entry.path));
+            self.found(Finding::ChangedSince, || name(entry.path));
         }
         Ok(known != Known::Nothing)
     }
@@ -308,7 +308,7 @@ impl Survey {
     /// False if it is left out.
     fn link(&mut self, entry: &Found<'_>, link: &FoundSymlink<'_>) -> Result<bool, WalkError> {
         let target = link.target()?;
-        let row = || format!("{} -> {}", own(entry.path), own(&target));
+        let row = || format!("{} -> {}", name(entry.path), name(&target));
         let refusal = refusal_of_link(entry.name, &target);
         if self.rules.forbid_links {
             self.found(Finding::ForbiddenLink, row);
@@ -331,10 +331,10 @@ impl Survey {
     fn name(&mut self, entry: &Found<'_>) {
         let component = last_component(entry.name);
         if let Some(refusal) = refusal_of_name(component) {
-            self.found(refusal.into(), || own(entry.path));
+            self.found(refusal.into(), || name(entry.path));
         }
         if SafeName::parse(component, Charset::Safe).is_err() {
-            self.found(Finding::UnsafeName, || own(entry.path));
+            self.found(Finding::UnsafeName, || name(entry.path));
         }
     }
 

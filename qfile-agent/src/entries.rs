@@ -8,7 +8,7 @@ use std::os::fd::RawFd;
 use files::Stat;
 use program::inherited;
 use rustix::fs::FileType;
-use text::own;
+use text::name;
 use transfer::entry_line::EntryLine;
 
 use crate::progress::Progress;
@@ -52,7 +52,7 @@ impl Entries {
             }
         };
         if self.verbose {
-            progress.note(format_args!("sent \"{}\", a {what}", own(path)));
+            progress.note(format_args!("sent {}, a {what}", name(path)));
         }
         self.write(|| {
             let line = EntryLine::of(path)

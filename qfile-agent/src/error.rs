@@ -5,7 +5,7 @@ use std::io;
 use qfile_proto::Verdict;
 use qfile_proto::verdict::LEGAL_EOF;
 use rustix::io::Errno;
-use text::own;
+use text::name;
 use transfer::SendError;
 use transfer::result_line::Outcome;
 use walk::{ArgumentError, WalkError};
@@ -85,13 +85,13 @@ impl Error {
         match self {
             Self::Argument(error) => error.to_string(),
             Self::Walk(error) => error.to_string(),
-            Self::Content(path, error) => format!("cannot read \"{}\": {error}", own(path)),
-            Self::NoLength(path, error) => format!("cannot read \"{}\": {error}", own(path)),
-            Self::Shrunk(path) => format!("\"{}\" became shorter while it was copied", own(path)),
+            Self::Content(path, error) => format!("cannot read {}: {error}", name(path)),
+            Self::NoLength(path, error) => format!("cannot read {}: {error}", name(path)),
+            Self::Shrunk(path) => format!("{} became shorter while it was copied", name(path)),
             Self::TargetTooLong(path) => {
                 format!(
-                    "the target of the link \"{}\" is too long to be sent",
-                    own(path)
+                    "the target of the link {} is too long to be sent",
+                    name(path)
                 )
             }
             Self::Landed(error) => {

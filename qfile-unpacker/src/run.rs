@@ -60,7 +60,7 @@ fn receive_and_reply(
     }
     let remote_domain = environment.untrusted_remote_domain.as_deref();
     let incoming = incoming::open(options.dir.as_deref(), &identity, remote_domain)?;
-    let into = text::path(&incoming.path);
+    let into = text::file(&incoming.path);
     starter.tell(&starter::started(&incoming, notify));
     let requirements = Requirements {
         level: options.require_isolation,
@@ -90,7 +90,7 @@ fn finish(outcome: &Outcome, into: &str, starter: &Starter, say: &Say) -> Result
             name => format!(" at \"{name}\""),
         };
         say.to_the_owner(&format!(
-            "a copy into \"{into}\" stopped{at}: {refusal}{}",
+            "a copy into {into} stopped{at}: {refusal}{}",
             setting_for(refusal)
         ));
         // A sender in the middle of a write would not read the verdict.

@@ -26,7 +26,7 @@ pub(super) fn refuse_system_disk(number: Number, attempted: &str) -> Result<(), 
     match Kernel::default().first_on_same_disk(number, &folders) {
         None => Ok(()),
         Some(folder) => Err(Failure::new(attempted)
-            .because(format!("its disk holds \"{}\"", text::path(folder)))
+            .because(format!("its disk holds {}", text::file(folder)))
             .advise("nothing was written; give another device")),
     }
 }

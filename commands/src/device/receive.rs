@@ -98,7 +98,7 @@ struct Passed {
 /// Passes the stream on to the receiver.
 fn pass(typed: &FromDevice, device: &Device, stream: Stream) -> Result<Passed, Failure> {
     let unpacker = programs::find("qfile-unpacker");
-    let attempted = format!("cannot start {}", text::path(&unpacker));
+    let attempted = format!("cannot start {}", text::file(&unpacker));
     if !unpacker.is_file() {
         return Err(Failure::new(attempted)
             .because("it is missing")

@@ -253,7 +253,7 @@ struct Agent {
 impl Agent {
     fn start(typed: &ToDevice, progress: &Progress) -> Result<Self, Failure> {
         let agent = programs::find("qfile-agent");
-        let attempted = format!("cannot start {}", text::path(&agent));
+        let attempted = format!("cannot start {}", text::file(&agent));
         if !agent.is_file() {
             return Err(Failure::new(attempted)
                 .because("it is missing")

@@ -187,7 +187,7 @@ impl Call<'_> {
 
     fn start(&self) -> Result<(Child, Sink, Source), Failure> {
         let cannot = |error: std::io::Error| {
-            let client = text::path(self.client);
+            let client = text::file(self.client);
             Failure::of(format_args!("cannot start {client}"))(error)
         };
         let cannot_pipe = |error| cannot(std::io::Error::from(error));

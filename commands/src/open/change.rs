@@ -129,6 +129,7 @@ fn on_terminal(mut terminal: File, file: &str, lines: &[String]) -> io::Result<b
 
 fn in_window(dialogs: &Dialogs, file: &str, lines: &[String]) -> io::Result<bool> {
     let text = shown(lines, MAX_IN_WINDOW);
+    let file = text::for_window(file);
     let question = format!("Replace {file} by this edit?\n\n{text}");
     dialogs.question("Replace the file", &question)
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use rustix::io::Errno;
-use text::own;
+use text::name;
 
 use crate::report::{counted, push_rows};
 use crate::survey::Rows;
@@ -195,9 +195,9 @@ impl Stays {
     pub(super) fn add(&mut self, reason: Reason, path: &[u8], note: Option<&Note>) {
         let rows = self.0.entry(reason).or_default();
         rows.add(|| match note {
-            Some(Note::NowCalled(name)) => format!("{} is now {}", own(path), own(name)),
-            Some(Note::OpenIn(program)) => format!("{} (in {program})", own(path)),
-            None => own(path),
+            Some(Note::NowCalled(now)) => format!("{} is now {}", name(path), name(now)),
+            Some(Note::OpenIn(program)) => format!("{} (in {program})", name(path)),
+            None => name(path),
         });
     }
 

@@ -13,7 +13,7 @@ use qfile_proto::SafeName;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use text::Charset;
-use text::own;
+use text::name;
 
 use crate::exclude::Exclude;
 use crate::refusal::refusal_of_name;
@@ -281,26 +281,22 @@ impl fmt::Display for ArgumentError {
         match self {
             Self::Empty => f.write_str("a file name is empty"),
             Self::Here(path) | Self::Above(path) => {
-                write!(
-                    f,
-                    "\"{}\" has no name under which it can be copied",
-                    own(path)
-                )
+                write!(f, "{} has no name under which it can be copied", name(path))
             }
             Self::Root => {
                 f.write_str("the root folder \"/\" has no name under which it can be copied")
             }
             Self::SameName(first, second) => write!(
                 f,
-                "\"{}\" and \"{}\" would arrive under the same name",
-                own(first),
-                own(second)
+                "{} and {} would arrive under the same name",
+                name(first),
+                name(second)
             ),
             Self::OneNameForMany => f.write_str("--as gives a name to one file or folder"),
-            Self::NoName(name) => write!(
+            Self::NoName(typed) => write!(
                 f,
-                "\"{}\" is not a name under which a file or folder can arrive",
-                own(name)
+                "{} is not a name under which a file or folder can arrive",
+                name(typed)
             ),
             Self::Start(error) => write!(f, "cannot open the working directory: {error}"),
         }

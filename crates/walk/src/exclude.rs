@@ -7,7 +7,7 @@ use std::path::Path;
 
 use files::last_component;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use text::own;
+use text::name;
 
 /// What is left out.
 ///
@@ -127,7 +127,7 @@ impl BadPattern {
 impl fmt::Display for BadPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { typed, why } = self;
-        write!(f, "\"{}\" is not a pattern: {why}", own(typed.as_bytes()))
+        write!(f, "{} is not a pattern: {why}", name(typed.as_bytes()))
     }
 }
 

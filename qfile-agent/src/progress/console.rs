@@ -13,9 +13,9 @@ use std::time::Duration;
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use program::say::say;
 use rustix::termios::tcgetwinsize;
-use text::own;
+use text::name;
 
-use super::line::{Line, tail};
+use super::line::{Line, shortened};
 
 /// How often the line is drawn. A thread of its own draws it, so that it follows the size of the
 /// terminal, and shows no rate of the past, while the sender waits for the receiver.
@@ -139,9 +139,9 @@ fn drawn(text: &Text, state: &ProgressState, total: Option<u64>) -> String {
     // In the last column some terminals go on to the next line.
     let columns = columns().saturating_sub(1);
     match text {
-        Text::Waiting(text) => tail(text, columns),
+        Text::Waiting(text) => shortened(text, columns),
         Text::File(path) => Line {
-            path: &own(path),
+            path: &name(path),
             sent: state.pos(),
             total,
             rate: state.per_sec(),
