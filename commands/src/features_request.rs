@@ -79,8 +79,7 @@ fn split(features: &[OsString]) -> Result<Vec<Feature>, Failure> {
             .iter()
             .position(|byte| *byte == b'=')
             .filter(|at| *at > 0);
-        let at =
-            at.ok_or_else(|| usage(format_args!("{} is not FEATURE=VALUE", shown(bytes))))?;
+        let at = at.ok_or_else(|| usage(format_args!("{} is not FEATURE=VALUE", shown(bytes))))?;
         Ok((bytes[..at].to_vec(), bytes[at + 1..].to_vec()))
     });
     each.collect()

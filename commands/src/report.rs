@@ -99,11 +99,7 @@ pub fn disposable(request: &Request) -> Option<String> {
 pub fn to_send(entry: &Listed<'_>) -> String {
     let path = text::name(entry.path);
     match entry.bytes {
-        Some(bytes) => format!(
-            "{} {path}, {}",
-            entry.kind,
-            counted(bytes, "byte", "bytes")
-        ),
+        Some(bytes) => format!("{} {path}, {}", entry.kind, counted(bytes, "byte", "bytes")),
         None => format!("{} {path}", entry.kind),
     }
 }

@@ -239,7 +239,9 @@ impl Survey {
         let to_send = match &entry.what {
             What::LeaveFolder(_) => return Ok(None),
             What::Special(kind) => {
-                self.found(Finding::Special, || format!("{} ({kind})", name(entry.path)));
+                self.found(Finding::Special, || {
+                    format!("{} ({kind})", name(entry.path))
+                });
                 return Ok(None);
             }
             What::EnterFolder(_) => {

@@ -85,11 +85,7 @@ pub(crate) struct Refused<'a>(pub(crate) &'a [u8], pub(crate) Refusal);
 impl fmt::Display for Refused<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(path, refusal) = self;
-        write!(
-            f,
-            "{} would be refused ({refusal}): left out",
-            name(path)
-        )
+        write!(f, "{} would be refused ({refusal}): left out", name(path))
     }
 }
 

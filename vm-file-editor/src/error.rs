@@ -103,7 +103,9 @@ impl fmt::Display for Error {
                 "no program here can open files: neither /usr/bin/qubes-open nor xdg-open is \
                  installed",
             ),
-            Self::NotStarted(program, error) => write!(f, "cannot start {}: {error}", shown(program)),
+            Self::NotStarted(program, error) => {
+                write!(f, "cannot start {}: {error}", shown(program))
+            }
             Self::OpenerFailed(how, last_line) => {
                 write!(f, "the program that opens files {how}")?;
                 if last_line.is_empty() {

@@ -205,7 +205,10 @@ mod tests {
         assert_eq!(shortened("abcde\u{301}f", 5), "...e\u{301}f");
         assert_eq!(shortened("abcde\u{301}fg", 5), "...fg");
         assert_eq!(shortened("abc", 2), "");
-        assert_eq!(shortened("a\u{301}bcdefghij.odt", 12), "a\u{301}bc...ij.odt");
+        assert_eq!(
+            shortened("a\u{301}bcdefghij.odt", 12),
+            "a\u{301}bc...ij.odt"
+        );
     }
 
     #[test]

@@ -52,15 +52,15 @@ impl Remotes {
     }
 
     fn read(file: &Path) -> Result<Self, Failure> {
-        let shown = text::path(file);
-        let failed = Failure::of(format!("cannot read \"{shown}\""));
+        let shown = text::file(file);
+        let failed = Failure::of(format!("cannot read {shown}"));
         let text = match fs::read_to_string(file) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(failed(error).with_status(REFUSED)),
         };
         Self::parse(&text).map_err(|(number, why)| {
-            Failure::new(format!("\"{shown}\", line {number}"))
+            Failure::new(format!("{shown}, line {number}"))
                 .because(why)
                 .advise("a line is NAME = DESTINATION [QUBE]")
                 .with_status(REFUSED)
