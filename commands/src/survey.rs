@@ -413,11 +413,15 @@ mod tests {
         assert!(!found.needs_all_names());
         assert_eq!(
             rows(&found, Finding::AbsoluteLink, &top),
-            ["absolute -> /etc/passwd"]
+            [r#""absolute" -> "/etc/passwd""#]
         );
         assert_eq!(
             rows(&found, Finding::LinkLeadsOut, &top),
-            ["b/up -> ../../c", "detour -> c/../d", "up -> ../c"]
+            [
+                r#""b/up" -> "../../c""#,
+                r#""detour" -> "c/../d""#,
+                r#""up" -> "../c""#
+            ]
         );
         assert_eq!(found.findings().count(), 2);
         assert_eq!((found.files, found.folders, found.links), (0, 2, 7));
@@ -467,10 +471,10 @@ mod tests {
         let found = survey(&top, Rules::default());
         assert!(found.needs_all_names());
         assert!(!found.prevents_copy());
-        assert_eq!(rows(&found, Finding::UnsafeName, &top), ["odd_[31m_"]);
+        assert_eq!(rows(&found, Finding::UnsafeName, &top), [r"$'odd\x1b[31m\xff'"]);
         assert_eq!(
             rows(&found, Finding::UnsafeTarget, &top),
-            ["odd_[31m_/link -> _"]
+            [r"$'odd\x1b[31m\xff/link' -> $'\u202e'"]
         );
     }
 
@@ -503,7 +507,7 @@ mod tests {
         assert!(!found.prevents_copy());
         assert_eq!(
             rows(&found, Finding::Special, &top),
-            ["pipe (a named pipe)"]
+            [r#""pipe" (a named pipe)"#]
         );
         let missing = survey(&top.join("missing"), Rules::default());
         assert!(missing.prevents_copy());

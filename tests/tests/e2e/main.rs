@@ -17,6 +17,7 @@ mod help;
 mod inherited;
 mod loopback;
 mod move_;
+mod names;
 mod network;
 mod open;
 mod qubesdb;
@@ -43,6 +44,7 @@ qfile_tests::topics! {
     inherited,
     loopback,
     move_,
+    names,
     network,
     open,
     qubesdb,

@@ -282,7 +282,7 @@ fn a_file_that_is_open_for_writing_stays() {
     moved
         .finished
         .assert_says("open for writing: later changes are only in the file here");
-    moved.finished.assert_says("d/letter (in ");
+    moved.finished.assert_says("d/letter\" (in ");
     drop(writer);
     // What is proposed.
     fs::remove_file(moving.incoming().join("d/letter")).unwrap();
