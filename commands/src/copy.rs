@@ -283,7 +283,7 @@ pub(crate) fn no_room_for_manifest(error: std::io::Error) -> Failure {
     Failure::new(format_args!(
         "cannot create a temporary file for the list of sent files: {error}"
     ))
-    .advise("Nothing was sent. Set TMPDIR to a folder that you can write to.")
+    .advise("nothing was sent; set TMPDIR to a folder that you can write to")
 }
 
 /// Finds out what is to be sent; of a dry run that is to name each entry, names them.

@@ -22,6 +22,7 @@ use program::failure::{Failure, end};
 use program::interrupt::keep_children;
 use program::say::say;
 use qopen_in_vm::{Choice, Original, Outcome};
+use quantity::counted;
 
 pub use args::Command;
 use args::Request;
@@ -38,7 +39,7 @@ const SIGNALLED: u8 = 128;
 /// Does what the command line says; nothing is written to stdout but help that was asked for.
 #[must_use]
 pub fn main_of(command: Command) -> ExitCode {
-    program::log::to_stderr();
+    program::log::to_stderr(command.name());
     match command.parse(env::args_os()) {
         Ok(request) => run(command, &request),
         Err(failure) => {
@@ -100,8 +101,8 @@ fn open(command: Command, request: &Request) -> Result<(), Failure> {
     if request.verbose && !request.quiet {
         let name = command.name();
         say(format_args!(
-            "{name}: opening {file} in {target}, {} bytes",
-            original.size()
+            "{name}: opening {file} in {target}, {}",
+            counted(original.size(), "byte", "bytes")
         ));
     }
     let ask = |old: &File, new: &File| change::ask(&file, old, new, request.gui);

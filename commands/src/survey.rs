@@ -471,7 +471,10 @@ mod tests {
         let found = survey(&top, Rules::default());
         assert!(found.needs_all_names());
         assert!(!found.prevents_copy());
-        assert_eq!(rows(&found, Finding::UnsafeName, &top), [r"$'odd\x1b[31m\xff'"]);
+        assert_eq!(
+            rows(&found, Finding::UnsafeName, &top),
+            [r"$'odd\x1b[31m\xff'"]
+        );
         assert_eq!(
             rows(&found, Finding::UnsafeTarget, &top),
             [r"$'odd\x1b[31m\xff/link' -> $'\u202e'"]

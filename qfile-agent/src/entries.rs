@@ -7,6 +7,7 @@ use std::os::fd::RawFd;
 
 use files::Stat;
 use program::inherited;
+use quantity::counted;
 use rustix::fs::FileType;
 use text::name;
 use transfer::entry_line::EntryLine;
@@ -47,8 +48,8 @@ impl Entries {
             FileType::Directory => ("folder", "folder".to_owned()),
             FileType::Symlink => ("link", "link".to_owned()),
             _ => {
-                let plural = if size == 1 { "" } else { "s" };
-                ("file", format!("file of {size} byte{plural}"))
+                let shown = counted(size, "byte", "bytes");
+                ("file", format!("file of {shown}"))
             }
         };
         if self.verbose {

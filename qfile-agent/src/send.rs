@@ -267,6 +267,7 @@ impl<'a> Sender<'a> {
 
     /// An entry is about to be sent.
     fn begin(&mut self, found: &Found<'_>, stat: &Stat) -> Result<(), Error> {
+        self.progress.count(stat.state.file_type());
         match &mut self.notes.journal {
             Some(journal) => journal.begin(found, stat),
             None => Ok(()),

@@ -10,6 +10,7 @@ use std::io::{self, Read, Write as _};
 use std::os::unix::fs::FileExt as _;
 
 use desktop::dialog::Dialogs;
+use quantity::counted;
 use rustix::event::{PollFd, PollFlags, poll};
 use similar::{ChangeTag, TextDiff};
 
@@ -50,7 +51,8 @@ pub(super) fn ask(file: &str, old: &File, new: &File, gui: bool) -> Result<(), S
 /// What has changed, in lines that are safe to show.
 fn changes(old: &File, new: &File) -> io::Result<Vec<String>> {
     let (old_len, new_len) = (old.metadata()?.len(), new.metadata()?.len());
-    let sizes = format!("{old_len} bytes before, {new_len} bytes now");
+    let bytes = |len| counted(len, "byte", "bytes");
+    let sizes = format!("{} before, {} now", bytes(old_len), bytes(new_len));
     if old_len.max(new_len) > MAX_COMPARED {
         return Ok(vec![format!("too long to be compared: {sizes}")]);
     }
@@ -104,7 +106,11 @@ fn content(file: &File, len: u64) -> io::Result<Vec<u8>> {
 fn shown(lines: &[String], max: usize) -> String {
     let mut text = lines[..lines.len().min(max)].join("\n");
     if lines.len() > max {
-        let _strings_take_everything = write!(text, "\n... and {} more lines", lines.len() - max);
+        let _strings_take_everything = write!(
+            text,
+            "\n... and {}",
+            counted((lines.len() - max) as u64, "more line", "more lines")
+        );
     }
     text
 }
@@ -175,7 +181,7 @@ mod tests {
         let lines = changes(&file(b"a"), &long).unwrap();
         assert_eq!(
             lines,
-            ["too long to be compared: 1 bytes before, 4194305 bytes now"]
+            ["too long to be compared: 1 byte before, 4,194,305 bytes now"]
         );
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use qfile_proto::Verdict;
 use qfile_proto::verdict::LEGAL_EOF;
+use quantity::counted;
 use rustix::io::Errno;
 use text::foreign;
 
@@ -67,8 +68,8 @@ impl fmt::Display for SendError {
             Self::Read(error) => format!("cannot read the target qube's answer: {error}"),
             Self::CutAnswer => "the receiver's answer was cut off".to_owned(),
             Self::Late(time) => format!(
-                "the target qube did not answer for {} seconds",
-                time.as_secs()
+                "the target qube did not answer for {}",
+                counted(time.as_secs(), "second", "seconds")
             ),
             Self::Text(untrusted) => format!(
                 "the target qube sent text instead of a verdict: \"{}\"",

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use indicatif::HumanBytes;
+use quantity::about;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// Columns that a name is left with before anything but the percentage is shown.
@@ -61,10 +61,10 @@ impl Line<'_> {
     }
 
     fn bytes(&self) -> Option<String> {
-        let sent = HumanBytes(self.sent);
+        let sent = about(self.sent);
         Some(match self.total {
-            Some(total) => format!("{sent} of {}", HumanBytes(total)),
-            None => sent.to_string(),
+            Some(total) => format!("{sent} of {}", about(total)),
+            None => sent,
         })
     }
 
@@ -91,7 +91,7 @@ impl Line<'_> {
             reason = "it is positive, and no copy makes 16 EiB a second"
         )]
         let rate = self.rate as u64;
-        Some(format!("{}/s", HumanBytes(rate)))
+        Some(format!("{}/s", about(rate)))
     }
 }
 

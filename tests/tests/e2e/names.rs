@@ -185,7 +185,7 @@ fn a_name_that_arrived_before_is_shown_as_the_sender_has_it() {
 
 fn a_name_that_the_other_end_makes_up_is_harmless_text() {
     for (made_up, shown) in [
-        ("\u{5e2}\u{202e}\x1b[31m", "\"_______[31m\""),
+        ("\u{5e2}\u{202e}\x1b[31m", "\"______[31m\""),
         ("../file", "\"../file\""),
         ("/etc/passwd", "\"/etc/passwd\""),
         ("file/x", "\"file/x\""),

@@ -123,7 +123,10 @@ fn a_name_that_would_drive_the_terminal_is_shown_as_harmless_text() {
     let hostile = Hostile::of_file(name, LARGE).takes(LARGE / 2).waits();
     let mut terminal = Terminal::start(&hostile.command(Sender::Command), 120);
     let screen = terminal.until(|screen| percentage(screen).is_some_and(|now| now >= 50));
-    assert!(line(&screen).contains(r"  $'a\x1b[2J\x1b]0;title\x07\r\n"), "{screen}");
+    assert!(
+        line(&screen).contains(r"  $'a\x1b[2J\x1b]0;title\x07\r\n"),
+        "{screen}"
+    );
     assert!(line(&screen).ends_with(r"\u202ee\u0301nd'"), "{screen}");
     let bytes = String::from_utf8_lossy(terminal.bytes()).into_owned();
     for hostile in ["\u{1b}[2J", "\u{1b}]", "\u{7}", "\u{9b}", "\u{202e}"] {
@@ -149,7 +152,7 @@ fn folder_with_pipe() -> (Qubes, Command) {
 const PLAIN: &str = "\
 qvm-copy-to-vm: 1 special file (named pipes, sockets, devices) will be left out
 qfile-agent: \"folder/pipe\" is a named pipe, which cannot be copied: left out
-qfile-agent: 1 file copied, 7 B
+qfile-agent: 1 file and 1 folder copied, 7 bytes
 qfile-agent: everything else was copied
 ";
 
