@@ -151,7 +151,13 @@ impl Programs {
             (Progress::None, _) => {}
             (Progress::Window, Some(dialogs)) => {
                 let (counts, clients_stdout) = pipe_with(PipeFlags::CLOEXEC)?;
-                window = Some(Window::new(counts, total_bytes, &dialogs, request.delete)?);
+                window = Some(Window::new(
+                    counts,
+                    total_bytes,
+                    &dialogs,
+                    request.delete,
+                    &request.target,
+                )?);
                 command
                     .env("PROGRESS_TYPE", "gui")
                     .stdout(Stdio::from(clients_stdout));

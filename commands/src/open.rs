@@ -8,6 +8,7 @@ mod call;
 mod change;
 mod guard;
 mod nested;
+mod noticed;
 mod what;
 mod why;
 mod window;
@@ -27,6 +28,8 @@ use quantity::counted;
 pub use args::Command;
 use args::Request;
 use call::Call;
+use change::Question;
+use noticed::Noticed;
 use what::What;
 
 use crate::client::find_client;
@@ -105,12 +108,24 @@ fn open(command: Command, request: &Request) -> Result<(), Failure> {
             counted(original.size(), "byte", "bytes")
         ));
     }
-    let ask = |old: &File, new: &File| change::ask(&file, old, new, request.gui);
+    // Before the call, so that no signal is missed.
+    let noticed = request.diff.then(Noticed::new).transpose();
+    let noticed = noticed.map_err(Failure::of("cannot catch signals"))?;
+    let opened = call("qubes.OpenInVM");
+    let qube = opened.qube();
+    let ask = noticed.as_ref().map(|noticed| {
+        let question = Question {
+            file: &file,
+            qube: &qube,
+            gui: request.gui,
+            noticed,
+        };
+        move |old: &File, new: &File| change::ask(question, old, new)
+    });
     let choice = Choice {
         backup: request.backup,
-        approve: request.diff.then_some(&ask),
+        approve: ask.as_ref().map(|ask| ask as _),
     };
-    let opened = call("qubes.OpenInVM");
     let edited = runtime.block_on(opened.edit(&original, request.limit, &choice))?;
     let told = edited.outcome.told(path);
     let told = told.map_err(|failure| {

@@ -141,7 +141,7 @@ impl Call<'_> {
     }
 
     /// The other qube, as far as it is known which it is.
-    fn qube(&self) -> String {
+    pub(super) fn qube(&self) -> String {
         match self.target.starts_with('@') {
             true => "the other qube".to_owned(),
             false => text::own(self.target.as_bytes()),

@@ -5,11 +5,13 @@
 //! compiler reports.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod advice;
 mod applications;
 mod attack;
 mod backup;
 mod copy;
 mod device;
+mod documents;
 mod exit_status;
 mod firewall;
 mod gui;
@@ -32,11 +34,13 @@ use std::process::ExitCode;
 use qfile_tests::cannot_run;
 
 qfile_tests::topics! {
+    advice,
     applications,
     attack,
     backup,
     copy,
     device,
+    documents,
     exit_status,
     firewall,
     gui,

@@ -7,8 +7,9 @@ use std::process::{Command, Stdio};
 
 use qfile_tests::fifo;
 use qfile_tests::moving::Moving;
-use qfile_tests::process::{Finished, Running, run};
+use qfile_tests::process::{Finished, Running, run, wrapped_in};
 use qfile_tests::qubes::{SOURCE, TARGET};
+use qfile_tests::receiver::needs_strace;
 use qfile_tests::suite;
 
 suite! {
@@ -21,6 +22,7 @@ suite! {
     each_entry_is_named_with_verbose_and_nothing_is_said_with_quiet,
     quiet_still_names_what_was_left_out,
     a_call_that_takes_too_long_is_cancelled_and_what_arrived_is_said,
+    a_survey_that_does_not_end_in_time_is_left_behind [needs_strace],
     a_stdin_that_does_not_end_in_time_is_not_sent,
     one_target_may_be_named_with_to,
     several_targets_get_the_same_and_the_worst_result_counts,
@@ -243,6 +245,31 @@ fn a_call_that_takes_too_long_is_cancelled_and_what_arrived_is_said() {
     for time in ["0", "", "soon", "-1"] {
         type_in(&moving, &["qvm-copy", &format!("--timeout={time}"), "a"]).assert_code(2);
     }
+}
+
+/// A file system that does not answer: the folder is never listed.
+fn a_survey_that_does_not_end_in_time_is_left_behind() {
+    let moving = sources();
+    for line in [
+        &["qvm-copy", "--timeout", "300ms", "src"][..],
+        &["qvm-move", "--timeout", "300ms", "src"],
+        &["qvm-copy", "--timeout", "300ms", "--json", "src"],
+    ] {
+        let strace = [
+            "strace",
+            "-f",
+            "-o",
+            "/dev/null",
+            "-e",
+            "inject=getdents64:delay_enter=900000000",
+        ];
+        let copied = run(wrapped_in(&strace, &typed(&moving, line)));
+        copied.assert_code(32);
+        copied.assert_says("the time limit of 300ms (--timeout) is reached");
+        copied.assert_says("nothing was sent");
+    }
+    assert!(moving.path("src/a.c").exists());
+    assert!(!moving.incoming().exists());
 }
 
 fn a_stdin_that_does_not_end_in_time_is_not_sent() {
