@@ -184,6 +184,7 @@ fn every_option_and_program_that_is_named_exists() {
         "qubes-core-qrexec",
         "qubes-qrexec-agent",
         "qrexec-client-vm",
+        "qrexec-loopback",
         "qfile-remote",
         "qvm-move-00-plan",
     ];
@@ -282,7 +283,7 @@ fn no_name_of_a_qube() {
         ("qvm-move-to-vm", "qvm-move"),
     ] {
         let moving = one_file();
-        let wrong = typed(&moving, &[with, "plan.txt", "plan.txt"]);
+        let wrong = typed(&moving, &[with, "my qube", "plan.txt"]);
         wrong.assert_code(2);
         wrong.assert_says(&format!(
             "{without} FILE... does not take the name of a qube"

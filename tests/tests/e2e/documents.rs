@@ -8,6 +8,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 
+use qfile_tests::changes;
 use qfile_tests::code::ENOSPC;
 use qfile_tests::editing::{Editing, NEW, OLD};
 use qfile_tests::fifo;
@@ -252,7 +253,7 @@ fn special_files_are_listed() {
     let copied = typed(&moving, &["qvm-copy", "d"]);
     copied.assert_code(3);
     copied.assert_says("\"d/pipe\" is a named pipe");
-    assert!(moving.qubes.home("dom0").exists() || !moving.incoming().join("d/pipe").exists());
+    assert!(!moving.incoming().join("d/pipe").exists());
 }
 
 fn a_time_that_cannot_be_sent_is_told() {
@@ -309,7 +310,7 @@ fn a_move_deletes_what_is_confirmed_and_unchanged() {
     moving.before_the_verdict("echo more >> d/other; echo new > d/new");
     let moved = moving.run(&["d"]);
     moved.finished.assert_code(3);
-    assert_eq!(moved.left.paths(), ["", "d", "d/new", "d/other"]);
+    assert_eq!(moved.left.paths(), ["d", "d/new", "d/other"]);
     moved.finished.assert_says("d/other\"\n");
     assert!(!moving.path("d/same").exists());
 }
@@ -399,7 +400,10 @@ fn an_empty_incoming_folder_goes() {
         .arg("link");
     let called = run(call);
     called.assert_says("Cannot verify that link at \"link\" would not be broken by copy");
-    assert!(!moving.incoming().exists());
+    // A process that the call leaves behind removes it.
+    let parent = moving.incoming();
+    let parent = parent.parent().unwrap();
+    changes::until(parent, || !moving.incoming().exists());
 }
 
 fn an_emptied_file_comes_back() {
