@@ -7,6 +7,7 @@ use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 
 use qfile_tests::editing::Editing;
+use qfile_tests::fifo;
 use qfile_tests::moving::Moving;
 use qfile_tests::process::{Finished, run};
 use qfile_tests::programs::{program, source};
@@ -509,7 +510,12 @@ fn name_that_the_receiver_refuses() {
 fn agent_by_hand() {
     let moving = one_file();
     let mut by_hand = moving.qubes.command(SOURCE, "qfile-agent");
-    by_hand.arg("plan.txt").stdin(Stdio::null());
+    // The answer never comes.
+    let answer = moving.qubes.root().join("answer");
+    let _held = fifo::held(&answer);
+    by_hand
+        .arg("plan.txt")
+        .stdin(fs::File::open(&answer).unwrap());
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
     by_hand.stdout(full).stderr(Stdio::piped());
     let output = by_hand.output().unwrap();

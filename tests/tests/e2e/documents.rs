@@ -8,7 +8,6 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use qfile_tests::changes;
 use qfile_tests::code::ENOSPC;
 use qfile_tests::editing::{Editing, NEW, OLD};
 use qfile_tests::fifo;
@@ -38,7 +37,6 @@ suite! {
     folders_that_exist_keep_their_mode,
     runs_of_zeros_become_holes,
     set_id_bits_are_removed,
-    an_empty_incoming_folder_goes,
     an_emptied_file_comes_back,
     a_shortened_file_has_a_backup,
     an_address_of_a_file_is_a_path,
@@ -384,26 +382,6 @@ fn set_id_bits_are_removed() {
     moving.qubes.copy(&["program"]).assert_code(0);
     let arrived = fs::metadata(moving.incoming().join("program")).unwrap();
     assert_eq!(arrived.permissions().mode() & 0o7777, 0o755);
-}
-
-fn an_empty_incoming_folder_goes() {
-    says(
-        DIFFERENCES,
-        "| The incoming folder of a failed copy, if the copy created it and it is empty | It stays. \
-         | It is removed. |",
-    );
-    let moving = Moving::new();
-    symlink("/", moving.path("link")).unwrap();
-    let mut call = moving.qubes.command(SOURCE, "qrexec-loopback");
-    call.args(["--", TARGET, "qubes.Filecopy"])
-        .arg(program("qfile-agent"))
-        .arg("link");
-    let called = run(call);
-    called.assert_says("Cannot verify that link at \"link\" would not be broken by copy");
-    // A process that the call leaves behind removes it.
-    let parent = moving.incoming();
-    let parent = parent.parent().unwrap();
-    changes::until(parent, || !moving.incoming().exists());
 }
 
 fn an_emptied_file_comes_back() {

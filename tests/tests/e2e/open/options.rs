@@ -103,7 +103,7 @@ fn a_signal_between_the_difference_and_the_answer_is_noticed() {
     let strace = [&strace[..], &["inject=write:signal=TERM:when=1"]].concat();
     let command = wrapped_in(&strace, &open(&editing, &["--diff"]));
     let left = Terminal::start(&command, 100).finish();
-    assert_eq!(left.code, 1, "{}", left.screen);
+    assert_eq!(left.code, 128 + 15, "{}", left.screen);
     left.assert_shows("interrupted before you answered");
     assert_eq!(editing.content(), OLD);
     let edited = editing.beside("letter.txt.edited-in-disposable");
