@@ -139,7 +139,7 @@ fn has_command(line: &str) -> bool {
         "ON_CONFLICT",
         "QREXEC_",
         "TMPDIR",
-        "chmod ",
+        "chmod",
         "ctl ",
     ];
     !is_heading
