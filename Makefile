@@ -73,9 +73,6 @@ bench: toolchain
 	    --package qrexec-ssh
 	$(CARGO) bench --locked --package qfile-proto --bench hot -- --quick --noplot
 	$(CARGO) run --locked --quiet --release --package qfile-bench --bin bench
-	$(CARGO) run --locked --quiet --release --package qfile-bench --bin qubesdb -- $${CARGO_TARGET_DIR:-target}/release
-	$(CARGO) run --locked --quiet --release --package qfile-bench --bin firewall -- $${CARGO_TARGET_DIR:-target}/release
-	$(CARGO) run --locked --quiet --release --package qfile-bench --bin remote -- $${CARGO_TARGET_DIR:-target}/release
 
 # This takes a few minutes, because the receiver is built once for each defence.
 prove-defences: toolchain
@@ -124,6 +121,7 @@ deb rpm: dist
 	@packaging/make-package $@ qfile
 	@packaging/make-package $@ qfile-qubesdb
 	@packaging/make-package $@ qfile-network
+	@packaging/make-package $@ qfile-system
 	@packaging/make-package $@ qfile-remote
 
 test-install: dist

@@ -91,8 +91,8 @@ fn pages(generated: &TempDir) -> impl Iterator<Item = PathBuf> {
 }
 
 fn what_is_generated_is_installed() {
-    let lists =
-        ["files", "network", "qubesdb", "remote"].map(|name| format!("packaging/{name}.list"));
+    let lists = ["files", "network", "qubesdb", "remote", "system"]
+        .map(|name| format!("packaging/{name}.list"));
     let lists = lists.map(|list| fs::read_to_string(top().join(list)).unwrap());
     let lines = lists.iter().flat_map(|list| list.lines());
     let entries = lines.filter(|line| !line.starts_with('#'));

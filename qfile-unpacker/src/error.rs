@@ -1,7 +1,9 @@
-//! Why nothing was received at all: one variant for each step before the first byte of the stream.
+//! Why a copy failed: one variant for each step before the first byte of the stream, and one for a
+//! stream that was refused.
 //!
 //! [`Display`](fmt::Display) is what stderr gets, and qrexec shows stderr to the *calling* qube: it
-//! names no path and no file of this one. [`Error::for_the_owner`] adds what only the owner may see.
+//! names no path and no file of this one. [`Error::for_the_owner`] adds what only the owner may see,
+//! and [`Error::advice`] what the owner can do about it.
 //!
 //! The receiver does not end by `program::failure` as the other programs do: that tells one text to
 //! one reader, and brings command-line and log libraries into a set-uid program.
@@ -10,12 +12,14 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use qfile_proto::Refusal;
+
 use crate::options::Level;
 
 /// The most faults of the settings to name in one line of the log.
 const MAX_FAULTS: usize = 8;
 
-/// Why nothing was received.
+/// Why a copy failed.
 #[derive(Debug)]
 pub(crate) enum Error {
     /// A bad option or value; the text says which.
@@ -50,6 +54,15 @@ pub(crate) enum Error {
     SelfTest(&'static str),
     /// The isolation that could be had is below what was asked for, with what stood in the way.
     Isolation(Option<Level>, Level, Vec<String>),
+    /// The stream was refused, and the caller has the verdict.
+    Stopped {
+        /// The incoming folder, as it is shown.
+        into: String,
+        /// The last name that came, as it is shown; empty if none did.
+        at: String,
+        /// The verdict.
+        refusal: Refusal,
+    },
     /// The verdict could not be sent.
     Verdict(io::Error),
 }
@@ -77,10 +90,7 @@ impl Error {
                     more => format!("; and {more} more"),
                 };
                 let shown = shown.join("; ");
-                format!(
-                    "every copy is refused until the settings are corrected: {shown}{more}; \
-                     see filecopy.conf(5)"
-                )
+                format!("every copy is refused until the settings are corrected: {shown}{more}")
             }
             Self::NoPasswordEntry(uid) => format!("{self}: uid {uid}"),
             Self::PasswordDatabase(error) => format!("{self}: {error}"),
@@ -88,7 +98,36 @@ impl Error {
                 let lines: Vec<&str> = notes.iter().map(String::as_str).collect();
                 format!("{self}: {}", lines.join("; "))
             }
+            Self::Stopped { into, at, refusal } => {
+                let at = match at.as_str() {
+                    "" => String::new(),
+                    name => format!(" at \"{name}\""),
+                };
+                format!("a copy into {into} stopped{at}: {refusal}")
+            }
             _ => self.to_string(),
+        }
+    }
+
+    /// Where the owner of this qube finds what to do about it.
+    pub(crate) fn advice(&self) -> Option<&'static str> {
+        match self {
+            Self::Usage(_) => Some("see qfile-unpacker(8)"),
+            Self::Settings(_) => Some("see filecopy.conf(5)"),
+            Self::Stopped { refusal, .. } => match *refusal {
+                Refusal::LimitReached => Some("see MAX_BYTES and MAX_FILES in filecopy.conf(5)"),
+                Refusal::System(libc::EEXIST) => Some("see ON_CONFLICT in filecopy.conf(5)"),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The exit status of the receiver: the code of a refusal cut to 8 bits, else 1.
+    pub(crate) fn exit_status(&self) -> u8 {
+        match self {
+            Self::Stopped { refusal, .. } => refusal.exit_status(),
+            _ => 1,
         }
     }
 }
@@ -96,7 +135,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Usage(what) => write!(f, "{what}; see qfile-unpacker(8)"),
+            Self::Usage(what) => f.write_str(what),
             Self::Descriptors(e) => {
                 write!(f, "cannot list and close the inherited descriptors: {e}")
             }
@@ -128,6 +167,7 @@ impl fmt::Display for Error {
                     "isolation {required} is required, but only {got} can be had"
                 )
             }
+            Self::Stopped { refusal, .. } => refusal.fmt(f),
             Self::Verdict(e) => write!(f, "cannot send the verdict: {e}"),
         }
     }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use std::os::fd::OwnedFd;
 
-use qfile_proto::{CopyReport, Refusal};
+use qfile_proto::CopyReport;
 
 use crate::error::Error;
 use crate::identity::Identity;
@@ -27,17 +27,20 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     }
     let result = starter::take_pipe(&mut arguments)
         .and_then(|pipe| receive_and_reply(arguments, pipe, &mut say));
-    result.unwrap_or_else(|error| {
-        say.failure(&error);
-        ExitCode::FAILURE
-    })
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say.failure(&error);
+            ExitCode::from(error.exit_status())
+        }
+    }
 }
 
 fn receive_and_reply(
     arguments: impl Iterator<Item = OsString>,
     pipe: Option<OwnedFd>,
     say: &mut Say,
-) -> Result<ExitCode, Error> {
+) -> Result<(), Error> {
     process::reset_inherited_state(pipe.as_ref())?;
     let mut environment = environment::read_and_clear();
     let (settings, faults) = settings::read();
@@ -71,7 +74,7 @@ fn receive_and_reply(
     report_isolation(&jailed, say);
     // Nothing of the stream is read before.
     let outcome = receive::receive(reply::Stdin, jailed, &options, say);
-    finish(&outcome, &into, &starter, say)
+    finish(&outcome, into, &starter)
 }
 
 fn report_isolation(jailed: &Jailed, say: &Say) {
@@ -82,39 +85,18 @@ fn report_isolation(jailed: &Jailed, say: &Say) {
     }
 }
 
-fn finish(outcome: &Outcome, into: &str, starter: &Starter, say: &Say) -> Result<ExitCode, Error> {
+fn finish(outcome: &Outcome, into: String, starter: &Starter) -> Result<(), Error> {
+    let verdict = outcome.verdict();
     if let Some(refusal) = outcome.refusal {
-        // There is none before the first entry.
-        let at = match text::own(&outcome.untrusted_last_name).as_str() {
-            "" => String::new(),
-            name => format!(" at \"{name}\""),
-        };
-        say.to_the_owner(&format!(
-            "a copy into {into} stopped{at}: {refusal}{}",
-            setting_for(refusal)
-        ));
         // A sender in the middle of a write would not read the verdict.
         reply::stop_reading();
-    }
-    match (reply::send(&outcome.verdict()), outcome.refusal) {
-        (Err(error), None) => Err(Error::Verdict(error)),
-        (Ok(()), None) => {
-            let Landed { files, folders } = outcome.landed;
-            starter.tell(&CopyReport::Received { files, folders });
-            Ok(ExitCode::SUCCESS)
-        }
         // A caller that does not take the verdict still gets the status.
-        (_, refusal) => Ok(ExitCode::from(
-            refusal.map_or(0, |refusal| refusal.exit_status()),
-        )),
+        let _ = reply::send(&verdict);
+        let at = text::own(&outcome.untrusted_last_name);
+        return Err(Error::Stopped { into, at, refusal });
     }
-}
-
-/// Which setting the owner of this qube can change about `refusal`.
-fn setting_for(refusal: Refusal) -> &'static str {
-    match refusal {
-        Refusal::LimitReached => "; see MAX_BYTES and MAX_FILES in filecopy.conf(5)",
-        Refusal::System(libc::EEXIST) => "; see ON_CONFLICT in filecopy.conf(5)",
-        _ => "",
-    }
+    reply::send(&verdict).map_err(Error::Verdict)?;
+    let Landed { files, folders } = outcome.landed;
+    starter.tell(&CopyReport::Received { files, folders });
+    Ok(())
 }

@@ -57,12 +57,18 @@ impl Say {
         let _ = rustix::io::write(stdio::stderr(), text.as_bytes());
     }
 
-    /// Says why nothing was received, on stderr without details of this qube unless `-v` was given.
+    /// Says why the copy failed, on stderr without details of this qube unless `-v` was given. A
+    /// refusal is not said there: the caller's end has the verdict, and says it.
     pub(crate) fn failure(&self, error: &Error) {
-        if !self.verbose {
-            self.to_everyone(&error.to_string());
+        let is_said = self.verbose || matches!(error, Error::Stopped { .. });
+        if !is_said {
+            let advice = match error {
+                Error::Usage(_) => error.advice(),
+                _ => None,
+            };
+            self.to_everyone(&with_advice(error.to_string(), advice));
         }
-        self.to_the_owner(&error.for_the_owner());
+        self.to_the_owner(&with_advice(error.for_the_owner(), error.advice()));
     }
 
     /// A line about this qube, on stderr only with `-v`.
@@ -79,5 +85,12 @@ impl Say {
             let _ = rustix::io::write(log, line.as_bytes());
         }
         self.detail(text);
+    }
+}
+
+fn with_advice(text: String, advice: Option<&str>) -> String {
+    match advice {
+        Some(advice) => format!("{text}; {advice}"),
+        None => text,
     }
 }

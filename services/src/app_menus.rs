@@ -7,12 +7,13 @@
 mod lines;
 mod persistence;
 
+use std::collections::HashMap;
 use std::io::{BufWriter, Write as _, stdout};
 use std::path::PathBuf;
 
 use clap::Parser;
 use desktop_entries::find::{Applications, Wanted};
-use desktop_entries::{folders, programs};
+use desktop_entries::{Entry, folders, programs};
 use nix::unistd::{User, geteuid};
 use program::failure::Failure;
 use program::say::say;
@@ -27,6 +28,9 @@ pub const NAME: &str = "qubes-app-menus";
 
 /// Lines, empty ones too, of which dom0 reads no more.
 const MAX_LINES: usize = 100_000;
+
+/// Bytes that are written at once.
+const BUFFER: usize = 1 << 16;
 
 /// Most lines of an entry without its translations, and the empty line behind it.
 const LINES_OF_AN_ENTRY: usize = 8;
@@ -68,8 +72,9 @@ fn list(folders: &[PathBuf], persistence: &Persistence) -> std::io::Result<()> {
     }
     let mut applications = Applications::find(folders, Wanted::All);
     let ids: Vec<Vec<u8>> = applications.ids().map(<[u8]>::to_vec).collect();
-    let mut out = BufWriter::new(stdout().lock());
+    let mut out = BufWriter::with_capacity(BUFFER, stdout().lock());
     let mut room = MAX_LINES;
+    let mut demanded = Demanded::default();
     for (done, id) in ids.iter().enumerate() {
         let resolved = applications.resolve(id);
         for problem in applications.take_problems() {
@@ -79,7 +84,7 @@ fn list(folders: &[PathBuf], persistence: &Persistence) -> std::io::Result<()> {
             continue;
         };
         match lines::judge(id, &resolved.entry) {
-            Judged::Shown(entry) if programs::missing(&resolved.entry).is_none() => {
+            Judged::Shown(entry) if demanded.are_there(&resolved.entry) => {
                 for lost in &entry.lost {
                     tell(&resolved.file, lost);
                 }
@@ -104,6 +109,21 @@ fn list(folders: &[PathBuf], persistence: &Persistence) -> std::io::Result<()> {
         tell(&problem.path, &problem.to_string());
     }
     out.flush()
+}
+
+/// The programs that the keys `TryExec` demand, each looked for once: many applications demand the
+/// same one.
+#[derive(Default)]
+struct Demanded(HashMap<Vec<u8>, bool>);
+
+impl Demanded {
+    fn are_there(&mut self, entry: &Entry) -> bool {
+        entry.string("TryExec").is_none_or(|program| {
+            let found = self.0.entry(program);
+            let look = |program: &Vec<u8>| programs::find(program).is_some();
+            *found.or_insert_with_key(look)
+        })
+    }
 }
 
 fn write(

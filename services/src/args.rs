@@ -103,6 +103,14 @@ pub struct VmExec {
 #[command(name = "qubes-wait-for-session", version, after_help = WAIT_FOR_SESSION)]
 pub struct WaitForSession {}
 
+/// Parses the argument of a service that has none. qrexec can give an empty one.
+pub(crate) fn no_argument(typed: &str) -> Result<OsString, String> {
+    match typed.is_empty() {
+        true => Ok(OsString::new()),
+        false => Err("the service has no argument".to_owned()),
+    }
+}
+
 const FILECOPY: &str = "\
 Exit status:
   1      the receiver cannot be started

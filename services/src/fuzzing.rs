@@ -44,6 +44,26 @@ fn one(untrusted: &[u8], selection: &Selection) {
     }
 }
 
+/// Understands a line that says what time it is. What is understood is written again in the longer
+/// form, which must say the same.
+///
+/// # Panics
+/// When something that must hold does not.
+pub fn clock(untrusted: &[u8]) {
+    match crate::clock::time::parse(untrusted) {
+        Ok(time) => {
+            let again = format!("{}+00:00", time.strftime("%Y-%m-%dT%H:%M:%S,%9f"));
+            assert_eq!(crate::clock::time::parse(again.as_bytes()), Ok(time));
+            let line = untrusted.strip_suffix(b"\n").unwrap_or(untrusted);
+            assert!(again.as_bytes().starts_with(&line[..19]));
+        }
+        Err(wrong) => {
+            let message = wrong.to_string();
+            assert!(message.bytes().all(|byte| matches!(byte, b' '..=b'~')));
+        }
+    }
+}
+
 fn converted(input: impl Input, selection: &Selection) -> (Vec<u8>, Result<Converted, Error>) {
     let mut encoder = Encoder::new(Vec::new());
     let mut selection = selection.clone();

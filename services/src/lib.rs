@@ -17,6 +17,10 @@
 //! why it was not sent or stored. [`restore`] and [`backup`] are the two services; what they have in common is [`request`], the
 //! lines that they are given, and [`mod@command`], what they run.
 //!
+//! **The system.** [`clock`] sets the clock of this qube, [`disk`] grows its file systems, and
+//! [`sleep`] prepares its devices for the sleep of the machine. `bounded` runs other programs for a limited
+//! time.
+//!
 //! **Copies.** [`filecopy`] starts the receiver of copies, and notifies the user when a copy has arrived.
 //!
 //! Of the library `tar` this uses the header block alone. Its reader of whole archives keeps an
@@ -29,8 +33,11 @@ pub mod archive_error;
 pub mod args;
 pub mod backup;
 pub mod block;
+mod bounded;
+pub mod clock;
 pub mod command;
 pub mod convert;
+pub mod disk;
 pub mod error;
 pub mod extension;
 pub mod filecopy;
@@ -45,6 +52,7 @@ pub mod restore;
 pub mod selection;
 pub mod send;
 pub mod signals;
+pub mod sleep;
 pub mod start_app;
 #[cfg(test)]
 mod testing;

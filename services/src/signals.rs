@@ -4,8 +4,8 @@
 //! Whoever starts a service may have done so, and the start-up code of Rust ignores SIGPIPE, with which
 //! `yes | head` would not end.
 
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::sync::Arc;
 
 use nix::sys::signal::SigSet;
@@ -36,7 +36,9 @@ pub fn to_their_defaults() -> io::Result<()> {
 
 /// The numbers in `SigIgn` of `proc_pid_status(5)`.
 fn ignored() -> io::Result<Vec<i32>> {
-    let status = fs::read_to_string("/proc/self/status")?;
+    // The kernel says no length, and would write the whole text anew for each small read.
+    let mut status = String::with_capacity(1 << 12);
+    File::open("/proc/self/status")?.read_to_string(&mut status)?;
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     let mask = mask.ok_or_else(|| io::Error::other("/proc/self/status has no SigIgn"))?;

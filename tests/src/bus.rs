@@ -69,6 +69,11 @@ impl Bus {
         command.env("DBUS_SESSION_BUS_ADDRESS", &self.address);
     }
 
+    /// Makes this the system bus of `command`.
+    pub fn prepare_as_system(&self, command: &mut Command) {
+        command.env("DBUS_SYSTEM_BUS_ADDRESS", &self.address);
+    }
+
     /// Has the bus start this shell command when somebody calls `name`.
     pub fn starts(&self, name: &str, script: &str) {
         let path = self.folder.path().join(format!("{name}.sh"));
@@ -154,6 +159,47 @@ impl FakeApplication {
         self.activated
             .recv_timeout(HANGS_AFTER)
             .expect("nobody activates it")
+    }
+}
+
+/// A NetworkManager on a bus; dropped, it has left the bus.
+#[derive(Debug)]
+pub struct FakeNetworkManager {
+    told: Receiver<bool>,
+    _connection: Connection,
+}
+
+struct NetworkManagerObject {
+    told: Sender<bool>,
+}
+
+#[zbus::interface(name = "org.freedesktop.NetworkManager")]
+impl NetworkManagerObject {
+    fn sleep(&self, is_asleep: bool) {
+        let _test_has_ended = self.told.send(is_asleep);
+    }
+}
+
+impl FakeNetworkManager {
+    /// One that sleeps and wakes up when it is told to.
+    #[must_use]
+    pub fn new(bus: &Bus) -> Self {
+        let (tell, told) = channel();
+        let object = NetworkManagerObject { told: tell };
+        let connection = bus.connection();
+        let connection = connection.serve_at("/org/freedesktop/NetworkManager", object);
+        let connection = connection.expect("a path");
+        let connection = connection.name("org.freedesktop.NetworkManager");
+        Self {
+            told,
+            _connection: connection.expect("a name").build().expect("it is free"),
+        }
+    }
+
+    /// All that it was told until now: true is to sleep.
+    #[must_use]
+    pub fn told(&self) -> Vec<bool> {
+        self.told.try_iter().collect()
     }
 }
 

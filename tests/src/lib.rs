@@ -19,6 +19,7 @@
 //! - [`mounted`]: file systems in user space, mounted for one test
 //! - [`peer`]: talking to one over pipes or sockets as its (hostile) other side
 //! - [`stream`]: qfile streams and verdicts, byte by byte, right or wrong
+//! - [`clock`]: programs that set the clock, which they never do here
 //! - [`code`]: the codes that a verdict carries
 //! - [`moving`]: files that are moved to another qube, and what happens to them meanwhile
 //! - [`inbox`]: an incoming folder with sentinels around it, and the receiver that fills it
@@ -37,6 +38,7 @@
 //! - [`terminal`]: a program on a real terminal, and the screen that a person would see
 //! - [`spelling`]: commands as the argument of qubes.VMExec
 //! - [`ssh`]: another machine, behind a real sshd, and links with faults
+//! - [`suspend`]: a made-up tree of the kernel, with devices that can be taken from their drivers
 //! - [`system_log`]: the log of the system, as only one test sees it
 //! - [`tree`]: making, comparing and removing trees of files, however deep
 //! - [`own_root`]: a root folder that only one test sees, with an `/etc` and an `/rw` to write to
@@ -57,6 +59,7 @@ pub mod backups;
 pub mod bus;
 pub mod cannot_run;
 pub mod changes;
+pub mod clock;
 pub mod code;
 pub mod desktop;
 pub mod editing;
@@ -84,6 +87,7 @@ pub mod sentinel;
 pub mod spelling;
 pub mod ssh;
 pub mod stream;
+pub mod suspend;
 pub mod system_log;
 pub mod tarball;
 pub mod terminal;

@@ -3,6 +3,7 @@
 //! A line that is neither a comment, a group nor a key is passed over, as is everything before the
 //! first group. Values are bytes: whether they are UTF-8 is for whoever shows them.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -145,7 +146,7 @@ impl Entry {
     #[must_use]
     pub fn string(&self, key: &str) -> Option<Vec<u8>> {
         let value = self.raw(key.as_bytes())?;
-        (!value.is_empty()).then(|| unescaped(value))
+        (!value.is_empty()).then(|| unescaped(value).into_owned())
     }
 
     /// The value of a key in the first of `locales` that has one, else without a locale.
@@ -171,9 +172,7 @@ impl Entry {
 }
 
 fn key_and_value(content: &[u8], line: Range<usize>) -> Option<(Range<usize>, Range<usize>)> {
-    let equals = content[line.clone()]
-        .iter()
-        .position(|byte| *byte == b'=')?;
+    let equals = memchr(b'=', &content[line.clone()])?;
     let key = trimmed(content, line.start..line.start + equals);
     let value = trimmed(content, line.start + equals + 1..line.end);
     (!key.is_empty()).then_some((key, value))
@@ -194,9 +193,9 @@ fn trimmed(content: &[u8], range: Range<usize>) -> Range<usize> {
 /// Undoes the escapes that every value may have. What is none of them stays as it is: a quotation
 /// mark with one backslash instead of two is a common mistake in `Exec`, and means what it says.
 #[must_use]
-pub fn unescaped(value: &[u8]) -> Vec<u8> {
+pub fn unescaped(value: &[u8]) -> Cow<'_, [u8]> {
     if memchr(b'\\', value).is_none() {
-        return value.to_vec();
+        return Cow::Borrowed(value);
     }
     let mut text = Vec::with_capacity(value.len());
     let mut bytes = value.iter().copied();
@@ -215,7 +214,7 @@ pub fn unescaped(value: &[u8]) -> Vec<u8> {
             None => text.push(b'\\'),
         }
     }
-    text
+    Cow::Owned(text)
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! `bench [TOPIC...]`: measures the copy against `tar`, `cp` and two processes that only move
-//! bytes, and says for each target whether it is met. `BENCH_QUICK=1` takes smaller files.
+//! `bench [TOPIC...]`: measures the programs, most of them against others that do the same, and says
+//! for each target whether it is met. `BENCH_QUICK=1` takes smaller files.
 //!
 //! The files, from the bottom up:
 //!

@@ -45,8 +45,12 @@ pub(crate) enum Unit {
     Ratio,
     /// Ours, or ours minus theirs.
     Milliseconds,
+    /// Ours, where it is far below a millisecond.
+    Microseconds,
     /// Resident memory.
     Mebibytes,
+    /// How often something happened.
+    Count,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,7 +178,9 @@ impl Unit {
         match self {
             Self::Ratio => format!("{figure:.2}"),
             Self::Milliseconds => format!("{figure:.1} ms"),
+            Self::Microseconds => format!("{figure:.1} µs"),
             Self::Mebibytes => format!("{figure:.1} MiB"),
+            Self::Count => format!("{figure:.0}"),
         }
     }
 }

@@ -33,12 +33,18 @@ const ORDINARY: u32 = 65_534;
 const NEEDED: (u64, u64) = (5 << 10, 3 << 9);
 
 /// The programs that are measured, and those that measure.
-const PROGRAMS: [&str; 10] = [
+const PROGRAMS: [&str; 16] = [
     "qfile-agent",
     "qfile-unpacker",
+    "qvm-copy",
     "qvm-copy-from-device",
     "qvm-copy-to-device",
     "qrexec-loopback",
+    "qrexec-ssh",
+    "qrexec-ssh-serve",
+    "qubesdb-cmd",
+    "qubesdb-daemon",
+    "qubes-firewall",
     "qubes-vmexec",
     "qubes-app-menus",
     "tar2qfile",

@@ -9,6 +9,9 @@ use qfile_unpacker::usage;
 use qubesdb_cmd::args::Action;
 use services::app_menus::AppMenus;
 use services::args::{Backup, Filecopy, Restore, Tar2qfile, VmExec, WaitForSession};
+use services::clock::args::{AskForTime, SyncClock, SyncNtpClock};
+use services::disk::args::ResizeDisk;
+use services::sleep::args::{DetachPciDevice, Suspend};
 use services::start_app::{DesktopRun, StartApp};
 
 use super::words::{self, Words};
@@ -53,6 +56,16 @@ pub fn all() -> Vec<Program> {
             features_request::definition(),
             8,
             words::QVM_FEATURES_REQUEST,
+        ),
+        (SyncClock::command(), 8, words::QUBES_SYNC_CLOCK),
+        (AskForTime::command(), 1, words::QVM_SYNC_CLOCK),
+        (SyncNtpClock::command(), 8, words::QUBES_SYNC_NTP_CLOCK),
+        (ResizeDisk::command(), 8, words::QUBES_RESIZE_DISK),
+        (Suspend::command(), 8, words::QUBES_SUSPEND),
+        (
+            DetachPciDevice::command(),
+            8,
+            words::QUBES_DETACH_PCI_DEVICE,
         ),
         (StartApp::command(), 8, words::QUBES_START_APP),
         (DesktopRun::command(), 1, words::QUBES_DESKTOP_RUN),

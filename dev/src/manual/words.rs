@@ -679,6 +679,8 @@ pub const QVM_RUN_VM: Words = Words {
         "The status 127 means that QUBE does not have the service, or that CMD ended with this status. If QUBE has the \
          service, CMD is not run a second time through qubes.VMShell. Otherwise, up to 1 MiB that the first call \
          took from stdin is sent again.",
+        "The policy of dom0 must send both services to the same qube. Otherwise a CMD that ends with status 127 and \
+         writes nothing to stdout is run in both qubes.",
     ],
     environment: &[CLIENT],
     files: &[(
@@ -1127,6 +1129,167 @@ pub const QUBES_NETWORK: Words = Words {
         ),
     ],
     see_also: &["nft(8)", "qubes-firewall(8)", "qubesdb-read(1)"],
+};
+
+/// qubes-sync-clock
+pub const QUBES_SYNC_CLOCK: Words = Words {
+    more: &[
+        "The line has the form YYYY-MM-DDThh:mm:ss, a comma and nine digits or nothing, and +00:00, +0000 or Z. \
+         Anything else is refused: another zone, a day that the calendar does not have, a second line, and a line that \
+         has not ended in time. A time is also refused if it is earlier than the build of the program, or more than 20 \
+         years later.",
+        "The slow correction is made by python3. Without python3, a clock that is behind is set forward, and a clock \
+         that is ahead is not changed. If the clock was set by more than a minute, the program writes the old and the \
+         new time to stderr and to the system log.",
+    ],
+    environment: &[],
+    files: &[(
+        "/etc/qubes-rpc/qubes.SetDateTime",
+        "The service that starts the program",
+    )],
+    examples: &[(
+        "date -u -Ins | qubes-sync-clock --dry-run",
+        "Show what would be done:",
+    )],
+    see_also: &["qvm-sync-clock(1)", "adjtime(3)", "clock_settime(2)"],
+};
+
+/// qvm-sync-clock
+pub const QVM_SYNC_CLOCK: Words = Words {
+    more: &["The answer is judged as qubes-sync-clock(8) judges its line."],
+    environment: &[CLIENT],
+    files: &[
+        (
+            "qubes-sync-time.timer",
+            "The unit that runs the program every six hours, unless the qube has the service clocksync",
+        ),
+        (
+            "/run/qubes-service/clocksync",
+            "This file exists in the qube that keeps the time for the others",
+        ),
+    ],
+    examples: &[(
+        "qvm-sync-clock --dry-run",
+        "Show how far the clock is off, without root:",
+    )],
+    see_also: &["qubes-sync-clock(8)", "qubes-sync-ntp-clock(8)"],
+};
+
+/// qubes-sync-ntp-clock
+pub const QUBES_SYNC_NTP_CLOCK: Words = Words {
+    more: &[
+        "With chrony, the servers are asked at once, and the program ends when chrony trusts one of them. A clock that \
+         is 2 s off or more is then set. systemd-timesyncd is restarted, because it asks its servers when it starts. \
+         With ntpd, the program waits until the clock is right. If none of them runs, a message says of each what is \
+         missing.",
+    ],
+    environment: &[],
+    files: &[
+        (
+            "/etc/qubes-rpc/qubes.SyncNtpClock",
+            "The service that starts the program",
+        ),
+        (
+            "/run/systemd/timesync/synchronized",
+            "The file that systemd-timesyncd changes when it has set the clock",
+        ),
+    ],
+    examples: &[],
+    see_also: &[
+        "chronyc(1)",
+        "systemd-timesyncd.service(8)",
+        "ntpq(8)",
+        "qvm-sync-clock(1)",
+    ],
+};
+
+/// qubes-resize-disk
+pub const QUBES_RESIZE_DISK: Words = Words {
+    more: &[
+        "The file system is recognised by its superblock before anything is changed. XFS and Btrfs grow only while \
+         they are mounted. If the device is smaller than the file system, or has the signatures of two file systems, \
+         nothing is changed.",
+        "The root file system can be on the disk itself, on partition 3 of the disk, or on a mapping of the whole disk. \
+         The partition grows only if no other partition is behind it. The mapping has to be linear or a snapshot.",
+        "If a step fails, the message names it, and says how to go on by hand.",
+    ],
+    environment: &[],
+    files: &[
+        (
+            "/etc/qubes-rpc/qubes.ResizeDisk",
+            "The service that starts the program",
+        ),
+        (
+            "resize2fs, xfs_growfs, btrfs",
+            "The programs that grow the file systems",
+        ),
+        (
+            "sfdisk, partx, dmsetup",
+            "The programs that grow the partition or the mapping",
+        ),
+    ],
+    examples: &[(
+        "echo private | qubes-resize-disk",
+        "Grow the file system of the volume private:",
+    )],
+    see_also: &[
+        "resize2fs(8)",
+        "xfs_growfs(8)",
+        "btrfs-filesystem(8)",
+        "sfdisk(8)",
+        "dmsetup(8)",
+    ],
+};
+
+/// qubes-suspend
+pub const QUBES_SUSPEND: Words = Words {
+    more: &[
+        "pre has NetworkManager sleep if the qube has the service network-manager, or stops it. It switches off the \
+         interfaces of real devices, takes every PCI device from its driver, the last one first, and removes the modules \
+         of the lists. The devices of Xen and of virtio, and graphics cards of Intel, stay. If the kernel was started \
+         with qubes_exp_pm_use_suspend=1, only NetworkManager is told.",
+        "post does the opposite in the opposite order. What could not be undone stays noted, and post tries it again the \
+         next time. In a qube with the service minimal-netvm, post first makes room in the memory.",
+        "pre-all and post-all run the executable scripts whose names end in .sh, in the order of the names, for at most \
+         20 seconds each.",
+        "dom0 waits for 60 seconds. A step that takes longer than 15 seconds is left behind. When the limit is reached, \
+         what was not begun is named.",
+    ],
+    environment: &[],
+    files: &[
+        (
+            "/etc/qubes-suspend-module-blacklist, /rw/config/suspend-module-blacklist",
+            "The modules that are removed, separated by blanks or newlines. A line that begins with # is a comment. The \
+             second list does not count if the qube has the service custom-persist",
+        ),
+        (
+            "/etc/qubes/suspend-pre.d/, /etc/qubes/suspend-post.d/",
+            "The scripts of pre-all and of post-all",
+        ),
+        (
+            "/run/qubes-suspend-pci-devs-detached, /run/qubes-suspend-modules-loaded, \
+             /run/qubes-suspend-interfaces-down",
+            "What pre has done, and post has to undo",
+        ),
+        (
+            "/etc/qubes-rpc/qubes.SuspendPre, qubes.SuspendPost, qubes.SuspendPreAll, qubes.SuspendPostAll",
+            "The services that start the program",
+        ),
+    ],
+    examples: &[],
+    see_also: &["modprobe(8)", "ip-link(8)", "qubes-detach-pci-device(8)"],
+};
+
+/// qubes-detach-pci-device
+pub const QUBES_DETACH_PCI_DEVICE: Words = Words {
+    more: &[],
+    environment: &[],
+    files: &[(
+        "/etc/qubes-rpc/qubes.DetachPciDevice",
+        "The service that starts the program",
+    )],
+    examples: &[],
+    see_also: &["lspci(8)", "qubes-suspend(8)"],
 };
 
 const QUBESDB_DIR: Row = (

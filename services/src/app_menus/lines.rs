@@ -8,6 +8,7 @@ use std::str;
 
 use desktop_entries::Entry;
 use desktop_entries::entry::unescaped;
+use memchr::memchr;
 use text::own;
 
 /// Most bytes of a line, its newline among them.
@@ -157,15 +158,18 @@ impl MenuEntry {
 /// The parts of a key `KEY[LOCALE]`.
 fn translated(key: &[u8]) -> Option<(&str, &[u8])> {
     let key = key.strip_suffix(b"]")?;
-    let bracket = key.iter().position(|byte| *byte == b'[')?;
+    let bracket = memchr(b'[', key)?;
     Some((str::from_utf8(&key[..bracket]).ok()?, &key[bracket + 1..]))
 }
 
 /// Cut, if it has to be; categories after a whole one.
 fn line(name: &str, key: &str, value: &[u8]) -> Vec<u8> {
-    let mut line = format!("{name}:{key}=").into_bytes();
+    let mut line = Vec::with_capacity(name.len() + key.len() + 2 + value.len());
+    for part in [name, ":", key, "="] {
+        line.extend_from_slice(part.as_bytes());
+    }
     let start = line.len();
-    line.extend(value);
+    line.extend_from_slice(value);
     if line.len() >= MAX_LINE_LEN {
         line.truncate(MAX_LINE_LEN - 1);
         let last = line.iter().rposition(|byte| *byte == b';');
@@ -177,22 +181,44 @@ fn line(name: &str, key: &str, value: &[u8]) -> Vec<u8> {
 }
 
 fn is_allowed(key: &str, value: &[u8]) -> bool {
-    value.iter().all(|byte| allows(key, *byte))
+    let allowed = allowed(key);
+    value.iter().all(|byte| allowed[usize::from(*byte)])
 }
 
 fn with_allowed(key: &str, value: &[u8]) -> Vec<u8> {
-    let allowed = |byte: &u8| if allows(key, *byte) { *byte } else { b'_' };
-    value.iter().map(allowed).collect()
+    let allowed = allowed(key);
+    let or_underscore = |byte: &u8| match allowed[usize::from(*byte)] {
+        true => *byte,
+        false => b'_',
+    };
+    value.iter().map(or_underscore).collect()
 }
 
-/// Does dom0 take this byte in the value of this key?
-fn allows(key: &str, byte: u8) -> bool {
-    let others: &[u8] = match key {
-        "Icon" | "StartupWMClass" => b"/_.-",
-        "Categories" => b"/.;:'() -",
-        _ => b"/.,:&()_ +-",
-    };
-    byte.is_ascii_alphanumeric() || others.contains(&byte)
+/// For each byte: does dom0 take it in the value of this key?
+fn allowed(key: &str) -> &'static [bool; 256] {
+    const NAMES: [bool; 256] = letters_digits_and(b"/_.-");
+    const CATEGORIES: [bool; 256] = letters_digits_and(b"/.;:'() -");
+    const TEXT: [bool; 256] = letters_digits_and(b"/.,:&()_ +-");
+    match key {
+        "Icon" | "StartupWMClass" => &NAMES,
+        "Categories" => &CATEGORIES,
+        _ => &TEXT,
+    }
+}
+
+const fn letters_digits_and(others: &[u8]) -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte as usize] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut other = 0;
+    while other < others.len() {
+        table[others[other] as usize] = true;
+        other += 1;
+    }
+    table
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod opening;
 mod qubesdb;
 mod remote;
 mod running;
+mod system;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -33,6 +34,7 @@ use opening::*;
 use qubesdb::*;
 use remote::*;
 use running::*;
+use system::*;
 
 /// Brings the program of that name to its end, and fails the test unless that is the one meant.
 type Provoke = fn(&str);
@@ -41,7 +43,7 @@ type Provoke = fn(&str);
 type Ends = &'static [(&'static str, Provoke)];
 
 /// Programs that end in the same ways.
-const ENDS: [(&[&str], Ends); 30] = [
+const ENDS: [(&[&str], Ends); 36] = [
     (
         &["qvm-copy", "qvm-copy-to-vm", "qvm-move", "qvm-move-to-vm"],
         &[
@@ -262,6 +264,57 @@ const ENDS: [(&[&str], Ends); 30] = [
         ],
     ),
     (
+        &["qubes-sync-clock"],
+        &[
+            ("0", a_time_would_be_set),
+            ("1", a_word_is_no_time),
+            ("2", an_option_is_unknown),
+        ],
+    ),
+    (
+        &["qvm-sync-clock"],
+        &[
+            ("0", dom0_tells_the_time),
+            ("1", dom0_tells_no_time),
+            ("2", an_option_is_unknown),
+            ("126", dom0_is_not_to_be_asked),
+            ("other", dom0_fails),
+        ],
+    ),
+    (
+        &["qubes-sync-ntp-clock"],
+        &[
+            ("0", a_time_service_is_ready),
+            ("1", there_is_no_time_service),
+            ("2", an_option_is_unknown),
+        ],
+    ),
+    (
+        &["qubes-resize-disk"],
+        &[
+            ("0", a_file_system_is_large_enough),
+            ("1", a_volume_is_unknown),
+            ("2", an_option_is_unknown),
+            ("other", a_step_of_a_resize_fails),
+        ],
+    ),
+    (
+        &["qubes-suspend"],
+        &[
+            ("0", nothing_has_to_sleep),
+            ("1", there_is_no_time_to_sleep),
+            ("2", an_option_is_unknown),
+        ],
+    ),
+    (
+        &["qubes-detach-pci-device"],
+        &[
+            ("0", a_device_has_no_driver),
+            ("1", a_device_is_not_there),
+            ("2", an_option_is_unknown),
+        ],
+    ),
+    (
         &["qubesdb-read"],
         &[
             ("0", a_key_is_used),
@@ -326,6 +379,7 @@ pub(crate) fn tests() -> Tests {
 fn needed(program: &str) -> Result<(), String> {
     match program {
         "qubes-network" => needs_networks().and_then(|()| needs_private_mounts()),
+        "qubes-resize-disk" => needs_loops(),
         _ => Ok(()),
     }
 }

@@ -17,7 +17,7 @@ suite! {
 
 /// Those that qrexec starts, and what starts an application as they do: what they write to stdout
 /// goes to another qube.
-const SPEAKERS: [&str; 15] = [
+const SPEAKERS: [&str; 21] = [
     "qfile-agent",
     "qfile-unpacker",
     "qopen-in-vm",
@@ -26,18 +26,24 @@ const SPEAKERS: [&str; 15] = [
     "qubes-app-menus",
     "qubes-backup",
     "qubes-desktop-run",
+    "qubes-detach-pci-device",
     "qubes-filecopy",
+    "qubes-resize-disk",
     "qubes-restore",
+    "qubes-sync-clock",
+    "qubes-sync-ntp-clock",
     "qubes-vmexec",
     "qubes-wait-for-session",
     "qubes-start-app",
+    "qubes-suspend",
+    "qvm-sync-clock",
     "tar2qfile",
     "vm-file-editor",
 ];
 
 /// The names under which built programs are installed. A build has each of them.
 fn programs() -> BTreeSet<String> {
-    let lists = ["packaging/files.list", "packaging/remote.list"].map(source);
+    let lists = ["files", "remote", "system"].map(|list| source(&format!("packaging/{list}.list")));
     let list = lists.map(|list| fs::read_to_string(list).unwrap()).concat();
     let rows = list.lines().filter(|line| !line.starts_with('#'));
     let places = rows.filter_map(|row| row.split_once(" program "));

@@ -28,6 +28,7 @@ mod receiver;
 mod sender;
 mod services;
 mod ssh;
+mod system;
 
 use std::process::ExitCode;
 
@@ -57,6 +58,7 @@ qfile_tests::topics! {
     sender,
     services,
     ssh,
+    system,
 }
 
 fn main() -> ExitCode {

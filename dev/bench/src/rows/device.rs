@@ -4,6 +4,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -24,6 +25,9 @@ const AGAINST_UNPACKER: &str =
 
 /// Bytes on a device before the stream.
 const STREAM_AT: u64 = 8192;
+
+/// Bytes on a device before the length of the stream.
+const LEN_AT: u64 = 16;
 
 /// Against `dd` to the device, and from it into the receiver.
 pub(crate) fn rows(place: &Workplace) -> Result<Vec<Row>> {
@@ -134,17 +138,22 @@ fn reading(
     let target = incoming(home);
     let input = joined("if=", device);
     let skip = OsString::from(format!("skip={STREAM_AT}B"));
+    let count = OsString::from(format!("count={}B", stream_len(device)?));
     let unpacker = place.program("qfile-unpacker");
-    let dd: [&OsStr; 9] = [
+    // Nothing reads the verdict, so it goes to a file.
+    let dd: [&OsStr; 12] = [
         "dd".as_ref(),
         "bs=1M".as_ref(),
         "status=none".as_ref(),
         &input,
         &skip,
+        &count,
         "|".as_ref(),
         unpacker.as_ref(),
         "".as_ref(),
         target.as_ref(),
+        ">".as_ref(),
+        "/dev/null".as_ref(),
     ];
     let sha256 = Contestant {
         name: "sha256",
@@ -165,6 +174,13 @@ fn reading(
     ];
     let standings = hold(place, ROUNDS, &contestants)?;
     Ok(against_the_longer(work, AGAINST_UNPACKER, &standings))
+}
+
+/// The length in bytes of the stream on `device`, which its header says.
+fn stream_len(device: &Path) -> Result<u64> {
+    let mut len = [0; 8];
+    File::open(device)?.read_exact_at(&mut len, LEN_AT)?;
+    Ok(u64::from_le_bytes(len))
 }
 
 /// One thread that takes the SHA-256 of a file.

@@ -4,18 +4,25 @@ mod archive;
 mod big_file;
 mod device;
 mod disk;
+mod firewall;
 mod holes;
 mod image;
 mod menus;
+mod qubesdb;
+mod remote;
 mod small_files;
 mod start_up;
 mod vmexec;
 
 use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, ensure};
 
 use crate::arrived::{Look, same};
 use crate::contest::{Contestant, Standing};
@@ -33,7 +40,7 @@ pub(crate) struct Topic {
     pub(crate) rows: fn(&Workplace) -> Result<Vec<Row>>,
 }
 
-const TOPICS: [Topic; 12] = [
+const TOPICS: [Topic; 15] = [
     topic("pipes", big_file::over_pipes),
     topic("sockets", big_file::over_sockets),
     topic("small", small_files::against_tar),
@@ -46,6 +53,9 @@ const TOPICS: [Topic; 12] = [
     topic("archive", archive::rows),
     topic("vmexec", vmexec::rows),
     topic("menus", menus::rows),
+    topic("qubesdb", qubesdb::rows),
+    topic("firewall", firewall::rows),
+    topic("remote", remote::rows),
 ];
 
 /// Resident memory that neither end may exceed, in MiB.
@@ -175,6 +185,56 @@ fn peak(work: &str, ours: &Standing) -> Row {
             target: Some(PEAK_TARGET),
         },
         detail: String::new(),
+    }
+}
+
+/// A row of figures of ours alone.
+fn alone(work: &str, unit: Unit, target: f64, figures: impl IntoIterator<Item = f64>) -> Row {
+    Row {
+        work: work.to_owned(),
+        against: "nothing".to_owned(),
+        finding: Finding::Measured {
+            figures: Figures::new(figures),
+            unit,
+            target: Some(target),
+        },
+        detail: String::new(),
+    }
+}
+
+fn milliseconds(times: &[Duration]) -> Vec<f64> {
+    times.iter().map(|time| time.as_secs_f64() * 1e3).collect()
+}
+
+/// The program `qubesdb-daemon` with its folders below `place`, which ends with this handle.
+struct Daemon(Child);
+
+impl Daemon {
+    fn start(place: &Workplace, folder: &Path, domain: &str, arguments: &[&str]) -> Result<Self> {
+        fs::create_dir_all(folder)?;
+        let vchan = place.path("vchan");
+        fs::create_dir_all(&vchan)?;
+        let mut child = Command::new(place.program("qubesdb-daemon"))
+            .args(["--foreground", "--end-with-stdin"])
+            .args(arguments)
+            .env("QUBESDB_DIR", folder)
+            .env("VCHAN_SOCKET_DIR", vchan)
+            .env("VCHAN_DOMAIN", domain)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cannot start qubesdb-daemon")?;
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().context("piped")?).read_line(&mut line)?;
+        ensure!(line == "READY=1\n", "the daemon did not start");
+        Ok(Self(child))
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _it_was_there = self.0.wait();
     }
 }
 

@@ -5,11 +5,10 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use qfile_tests::changes;
 use qfile_tests::mounted::{self, Mounted};
 use qfile_tests::moving::{Moved, Moving};
 use qfile_tests::process::{Running, wrapped_in};
@@ -142,18 +141,15 @@ impl Stopped {
 
 /// The process that strace says is stopped.
 fn stopped_process(log: &Path) -> Pid {
-    for _ in 0..6000 {
+    let stopped = || {
         let told = fs::read_to_string(log).unwrap_or_default();
-        let stopped = told
-            .lines()
-            .find(|line| line.contains("--- stopped by SIGSTOP ---"));
-        if let Some(line) = stopped {
-            let number = line.split_whitespace().next().unwrap().parse().unwrap();
-            return Pid::from_raw(number).unwrap();
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-    panic!("the mover does not stop");
+        let mut lines = told.lines();
+        let line = lines.find(|line| line.contains("--- stopped by SIGSTOP ---"))?;
+        let number = line.split_whitespace().next()?.parse().ok()?;
+        Pid::from_raw(number)
+    };
+    changes::until(log.parent().unwrap(), || stopped().is_some());
+    stopped().unwrap()
 }
 
 fn private_names(folder: &Path) -> Vec<PathBuf> {

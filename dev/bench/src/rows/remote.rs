@@ -1,104 +1,147 @@
-//! Measures copies between machines over one real sshd: `tar`, `scp`, `rsync` and ours, with the same
-//! keys and the same cipher, in alternating runs. Both ends are in memory. Exit status 1: a target is
-//! missed.
-//!
-//! `remote FOLDER`: the folder of the built programs. `BENCH_QUICK=1`: less material.
+//! Copies between machines over one real sshd: `tar`, `scp`, `rsync` and ours, with the same keys and
+//! the same cipher, in alternating runs. Both ends are in memory.
 
-use std::env;
 use std::fs::{self, File, Permissions};
 use std::io::{BufWriter, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{Uid, User};
 
-const NONE: Option<&str> = None;
+use super::{left_out, ratio};
+use crate::figures::Figures;
+use crate::table::{Finding, Row, Unit};
+use crate::workplace::{Workplace, remove};
 
-fn main() -> Result<ExitCode> {
-    let programs = env::args_os().nth(1).context("usage: remote FOLDER")?;
-    let programs = fs::canonicalize(programs)?;
+const NONE: Option<&str> = None;
+const OURS: &str = "qvm-copy-to-vm";
+
+pub(crate) fn rows(place: &Workplace) -> Result<Vec<Row>> {
     for program in ["ssh", "scp", "rsync", "tar", "ssh-keygen", "/usr/sbin/sshd"] {
-        let found = Command::new("sh")
-            .args(["-c", r#"command -v "$0" >/dev/null"#, program])
-            .status()?;
-        if !found.success() {
-            say(format_args!(
-                "copies between machines are not measured: there is no {program}"
-            ));
-            return Ok(ExitCode::SUCCESS);
+        let script = r#"command -v "$0" >/dev/null"#;
+        if !Command::new("sh")
+            .args(["-c", script, program])
+            .status()?
+            .success()
+        {
+            let work = "a copy to another machine";
+            return Ok(left_out(work, "scp", format!("there is no {program}")));
         }
     }
-    let place = tempfile::tempdir_in("/dev/shm").context("there is no /dev/shm")?;
-    let place = Place::new(place.path(), &programs)?;
-    let quick = env::var_os("BENCH_QUICK").is_some();
-    let (mib, files, rounds) = if quick {
-        (64, 2_000, 3)
-    } else {
-        (1024, 20_000, 5)
-    };
-    place.fill(mib, files)?;
+    // A thread can have mounts of its own, so the other topics keep theirs.
+    let measured = thread::scope(|scope| scope.spawn(|| measure(place)).join());
+    measured.map_err(|_| anyhow!("the measurement panicked"))?
+}
 
+fn measure(place: &Workplace) -> Result<Vec<Row>> {
+    let root = place.path("remote");
+    fs::create_dir_all(&root)?;
+    let programs = place.program("qvm-copy");
+    let programs = programs.parent().context("a program is in a folder")?;
+    let machine = Machine::new(&root, programs)?;
+    let (mib, files, rounds) = place.either((1024, 20_000, 5), (64, 2_000, 3));
+    machine.fill(mib, files)?;
+    let far = root.join("far/in");
+    let far = far.display();
     let copy = |what: &str| {
         [
             (
                 "tar | ssh tar",
-                format!("tar -C near -c {what} | ./ssh plain tar -C far/in -x"),
+                format!("tar -C near -c {what} | ./ssh plain tar -C {far} -x"),
             ),
             (
                 "rsync -a",
-                format!("rsync -a -e ./ssh near/{what} plain:far/in/"),
+                format!("rsync -a -e ./ssh near/{what} plain:{far}/"),
             ),
             (
                 "scp -r",
-                format!("scp -q -r -S ./ssh near/{what} plain:far/in/"),
+                format!("scp -q -r -S ./ssh near/{what} plain:{far}/"),
             ),
-            (
-                "qvm-copy-to-vm",
-                format!("./qvm-copy-to-vm server near/{what}"),
-            ),
+            (OURS, format!("./{OURS} server near/{what}")),
         ]
     };
-    let mut missed = false;
-    let mut judge = |what: &str, ours: f64, most: f64| {
-        let is_missed = ours > most;
-        missed |= is_missed;
-        let mark = if is_missed { "MISSED" } else { "ok" };
-        say(format_args!("    {what}: {ours:.2}, target {most}: {mark}"));
+    let mut rows = Vec::new();
+    let big = machine.contest(&copy("big"), rounds)?;
+    let [tar, rsync, scp, ours] = &big.times;
+    let work = format!("one file of {mib} MiB over ssh");
+    let row = |work: &str, against: &str, target, theirs: &Vec<f64>, ours: &Vec<f64>| {
+        ratio(
+            work,
+            against,
+            target,
+            [ours.clone(), theirs.clone()],
+            String::new(),
+        )
     };
-    let big = place.contest(&format!("one file of {mib} MiB"), &copy("big"), rounds)?;
-    judge("ours / tar", big[3] / big[0], 1.05);
-    let small = place.contest(&format!("{files} small files"), &copy("small"), rounds)?;
-    judge("ours / tar", small[3] / small[0], 1.1);
-    judge("ours / scp", small[3] / small[2], 0.3);
+    rows.push(Row {
+        detail: big.medians(),
+        ..row(&work, "tar | ssh tar", Some(1.05), tar, ours)
+    });
+    rows.push(row(&work, "rsync -a", None, rsync, ours));
+    rows.push(row(&work, "scp -r", None, scp, ours));
+    let small = machine.contest(&copy("small"), rounds)?;
+    let [tar, rsync, scp, ours] = &small.times;
+    let work = format!("{files} small files over ssh");
+    rows.push(Row {
+        detail: small.medians(),
+        ..row(&work, "tar | ssh tar", Some(1.1), tar, ours)
+    });
+    rows.push(row(&work, "rsync -a", None, rsync, ours));
+    rows.push(row(&work, "scp -r", Some(0.3), scp, ours));
     let one = [
         ("ssh true", "./ssh plain true".to_owned()),
-        (
-            "qvm-copy-to-vm",
-            "./qvm-copy-to-vm server near/one".to_owned(),
-        ),
+        (OURS, format!("./{OURS} server near/one")),
     ];
-    let one = place.contest("one byte", &one, 4 * rounds)?;
-    judge("ours - ssh true, ms", (one[1] - one[0]) * 1e3, 30.0);
-    Ok(if missed {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    let one = machine.contest(&one, 4 * rounds)?;
+    let [nothing, ours] = &one.times;
+    let more = ours
+        .iter()
+        .zip(nothing)
+        .map(|(ours, nothing)| (ours - nothing) * 1e3);
+    rows.push(Row {
+        work: "one byte over ssh".to_owned(),
+        against: "ssh true, what it takes more".to_owned(),
+        finding: Finding::Measured {
+            figures: Figures::new(more),
+            unit: Unit::Milliseconds,
+            target: Some(30.0),
+        },
+        detail: one.medians(),
+    });
+    remove(&root)?;
+    Ok(rows)
+}
+
+/// What each command took, in seconds, round by round.
+struct Contest<const N: usize> {
+    names: [&'static str; N],
+    times: [Vec<f64>; N],
+}
+
+impl<const N: usize> Contest<N> {
+    fn medians(&self) -> String {
+        let medians = self.names.iter().zip(&self.times).map(|(name, times)| {
+            let median = Figures::new(times.iter().copied()).median();
+            format!("{name} {median:.3} s")
+        });
+        medians.collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// A machine in memory with two accounts' keys: one that opens a shell, and one that is bound to
 /// `qrexec-ssh-serve`.
-struct Place {
+struct Machine {
     root: PathBuf,
     programs: PathBuf,
 }
 
-impl Place {
+impl Machine {
     fn new(root: &Path, programs: &Path) -> Result<Self> {
         let place = Self {
             root: root.to_owned(),
@@ -138,7 +181,7 @@ impl Place {
         let ssh = format!("#!/bin/sh\nexec ssh -F {shown}/ssh_config \"$@\"\n");
         place.write(&root.join("ssh"), &ssh, 0o755)?;
         place.sh("echo \"far $(cat host.pub)\" >known_hosts")?;
-        place.sh(&format!("ln -s {bin}/qvm-copy qvm-copy-to-vm"))?;
+        place.sh(&format!("ln -s {bin}/qvm-copy {OURS}"))?;
         Ok(place)
     }
 
@@ -201,10 +244,13 @@ impl Place {
         Ok(())
     }
 
-    /// The medians of alternating runs, in seconds.
-    fn contest(&self, what: &str, lines: &[(&str, String)], rounds: usize) -> Result<Vec<f64>> {
-        say(format_args!("{what}, medians of {rounds}"));
-        let mut times = vec![Vec::new(); lines.len()];
+    /// Alternating runs.
+    fn contest<const N: usize>(
+        &self,
+        lines: &[(&'static str, String); N],
+        rounds: usize,
+    ) -> Result<Contest<N>> {
+        let mut times = [const { Vec::new() }; N];
         // The first one warms up.
         for round in 0..=rounds {
             for ((_, line), times) in lines.iter().zip(&mut times) {
@@ -212,19 +258,14 @@ impl Place {
                 let began = Instant::now();
                 self.sh(line)?;
                 if round > 0 {
-                    times.push(began.elapsed());
+                    times.push(began.elapsed().as_secs_f64());
                 }
             }
         }
-        let median = |times: &mut Vec<Duration>| {
-            times.sort_unstable();
-            times[times.len() / 2].as_secs_f64()
-        };
-        let medians: Vec<f64> = times.iter_mut().map(median).collect();
-        for ((name, _), median) in lines.iter().zip(&medians) {
-            say(format_args!("    {name:16} {median:8.3} s"));
-        }
-        Ok(medians)
+        Ok(Contest {
+            names: lines.each_ref().map(|(name, _)| *name),
+            times,
+        })
     }
 
     fn sh(&self, line: &str) -> Result<()> {
@@ -242,9 +283,4 @@ impl Place {
         ensure!(done.status.success(), "{line}: {}: {said}", done.status);
         Ok(())
     }
-}
-
-#[expect(clippy::print_stdout, reason = "this is what the benchmark is for")]
-fn say(line: std::fmt::Arguments<'_>) {
-    println!("{line}");
 }

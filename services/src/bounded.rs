@@ -1,0 +1,162 @@
+//! Other programs, which get a limited time.
+
+use std::io::{self, Read};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use program::programs::find_in_path;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+
+/// Most bytes of the output of a program that are kept.
+const MAX_LEN: u64 = 1 << 20;
+
+/// What a program left when it ended.
+#[derive(Debug)]
+pub(crate) struct Output {
+    /// How it ended.
+    pub(crate) status: ExitStatus,
+    /// Its stdout, at most 1 MiB.
+    pub(crate) stdout: Vec<u8>,
+    /// Its stderr, at most 1 MiB.
+    pub(crate) stderr: Vec<u8>,
+}
+
+/// Runs a program with nothing on stdin, and kills it and what it started when the time is over.
+///
+/// # Errors
+/// It cannot be started, or the time was over (`ETIMEDOUT`).
+pub(crate) fn output(command: &mut Command, deadline: Instant) -> io::Result<Output> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()?;
+    let stdout = child.stdout.take().map(drain);
+    let stderr = child.stderr.take().map(drain);
+    let status = wait(&mut child, deadline)?;
+    Ok(Output {
+        status,
+        stdout: received(stdout, deadline),
+        stderr: received(stderr, deadline),
+    })
+}
+
+/// Runs a program with nothing on stdin, whose output goes to stderr of this program.
+///
+/// # Errors
+/// As [`output`].
+pub(crate) fn run(command: &mut Command, deadline: Instant) -> io::Result<ExitStatus> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::from(io::stderr()))
+        .process_group(0)
+        .spawn()?;
+    wait(&mut child, deadline)
+}
+
+/// A program in `PATH`, or in the folders of the programs of the administrator, which are not in the
+/// `PATH` of everybody.
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
+    find_in_path(name).or_else(|| {
+        let paths = ["/usr/sbin", "/sbin"].map(|folder| Path::new(folder).join(name));
+        paths.into_iter().find(|path| path.is_file())
+    })
+}
+
+/// Waits for a child that leads a process group, and kills the group when the time is over.
+///
+/// # Errors
+/// The time was over (`ETIMEDOUT`), or waiting fails.
+pub(crate) fn wait(child: &mut Child, deadline: Instant) -> io::Result<ExitStatus> {
+    let pid = Pid::from_child(child);
+    let end = pidfd_open(pid, PidfdFlags::empty())?;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let mut polled = [PollFd::new(&end, PollFlags::IN)];
+        match poll(&mut polled, Some(&timespec(left))) {
+            Ok(0) => {
+                let _has_ended = kill_process_group(pid, Signal::KILL);
+                // A process that the kernel holds does not end; whoever adopts it waits for it.
+                let _not_yet = child.try_wait();
+                return Err(Errno::TIMEDOUT.into());
+            }
+            Ok(_) => return child.wait(),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// A time to wait, for `poll(2)`.
+pub(crate) fn timespec(time: Duration) -> Timespec {
+    // What is longer than the kernel can say is as good as no limit.
+    Timespec::try_from(time).unwrap_or(Timespec {
+        tv_sec: i64::MAX,
+        tv_nsec: 0,
+    })
+}
+
+/// Reads to the end on a thread of its own.
+fn drain(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (tell, told) = channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _to_the_end = from.by_ref().take(MAX_LEN).read_to_end(&mut bytes);
+        // The program must not wait for a reader.
+        let _to_the_end = io::copy(&mut from, &mut io::sink());
+        let _nobody_waits = tell.send(bytes);
+    });
+    told
+}
+
+/// What was read; nothing if a program that the other left behind still holds the pipe when the time
+/// is over.
+fn received(told: Option<Receiver<Vec<u8>>>, deadline: Instant) -> Vec<u8> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    told.and_then(|told| told.recv_timeout(left).ok())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn far() -> Instant {
+        Instant::now() + Duration::from_secs(600)
+    }
+
+    #[test]
+    fn the_output_of_a_program_is_read_whole() {
+        let script = "echo out; echo err >&2; exit 3";
+        let output = output(Command::new("sh").args(["-c", script]), far()).unwrap();
+        assert_eq!(output.status.code(), Some(3));
+        assert_eq!(output.stdout, b"out\n");
+        assert_eq!(output.stderr, b"err\n");
+    }
+
+    #[test]
+    fn more_than_is_kept_does_not_stop_a_program() {
+        let script = "head -c 3000000 /dev/zero";
+        let output = output(Command::new("sh").args(["-c", script]), far()).unwrap();
+        assert!(output.status.success());
+        assert_eq!(output.stdout.len() as u64, MAX_LEN);
+    }
+
+    #[test]
+    fn a_program_that_takes_too_long_is_killed_with_what_it_started() {
+        let script = "tail -f /dev/null & tail -f /dev/null";
+        let mut command = Command::new("sh");
+        let error = output(command.args(["-c", script]), Instant::now()).unwrap_err();
+        assert_eq!(Errno::from_io_error(&error), Some(Errno::TIMEDOUT));
+        let script = "exec tail -f /dev/null";
+        let error = run(Command::new("sh").args(["-c", script]), Instant::now()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+}

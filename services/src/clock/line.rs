@@ -1,0 +1,130 @@
+//! Waiting for the line that says what time it is.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use program::failure::Failure;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::{Errno, read};
+use rustix::time::{ClockId, clock_gettime};
+
+use super::time::MAX_LEN;
+use crate::bounded::timespec;
+
+/// The time since the machine was started, also while it was suspended (`clock_gettime(2)`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+pub(super) struct SinceBoot(Duration);
+
+impl SinceBoot {
+    /// Now.
+    pub(super) fn now() -> Self {
+        let now = clock_gettime(ClockId::Boottime);
+        Self(Duration::try_from(now).unwrap_or_default())
+    }
+
+    /// How long it is since `earlier`.
+    pub(super) fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// What has arrived, and when its last byte did.
+#[derive(Debug)]
+pub(super) struct Arrived {
+    /// The bytes: a line, or something else.
+    pub(super) untrusted: Vec<u8>,
+    /// When they were there.
+    pub(super) at: SinceBoot,
+}
+
+/// Reads to the end of `from`, or until it is too much for a line. `from` has as long as `limit`, from
+/// `begin` on.
+///
+/// # Errors
+/// It has not ended in time, or cannot be read.
+pub(super) fn read_to_end(
+    from: impl AsFd,
+    begin: SinceBoot,
+    limit: Duration,
+) -> Result<Arrived, Failure> {
+    let late = || {
+        Failure::new("cannot read the time").because(format_args!(
+            "it has not arrived completely within {} s",
+            limit.as_secs()
+        ))
+    };
+    let deadline = Instant::now() + limit;
+    let mut arrived = Arrived {
+        untrusted: Vec::new(),
+        at: SinceBoot::now(),
+    };
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let mut polled = [PollFd::new(&from, PollFlags::IN)];
+        match poll(&mut polled, Some(&timespec(left))) {
+            Ok(0) => return Err(late()),
+            Ok(_) => {}
+            Err(Errno::INTR) => continue,
+            Err(error) => return Err(Failure::of("cannot wait for the time")(error)),
+        }
+        let mut buffer = [0; MAX_LEN + 1];
+        let count = match read(&from, &mut buffer) {
+            Ok(count) => count,
+            Err(Errno::INTR | Errno::AGAIN) => continue,
+            Err(error) => return Err(Failure::of("cannot read the time")(error)),
+        };
+        let now = SinceBoot::now();
+        // The time that the machine was suspended is no time to wait for `poll`.
+        if now.since(begin) > limit {
+            return Err(late());
+        }
+        if count == 0 {
+            return Ok(arrived);
+        }
+        arrived.at = now;
+        arrived.untrusted.extend_from_slice(&buffer[..count]);
+        if arrived.untrusted.len() > MAX_LEN {
+            return Ok(arrived);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Write as _, pipe};
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(600);
+
+    fn arrived(bytes: &[u8], limit: Duration) -> Result<Vec<u8>, Failure> {
+        let (from, mut to) = pipe().unwrap();
+        to.write_all(bytes).unwrap();
+        drop(to);
+        read_to_end(from, SinceBoot::now(), limit).map(|arrived| arrived.untrusted)
+    }
+
+    #[test]
+    fn all_is_read_but_not_more_than_a_line_can_have() {
+        assert_eq!(arrived(b"", LONG).unwrap(), b"");
+        assert_eq!(arrived(b"12\n3", LONG).unwrap(), b"12\n3");
+        assert_eq!(arrived(&[b'x'; 5000], LONG).unwrap().len(), MAX_LEN + 1);
+    }
+
+    #[test]
+    fn what_does_not_end_in_time_is_refused() {
+        let (from, mut to) = pipe().unwrap();
+        to.write_all(b"2026-11-26T01:27:46Z\n").unwrap();
+        let failure = read_to_end(from, SinceBoot::now(), Duration::ZERO).unwrap_err();
+        assert!(failure.reason().contains("within 0 s"), "{failure}");
+        drop(to);
+    }
+
+    #[test]
+    fn a_call_that_began_too_long_ago_is_late_whatever_the_wait_was() {
+        let (from, to) = pipe().unwrap();
+        drop(to);
+        let failure = read_to_end(from, SinceBoot(Duration::ZERO), Duration::from_nanos(1));
+        assert!(failure.is_err());
+    }
+}
