@@ -136,7 +136,7 @@ pub(crate) fn settled(file: &File, mut stat: Stat) -> io::Result<Option<Stat>> {
     Ok(None)
 }
 
-/// After this time a file that is written to gets another time than before. Where no time has a
+/// A write that happens this long after the previous one changes the modification time. Where no time has a
 /// fraction of a second, the file system keeps none: FAT counts in steps of two seconds, SFTP and
 /// old ext3 in seconds.
 fn tick_of(state: &State) -> Duration {

@@ -81,8 +81,7 @@ pub struct Filecopy {
 
 /// Run a command for another qube: the services qubes.VMExec, qubes.VMExecGUI and qubes.VMRootExec.
 ///
-/// Takes the argument of the service apart and becomes the command that it spells. No shell is
-/// involved. Every signal is at its default then, whatever the caller has ignored or blocked. The
+/// Decodes the argument of the service, and executes the command. No shell is involved. Every signal is at its default then, whatever the caller has ignored or blocked. The
 /// system log gets a line with the command.
 #[derive(Debug, Parser)]
 #[command(name = "qubes-vmexec", version, after_help = VMEXEC)]

@@ -182,7 +182,8 @@ impl Reader {
         }
     }
 
-    /// Ends the command before the end of its input: it must not take what came for the whole.
+    /// Kills the command before it reads the end of its input, so that it does not treat incomplete
+    /// input as complete.
     pub fn abandon(mut self, failure: Error) -> Error {
         let _has_ended = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
         let _reaped = self.child.wait();

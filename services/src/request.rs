@@ -45,8 +45,8 @@ pub fn line() -> Result<Vec<u8>, Error> {
     }
 }
 
-/// What `line` asks for: a path, with blanks and all, if `is_place` says that what is there will do,
-/// else a command.
+/// What `line` asks for: a path, which may contain blanks, if `is_place` accepts it; otherwise a
+/// command.
 ///
 /// # Errors
 /// [`Error::NothingAsked`], [`Error::Quotes`].

@@ -13,13 +13,13 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::{Uid, User};
 use program::failure::Failure;
+use program::new_names::NewNames;
 use program::programs::find_in_path;
 use program::say::say;
 use qrexec::status;
 use qubesdb::{Address, Client};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
-use rustix::io::{Errno, read};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, getuid, pidfd_open};
 use rustix::stdio::stdout;
 use text::{foreign, line, own};
@@ -102,14 +102,10 @@ impl Waiting {
             )
         };
         let failed = |error: Errno| Failure::of(attempted())(error);
-        let changes = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).map_err(failed)?;
-        let created = WatchFlags::CREATE | WatchFlags::MOVED_TO;
-        add_watch(&changes, folder, created).map_err(failed)?;
-        // The watch comes first, so that nothing is missed that is made between the two.
+        let new_names = NewNames::of(folder).map_err(failed)?;
         while fs::symlink_metadata(&path).is_err() {
-            self.until_ready(changes.as_fd(), missing)?;
-            // What the changes are does not matter.
-            while read(&changes, &mut [0; 4096]).is_ok_and(|count| count > 0) {}
+            self.until_ready(new_names.as_fd(), missing)?;
+            new_names.forget();
         }
         Ok(())
     }

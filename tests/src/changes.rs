@@ -1,8 +1,11 @@
 //! Waiting for what another process does to a folder (`inotify(7)`), or for its end
 //! (`pidfd_open(2)`).
 
+use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::thread;
+use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
@@ -41,6 +44,25 @@ pub fn until_ended(process: Pid) {
     match pidfd_open(process, PidfdFlags::empty()) {
         Ok(end) => drop(wait_for(&[&end])),
         Err(error) => assert_eq!(error, Errno::SRCH),
+    }
+}
+
+/// Waits until a process that is no thread of this one watches a folder.
+#[track_caller]
+pub fn until_it_watches(process: u32) {
+    let began = Instant::now();
+    loop {
+        assert!(began.elapsed() < HANGS_AFTER, "it watches nothing");
+        let open = fs::read_dir(format!("/proc/{process}/fd"));
+        let mut open = open.into_iter().flatten().flatten();
+        let is_watch = |path: &Path| path.as_os_str() == "anon_inode:inotify";
+        if open.any(|fd| fs::read_link(fd.path()).is_ok_and(|path| is_watch(&path))) {
+            return;
+        }
+        // One that has ended has no program.
+        let program = fs::read_link(format!("/proc/{process}/exe"));
+        assert!(program.is_ok(), "it has ended, and watched nothing");
+        thread::yield_now();
     }
 }
 

@@ -15,9 +15,11 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 use crate::network::{Fate, Namespace, Probe};
+use crate::process::wrapped_in;
 use crate::programs::program;
 use crate::qubesdb::{Daemon, Place, Raw, kind};
 
@@ -285,11 +287,26 @@ impl Agent {
     /// Starts it in the network qube, without waiting for anything.
     #[must_use]
     pub fn start(networks: &Networks, database: &Database) -> Self {
+        Self::start_by(&[], networks, database)
+    }
+
+    /// The same, as the last arguments of another program, which becomes it.
+    #[must_use]
+    pub fn start_by(wrapper: &[&str], networks: &Networks, database: &Database) -> Self {
         let socket = database.sockets().join("notify");
         let _not_there = std::fs::remove_file(&socket);
         let notify = UnixDatagram::bind(&socket).expect("ours");
         notify.set_read_timeout(Some(HANGS_AFTER)).expect("ours");
-        let mut command = Self::command(database, &socket);
+        let command = Self::command(database, &socket);
+        let mut command = match wrapper {
+            [] => command,
+            // It sees and says what the agent would.
+            wrapper => {
+                let mut wrapped = wrapped_in(wrapper, &command);
+                wrapped.stdin(Stdio::null()).stderr(Stdio::piped());
+                wrapped
+            }
+        };
         let mut child = networks
             .firewall
             .run(|| command.spawn())
@@ -335,6 +352,31 @@ impl Agent {
         let len = self.notify.recv(&mut message).expect("it is told in time");
         let message = String::from_utf8_lossy(&message[..len]);
         assert!(message.split('\n').any(|line| line == state), "{message:?}");
+    }
+
+    /// Waits until systemd would be told this; `false`: it ends before.
+    #[must_use]
+    pub fn reaches(&self, state: &str) -> bool {
+        let pid = Pid::from_child(&self.child);
+        let end = pidfd_open(pid, PidfdFlags::empty()).expect("nobody has waited for it");
+        let patience = Timespec::try_from(HANGS_AFTER).expect("some seconds");
+        loop {
+            let mut ready = [
+                PollFd::new(&self.notify, PollFlags::IN),
+                PollFd::new(&end, PollFlags::IN),
+            ];
+            let count = poll(&mut ready, Some(&patience)).expect("they can be polled");
+            assert!(count > 0, "neither {state:?} is told nor does it end");
+            if ready[0].revents().is_empty() {
+                return false;
+            }
+            let mut message = [0; 200];
+            let len = self.notify.recv(&mut message).expect("it is there");
+            let message = String::from_utf8_lossy(&message[..len]);
+            if message.split('\n').any(|line| line == state) {
+                return true;
+            }
+        }
     }
 
     /// Its process.

@@ -48,6 +48,8 @@ pub fn in_qube(body: impl FnOnce(&mut Qube) + Send) {
         for folder in ["/run/qubes-service", "/run/stand-ins"] {
             fs::create_dir(folder).expect("it is ours");
         }
+        // As the boot does when it has switched on the services.
+        fs::write("/run/qubes-service-environment", "").expect("it is ours");
         // The copy may be a link into what /run was.
         let _none = fs::remove_file("/etc/resolv.conf");
         fs::write("/etc/resolv.conf", "").expect("it is ours");

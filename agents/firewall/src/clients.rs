@@ -45,7 +45,7 @@ impl fmt::Display for Blocked {
 /// What the kernel has for an address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Chain {
-    /// Nothing: it is closed, because nothing lets it through.
+    /// No chain. Packets of the address are dropped.
     #[default]
     Missing,
     /// A chain that rejects everything.

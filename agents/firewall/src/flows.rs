@@ -19,10 +19,9 @@ pub(crate) fn cut(
 ) -> io::Result<()> {
     let mut forbidden = Vec::new();
     for family in families {
-        kernel.dump(&Connection::all(*family), |entry| {
-            let connection = Connection::read(*family, entry);
-            forbidden.extend(connection.filter(&forbids));
-        })?;
+        forbidden.extend(kernel.dump(&Connection::all(*family), |entry| {
+            Connection::read(*family, entry).filter(&forbids)
+        })?);
     }
     for connection in forbidden {
         match kernel.ask(&connection.delete()) {

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use program::say::say;
-
-use program::systemd;
+use program::{services, systemd};
 
 /// Folders whose executable files are run, sorted by name.
 const OF_SYSTEM: &str = "/etc/qubes/qubes-firewall.d";
@@ -16,17 +15,22 @@ const OF_USER: &str = "/rw/config/qubes-firewall.d";
 /// The last one to run.
 const SCRIPT: &str = "/rw/config/qubes-firewall-user-script";
 
-/// Where it is there, what is executable in `/rw/config` is not used.
-const CUSTOM_PERSIST: &str = "/run/qubes-service/custom-persist";
+/// The service with which nothing executable in `/rw/config` is used.
+const CUSTOM_PERSIST: &str = "custom-persist";
 
 /// Runs them all, one after the other, with all rights of this process and without a limit on
 /// their time.
 pub(crate) fn run_all() {
-    let mut programs = executables(Path::new(OF_SYSTEM));
-    if !Path::new(CUSTOM_PERSIST).exists() {
-        programs.extend(executables(Path::new(OF_USER)));
-        programs.extend(Some(PathBuf::from(SCRIPT)).filter(|script| is_executable(script)));
+    run(executables(Path::new(OF_SYSTEM)));
+    let mut of_user = executables(Path::new(OF_USER));
+    of_user.extend(Some(PathBuf::from(SCRIPT)).filter(|script| is_executable(script)));
+    // At boot, whether a service is on may have to be waited for.
+    if !of_user.is_empty() && !services::is_on(CUSTOM_PERSIST) {
+        run(of_user);
     }
+}
+
+fn run(programs: Vec<PathBuf>) {
     for program in programs {
         let ended = Command::new(&program)
             .env_remove(systemd::VARIABLE)

@@ -19,10 +19,13 @@ const SHOWN: &str = "8000";
 pub(crate) struct Notices(Option<UnixDatagram>);
 
 impl Notices {
-    /// Starts the process of the user of that name. Without it, notices stand in the log only.
+    /// Starts the process of the user of that name. Without it, and for root, notices stand in the log
+    /// only.
     pub(crate) fn start(user: Option<&str>) -> Self {
         let started = user
             .and_then(|name| User::from_name(name).ok().flatten())
+            // The process would keep every right.
+            .filter(|user| !user.uid.is_root())
             .map(|user| {
                 let uid = user.uid.as_raw();
                 let environment = [

@@ -18,7 +18,7 @@ use std::str;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use firewall::{HostName, name_servers};
+use firewall::{HostName, RESOLV_CONF, name_servers};
 use hickory_resolver::Resolver;
 use hickory_resolver::config::{
     LookupIpStrategy, NameServerConfigGroup, ResolverConfig, ResolverOpts, ServerOrderingStrategy,
@@ -31,9 +31,6 @@ use tokio::task::LocalSet;
 use crate::confine;
 use crate::helper::{self, MAX_MESSAGE_LEN, NOBODY};
 use crate::names::Answer;
-
-/// Where the name servers are.
-pub(crate) const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// The port of DNS.
 const PORT: u16 = 53;
@@ -113,9 +110,7 @@ async fn look_up(name: &HostName) -> Option<(BTreeSet<IpAddr>, Duration)> {
     if let Ok(address) = name.as_str().parse() {
         return Some(([address].into(), HOSTS_TTL));
     }
-    let servers: Vec<IpAddr> = name_servers(&fs::read(RESOLV_CONF).unwrap_or_default())
-        .into_iter()
-        .collect();
+    let servers = name_servers(&fs::read(RESOLV_CONF).unwrap_or_default());
     let servers = NameServerConfigGroup::from_ips_clear(&servers, PORT, true);
     let config = ResolverConfig::from_parts(None, Vec::new(), servers);
     let mut options = ResolverOpts::default();

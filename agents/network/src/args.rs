@@ -11,8 +11,8 @@ use crate::keys::Mac;
 
 /// Set up the network of this qube, as dom0 wrote it to QubesDB.
 ///
-/// Every value is judged before anything is touched. A value that is not understood is said, and
-/// nothing is set up. Each command may be repeated: the second time changes nothing.
+/// All values are checked before anything is changed. If a value is not valid, a message names its
+/// key, and nothing is set up. Each command may be repeated: the second time changes nothing.
 #[derive(Debug, Parser)]
 #[command(name = "qubes-network", version, override_usage = FORMS, after_help = AFTER_HELP)]
 pub struct Args {
@@ -32,9 +32,9 @@ pub enum Command {
     },
     /// Make the tables, closed: what comes from a qube behind this one is dropped until it is added
     Start,
-    /// Let a qube behind this one use its interface, or no longer
+    /// Permit or forbid a qube behind this one to use its interface
     Client {
-        /// Let it, or no longer
+        /// add permits it, remove forbids it
         #[command(subcommand)]
         action: OfClient,
     },

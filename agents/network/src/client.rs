@@ -38,10 +38,10 @@ pub(crate) fn add(client: &Client, addresses: &[IpAddr], mac: Option<Mac>) -> Re
         .into_iter()
         .filter(|address| addresses.contains(address))
         .collect();
-    let gone = tables
+    tables
         .allow(client, &kept)
         .map_err(cannot("forbid what else came from"))?;
-    let done = try_to_add(&mut tables, client, addresses, mac, gone);
+    let done = try_to_add(&mut tables, client, addresses, mac);
     if done.is_err() {
         tables
             .allow(client, &BTreeSet::new())
@@ -55,7 +55,6 @@ fn try_to_add(
     client: &Client,
     addresses: &[IpAddr],
     mac: Option<Mac>,
-    mut gone: BTreeSet<IpAddr>,
 ) -> Result<(), Failure> {
     let cannot = |step: &str| Failure::of(format!("cannot {step} \"{client}\""));
     let mut database = Database::open()?;
@@ -63,7 +62,7 @@ fn try_to_add(
     keys_needed.extend(
         addresses
             .iter()
-            .map(|address| gateway::key_of_mapping(*address)),
+            .flat_map(|address| gateway::keys_of_mapping(*address)),
     );
     let keys = database.read(&keys_needed)?;
     let refused = |why: String| {
@@ -128,20 +127,22 @@ fn try_to_add(
             )))?;
     }
     // Before anything comes, so that the same address cannot come from elsewhere.
-    change_lists(&mut database, addresses, &BTreeSet::new())?;
     let wanted = addresses.iter().copied().collect();
-    let also_gone = tables
+    tables
+        .keep_for_clients(&wanted)
+        .map_err(cannot("keep other interfaces from the addresses of"))?;
+    change_lists(&mut database, addresses, &BTreeSet::new())?;
+    tables
         .allow(client, &wanted)
         .map_err(cannot("let packets come from"))?;
-    gone.extend(also_gone);
-    change_lists(&mut database, &[], &gone)
+    give_back_unused(tables, &mut database, client)
 }
 
 /// A qube that sees another address than its own needs a translation that this program has not.
 fn no_mapping(keys: &Keys, addresses: &[IpAddr]) -> Result<(), String> {
     let mapped = addresses
         .iter()
-        .map(|address| gateway::key_of_mapping(*address))
+        .flat_map(|address| gateway::keys_of_mapping(*address))
         .find(|key| keys.raw(key).is_some());
     match mapped {
         None => Ok(()),
@@ -156,30 +157,36 @@ pub(crate) fn remove(client: &Client) -> Result<(), Failure> {
     let cannot = |step: &str| Failure::of(format!("cannot {step} \"{client}\""));
     let _lock = Lock::take().map_err(cannot("take the lock for"))?;
     let mut tables = Tables::open().map_err(cannot("reach the tables about"))?;
-    let own = tables
-        .allowed(client)
-        .map_err(cannot("ask what may come from"))?;
     // First of all nothing comes any more.
-    let gone = tables
+    tables
         .allow(client, &BTreeSet::new())
         .map_err(cannot("let nothing come from"))?;
     let mut links = Links::open().map_err(cannot("reach the kernel about"))?;
-    if let Some(link) = links.find(client.name().as_str()).map_err(cannot("find"))? {
-        links.set_up(link, false).map_err(cannot("switch off"))?;
-        links
-            .keep_routes(link, &[])
-            .map_err(cannot("delete the routes of"))?;
-        links
-            .keep_neighbours(link, &[])
-            .map_err(cannot("forget the neighbours of"))?;
-        links
-            .keep_addresses(link, &[])
-            .map_err(cannot("remove the addresses of"))?;
-    }
-    match own.is_empty() {
+    links.take_down(client.name())?;
+    let unused = tables
+        .unused()
+        .map_err(cannot("ask which addresses no qube has after"))?;
+    match unused.is_empty() {
         true => Ok(()),
-        false => change_lists(&mut Database::open()?, &[], &gone),
+        false => give_back_unused(&mut tables, &mut Database::open()?, client),
     }
+}
+
+/// Takes the addresses that no client has any more out of the lists, and then out of the set by which
+/// this program knows them. So the set still has those that a step which failed has left.
+fn give_back_unused(
+    tables: &mut Tables,
+    database: &mut Database,
+    client: &Client,
+) -> Result<(), Failure> {
+    let cannot = |step: &str| Failure::of(format!("cannot {step} \"{client}\""));
+    let unused = tables
+        .unused()
+        .map_err(cannot("ask which addresses no qube has after"))?;
+    change_lists(database, &[], &unused)?;
+    tables
+        .give_back(&unused)
+        .map_err(cannot("give back the addresses of"))
 }
 
 /// Writes the lists of connected qubes, where they are not so already.

@@ -48,9 +48,10 @@ pub(crate) fn read(keys: &Keys) -> Result<Option<Gateway>, KeyError> {
     }))
 }
 
-/// The key that says that a client sees another address than this one as its own.
-pub(crate) fn key_of_mapping(address: IpAddr) -> String {
-    format!("/mapped-ip/{address}/visible-ip")
+/// The keys that say that a client sees another address than this one as its own, or another one as
+/// that of its gateway.
+pub(crate) fn keys_of_mapping(address: IpAddr) -> [String; 2] {
+    ["visible-ip", "visible-gateway"].map(|name| format!("/mapped-ip/{address}/{name}"))
 }
 
 #[cfg(test)]

@@ -3,18 +3,13 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use firewall::name_servers_in_order;
+use firewall::{RESOLV_CONF, name_servers_in_use};
 use program::failure::Failure;
+use program::services;
 
 use crate::interface::Name;
 use crate::uplink::Of;
-use crate::{files, programs, services};
-
-const RESOLV_CONF: &str = "/etc/resolv.conf";
-
-/// Where systemd-resolved writes the servers that it asks (`systemd-resolved.service(8)`). The other
-/// file names only itself then.
-const OF_RESOLVED: &str = "/run/systemd/resolve/resolv.conf";
+use crate::{files, programs};
 
 /// Makes these the name servers of the qube.
 pub(crate) fn set(interface: &Name, servers: &[Of<IpAddr>]) -> Result<(), Failure> {
@@ -56,12 +51,7 @@ pub(crate) fn set(interface: &Name, servers: &[Of<IpAddr>]) -> Result<(), Failur
 /// The servers that this qube asks, in order, without those in this qube: packets from elsewhere
 /// cannot be sent to them.
 pub(crate) fn in_use() -> Vec<IpAddr> {
-    let servers = |file: &str| name_servers_in_order(&files::read(Path::new(file)));
-    let mut all = servers(RESOLV_CONF);
-    // This qube asks systemd-resolved. Without that, its file may be one that it left behind.
-    if all.iter().all(IpAddr::is_loopback) {
-        all.extend(servers(OF_RESOLVED));
-    }
+    let mut all = name_servers_in_use(|file| files::read(Path::new(file)));
     all.retain(|server| !server.is_loopback() && !server.is_unspecified());
     all
 }

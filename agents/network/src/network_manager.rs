@@ -6,11 +6,12 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use program::failure::Failure;
+use program::services;
 
 use crate::interface::Name;
 use crate::keys::Mac;
 use crate::uplink::Uplink;
-use crate::{files, programs, services};
+use crate::{files, programs};
 
 const FOLDER: &str = "/etc/NetworkManager/system-connections";
 

@@ -21,7 +21,9 @@ use netlink_packet_route::route::{
     RouteType,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use program::failure::Failure;
 
+use crate::interface::Name;
 use crate::keys::Mac;
 
 /// Groups of interfaces. The tables know clients by theirs.
@@ -96,23 +98,21 @@ impl Links {
 
     /// The interface of this name.
     pub(crate) fn find(&mut self, name: &str) -> io::Result<Option<Link>> {
-        let mut found = None;
         let request = RouteNetlinkMessage::GetLink(LinkMessage::default());
-        self.dump(request, |entry| {
-            let Ok(message) = LinkMessage::parse(entry) else {
-                return;
-            };
+        let found = self.dump(request, |entry| {
+            let message = LinkMessage::parse(entry).ok()?;
             let is_it = |attribute: &LinkAttribute| matches!(attribute, LinkAttribute::IfName(this) if this == name);
-            if message.attributes.iter().any(is_it) {
-                let mac = message.attributes.iter().find_map(|attribute| match attribute {
-                    LinkAttribute::Address(bytes) => bytes.as_slice().try_into().ok().map(Mac),
-                    _ => None,
-                });
-                let index = message.header.index;
-                found = Some(Link { index, mac });
+            if !message.attributes.iter().any(is_it) {
+                return None;
             }
+            let mac = message.attributes.iter().find_map(|attribute| match attribute {
+                LinkAttribute::Address(bytes) => bytes.as_slice().try_into().ok().map(Mac),
+                _ => None,
+            });
+            let index = message.header.index;
+            Some(Link { index, mac })
         })?;
-        Ok(found)
+        Ok(found.into_iter().next())
     }
 
     /// Puts an interface in a group.
@@ -157,37 +157,26 @@ impl Links {
 
     /// Takes away its addresses, but these and those that the kernel makes itself.
     pub(crate) fn keep_addresses(&mut self, link: Link, kept: &[(IpAddr, u8)]) -> io::Result<()> {
-        let mut others = Vec::new();
         let request = RouteNetlinkMessage::GetAddress(AddressMessage::default());
-        self.dump(request, |entry| {
-            let Ok(message) = AddressMessage::parse(entry) else {
-                return;
-            };
+        let others = self.dump(request, |entry| {
+            let message = AddressMessage::parse(entry).ok()?;
             let header = &message.header;
             let is_ours = header.index == link.index
                 && header.scope == AddressScope::Universe
                 && header.flags.contains(AddressHeaderFlags::Permanent);
-            let address = message
-                .attributes
-                .iter()
-                .find_map(|attribute| match attribute {
-                    AddressAttribute::Local(address) => Some(*address),
-                    _ => None,
-                });
-            let address = address.or_else(|| {
-                message
-                    .attributes
-                    .iter()
-                    .find_map(|attribute| match attribute {
-                        AddressAttribute::Address(address) => Some(*address),
-                        _ => None,
-                    })
-            });
-            if let Some(address) = address.filter(|_| is_ours) {
-                if !kept.contains(&(address, header.prefix_len)) {
-                    others.push((address, header.prefix_len));
-                }
-            }
+            let local = |attribute: &AddressAttribute| match attribute {
+                AddressAttribute::Local(address) => Some(*address),
+                _ => None,
+            };
+            let of_prefix = |attribute: &AddressAttribute| match attribute {
+                AddressAttribute::Address(address) => Some(*address),
+                _ => None,
+            };
+            let attributes = &message.attributes;
+            let address = attributes.iter().find_map(local);
+            let address = address.or_else(|| attributes.iter().find_map(of_prefix))?;
+            let other = (address, header.prefix_len);
+            (is_ours && !kept.contains(&other)).then_some(other)
         })?;
         for (address, prefix) in others {
             let mut message = AddressMessage::default();
@@ -223,12 +212,9 @@ impl Links {
     /// Forgets its neighbours that were said for good, but these.
     pub(crate) fn keep_neighbours(&mut self, link: Link, kept: &[IpAddr]) -> io::Result<()> {
         let kept: Vec<NeighbourAddress> = kept.iter().map(|address| neighbour(*address)).collect();
-        let mut others = Vec::new();
         let request = RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default());
-        self.dump(request, |entry| {
-            let Ok(message) = NeighbourMessage::parse(entry) else {
-                return;
-            };
+        let others = self.dump(request, |entry| {
+            let message = NeighbourMessage::parse(entry).ok()?;
             let header = &message.header;
             let is_ours = header.ifindex == link.index && header.state == NeighbourState::Permanent;
             let destination = message
@@ -237,12 +223,8 @@ impl Links {
                 .find_map(|attribute| match attribute {
                     NeighbourAttribute::Destination(address) => Some(address.clone()),
                     _ => None,
-                });
-            if let Some(destination) = destination.filter(|_| is_ours) {
-                if !kept.contains(&destination) {
-                    others.push((header.family, destination));
-                }
-            }
+                })?;
+            (is_ours && !kept.contains(&destination)).then_some((header.family, destination))
         })?;
         for (family, destination) in others {
             let mut message = NeighbourMessage::default();
@@ -263,17 +245,10 @@ impl Links {
 
     /// Deletes the routes through it that this program made, but these.
     pub(crate) fn keep_routes(&mut self, link: Link, kept: &[Route]) -> io::Result<()> {
-        let mut others = Vec::new();
         let request = RouteNetlinkMessage::GetRoute(RouteMessage::default());
-        self.dump(request, |entry| {
-            if let Some(route) = RouteMessage::parse(entry)
-                .ok()
-                .and_then(|route| ours(link, &route))
-            {
-                if !kept.iter().any(|kept| kept.is_same(&route)) {
-                    others.push(route);
-                }
-            }
+        let others = self.dump(request, |entry| {
+            let route = ours(link, &RouteMessage::parse(entry).ok()?)?;
+            (!kept.iter().any(|kept| kept.is_same(&route))).then_some(route)
         })?;
         for route in others {
             let mut message = route_message(link, &route);
@@ -283,14 +258,35 @@ impl Links {
         Ok(())
     }
 
+    /// Switches an interface off, and takes away the routes, neighbours and addresses that this
+    /// program gives. `None`: there is no such interface, and what it had went with it.
+    pub(crate) fn take_down(&mut self, name: &Name) -> Result<Option<Link>, Failure> {
+        let cannot = |step: &str| Failure::of(format!("cannot {step} \"{name}\""));
+        let Some(link) = self.find(name.as_str()).map_err(cannot("find"))? else {
+            return Ok(None);
+        };
+        self.set_up(link, false).map_err(cannot("switch off"))?;
+        self.keep_routes(link, &[])
+            .map_err(cannot("delete the routes of"))?;
+        self.keep_neighbours(link, &[])
+            .map_err(cannot("forget the neighbours of"))?;
+        self.keep_addresses(link, &[])
+            .map_err(cannot("remove the addresses of"))?;
+        Ok(Some(link))
+    }
+
     fn ask(&mut self, message: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
         self.0
             .ask(&request(message, flag::REQUEST | flag::ACK | flags))
     }
 
-    fn dump(&mut self, message: RouteNetlinkMessage, each: impl FnMut(&[u8])) -> io::Result<()> {
+    fn dump<T>(
+        &mut self,
+        message: RouteNetlinkMessage,
+        read: impl FnMut(&[u8]) -> Option<T>,
+    ) -> io::Result<Vec<T>> {
         self.0
-            .dump(&request(message, flag::REQUEST | flag::DUMP), each)
+            .dump(&request(message, flag::REQUEST | flag::DUMP), read)
     }
 }
 

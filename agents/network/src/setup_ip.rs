@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use program::failure::Failure;
+use program::services;
 
 use crate::database::Database;
 use crate::files::Lock;
@@ -11,7 +12,7 @@ use crate::keys::Mac;
 use crate::programs::say_line;
 use crate::route::{Link, Links, Route, group};
 use crate::uplink::{self, Uplink};
-use crate::{gateway, name_servers, network_manager, redirect, services};
+use crate::{gateway, hook, name_servers, network_manager, redirect};
 
 /// Sets an interface up as QubesDB says. Every key is judged first; a wrong one leaves everything as
 /// it was.
@@ -49,7 +50,7 @@ pub(crate) fn add(interface: &Name) -> Result<(), Failure> {
     }
     // The program of the user may call this one.
     drop(lock);
-    services::run_hook();
+    hook::run();
     Ok(())
 }
 
@@ -142,23 +143,19 @@ fn set_up(
 pub(crate) fn remove(interface: &Name) -> Result<(), Failure> {
     let cannot = |step: &str| Failure::of(format!("cannot {step} \"{interface}\""));
     let _lock = Lock::take().map_err(cannot("take the lock for"))?;
+    let taken_down = take_down(interface);
+    // Also when the kernel refuses: as long as the file is there, NetworkManager sets it up again.
     network_manager::remove(interface)?;
+    taken_down
+}
+
+fn take_down(interface: &Name) -> Result<(), Failure> {
+    let cannot = |step: &str| Failure::of(format!("cannot {step} \"{interface}\""));
     let mut links = Links::open().map_err(cannot("reach the kernel about"))?;
-    // It goes with what it had.
-    let Some(link) = links.find(interface.as_str()).map_err(cannot("find"))? else {
-        return Ok(());
-    };
-    links.set_up(link, false).map_err(cannot("switch off"))?;
-    links
-        .keep_routes(link, &[])
-        .map_err(cannot("delete the routes of"))?;
-    links
-        .keep_neighbours(link, &[])
-        .map_err(cannot("forget the neighbours of"))?;
-    links
-        .keep_addresses(link, &[])
-        .map_err(cannot("remove the addresses of"))?;
-    links
-        .set_group(link, group::NONE)
-        .map_err(cannot("set the group of"))
+    match links.take_down(interface)? {
+        Some(link) => links
+            .set_group(link, group::NONE)
+            .map_err(cannot("set the group of")),
+        None => Ok(()),
+    }
 }

@@ -101,43 +101,72 @@ impl Tables {
     }
 
     /// Lets these addresses come from a client, and no others, in one step. The tables are made if
-    /// they are not there. Addresses that no client has any more are known as such no longer.
-    pub(crate) fn allow(
-        &mut self,
-        client: &Client,
-        wanted: &BTreeSet<IpAddr>,
-    ) -> io::Result<BTreeSet<IpAddr>> {
-        let all = self.all_allowed()?;
+    /// they are not there. Other interfaces are still kept from the addresses that it had.
+    pub(crate) fn allow(&mut self, client: &Client, wanted: &BTreeSet<IpAddr>) -> io::Result<()> {
         let name = name_key(client);
-        let (own, others): (Vec<_>, Vec<_>) = all
-            .into_iter()
-            .partition(|(interface, _)| *interface == name);
-        let own: BTreeSet<IpAddr> = own.into_iter().map(|(_, address)| address).collect();
-        let others: BTreeSet<IpAddr> = others.into_iter().map(|(_, address)| address).collect();
+        let own = self.allowed(client)?;
         let gone: BTreeSet<IpAddr> = own.difference(wanted).copied().collect();
-        let unused = gone.difference(&others).copied().collect();
         let mut batch = Batch::new();
         start(&mut batch);
         for family in Family::ALL {
-            let table = table(family);
             let pairs = |addresses: &BTreeSet<IpAddr>| -> Vec<Vec<u8>> {
                 let addresses = of_family(family, addresses);
                 addresses
                     .map(|address| [&name[..], &octets(address)].concat())
                     .collect()
             };
-            let keys = |addresses: &BTreeSet<IpAddr>| -> Vec<Vec<u8>> {
-                of_family(family, addresses).map(octets).collect()
-            };
+            let table = table(family);
             table.add_elements(&mut batch, ALLOWED, SetFlags::Named, &pairs(wanted));
-            table.add_elements(&mut batch, DOWNSTREAM, SetFlags::Named, &keys(wanted));
             table.delete_elements(&mut batch, ALLOWED, &pairs(&gone));
-            // Somebody else may have taken one out: add it, so that it can be deleted.
-            table.add_elements(&mut batch, DOWNSTREAM, SetFlags::Named, &keys(&unused));
-            table.delete_elements(&mut batch, DOWNSTREAM, &keys(&unused));
+            // Also what another program has permitted without saying so there.
+            let kept: BTreeSet<IpAddr> = wanted.union(&gone).copied().collect();
+            table.add_elements(
+                &mut batch,
+                DOWNSTREAM,
+                SetFlags::Named,
+                &keys(family, &kept),
+            );
         }
-        self.0.commit(batch)?;
-        Ok(unused)
+        self.0.commit(batch)
+    }
+
+    /// Keeps other interfaces than those of clients from these addresses.
+    pub(crate) fn keep_for_clients(&mut self, addresses: &BTreeSet<IpAddr>) -> io::Result<()> {
+        let mut batch = Batch::new();
+        start(&mut batch);
+        for family in Family::ALL {
+            let keys = keys(family, addresses);
+            table(family).add_elements(&mut batch, DOWNSTREAM, SetFlags::Named, &keys);
+        }
+        self.0.commit(batch)
+    }
+
+    /// The addresses that are [kept for clients](Self::keep_for_clients), and that no client has.
+    pub(crate) fn unused(&mut self) -> io::Result<BTreeSet<IpAddr>> {
+        let used: BTreeSet<IpAddr> = self
+            .all_allowed()?
+            .into_iter()
+            .map(|(_, address)| address)
+            .collect();
+        let mut kept = BTreeSet::new();
+        for family in Family::ALL {
+            let keys = table(family).keys(&mut self.0, DOWNSTREAM)?;
+            kept.extend(keys.iter().filter_map(|key| ip(key)));
+        }
+        Ok(kept.difference(&used).copied().collect())
+    }
+
+    /// Keeps these addresses for clients no longer.
+    pub(crate) fn give_back(&mut self, addresses: &BTreeSet<IpAddr>) -> io::Result<()> {
+        let mut batch = Batch::new();
+        start(&mut batch);
+        for family in Family::ALL {
+            let (table, keys) = (table(family), keys(family, addresses));
+            // Somebody else may have taken one out: add it, so that it can be deleted.
+            table.add_elements(&mut batch, DOWNSTREAM, SetFlags::Named, &keys);
+            table.delete_elements(&mut batch, DOWNSTREAM, &keys);
+        }
+        self.0.commit(batch)
     }
 
     /// Sends DNS requests where they are to go; `false`: they do already.
@@ -272,6 +301,11 @@ fn name_key(client: &Client) -> [u8; NAME_LEN] {
 fn of_family(family: Family, addresses: &BTreeSet<IpAddr>) -> impl Iterator<Item = IpAddr> {
     let addresses = addresses.iter().copied();
     addresses.filter(move |address| Family::of(*address) == family)
+}
+
+/// The addresses of a family as keys of a set.
+fn keys(family: Family, addresses: &BTreeSet<IpAddr>) -> Vec<Vec<u8>> {
+    of_family(family, addresses).map(octets).collect()
 }
 
 fn octets(address: IpAddr) -> Vec<u8> {

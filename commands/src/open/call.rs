@@ -32,7 +32,7 @@ pub(super) struct Call<'a> {
 #[derive(Debug)]
 pub(super) struct Edited {
     pub(super) outcome: Outcome,
-    /// What there is to say of the other qube beside that.
+    /// A message about the other qube, in addition to the outcome.
     pub(super) remark: Option<String>,
     /// The exit status of the command if the original has not got the edit.
     pub(super) status: u8,

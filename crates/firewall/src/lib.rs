@@ -29,5 +29,5 @@ pub use judge::{KnownAddresses, Packet, verdict};
 pub use line::{Line, Match, SetName, Verdict};
 pub use net::Net;
 pub use policy::{MAX_RULES, Policy};
-pub use resolv_conf::{name_servers, name_servers_in_order};
+pub use resolv_conf::{RESOLV_CONF, name_servers, name_servers_in_use};
 pub use rule::{Action, Destination, Ports, Protocol, Rule};

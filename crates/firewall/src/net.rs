@@ -31,14 +31,14 @@ impl Net {
     /// family.
     pub(crate) fn parse(family: Family, text: &str) -> Option<Self> {
         let (address, prefix) = match text.split_once('/') {
-            Some((address, prefix)) => (address, number(prefix, u32::from(family.bits()))?),
-            None => (text, family.bits().into()),
+            Some((address, prefix)) => (address, number(prefix, family.bits())?),
+            None => (text, family.bits()),
         };
         let address = match family {
             Family::V4 => address.parse::<Ipv4Addr>().ok()?.into(),
             Family::V6 => address.parse::<Ipv6Addr>().ok()?.into(),
         };
-        Self::new(address, u8::try_from(prefix).ok()?)
+        Self::new(address, prefix)
     }
 
     /// Its first address.

@@ -69,8 +69,7 @@ impl Ports {
 
     fn parse(text: &str) -> Option<Self> {
         let (first, last) = text.split_once('-')?;
-        let port = |text| u16::try_from(number(text, u16::MAX.into())?).ok();
-        Self::new(port(first)?, port(last)?)
+        Self::new(number(first, u16::MAX)?, number(last, u16::MAX)?)
     }
 }
 
@@ -165,8 +164,7 @@ impl Rule {
             },
             "icmptype" => match &mut self.protocol {
                 Some(Protocol::Icmp(icmp_type)) => {
-                    let read = number(value, u8::MAX.into()).and_then(|read| read.try_into().ok());
-                    *icmp_type = Some(read.ok_or(Kind::IcmpType)?);
+                    *icmp_type = Some(number(value, u8::MAX).ok_or(Kind::IcmpType)?);
                 }
                 _ => return Err(Kind::IcmpTypeWithoutProtocol),
             },
@@ -201,11 +199,11 @@ impl Rule {
 }
 
 /// A decimal number of at most `most`, without a sign and without zeros before it.
-pub(crate) fn number(text: &str, most: u32) -> Option<u32> {
+pub(crate) fn number<T: TryFrom<u32> + Into<u32>>(text: &str, most: T) -> Option<T> {
     let is_plain = text == "0" || !text.starts_with('0');
     let is_decimal = is_plain && text.bytes().all(|byte| byte.is_ascii_digit());
-    let number = is_decimal.then(|| text.parse().ok()).flatten()?;
-    (number <= most).then_some(number)
+    let number: u32 = is_decimal.then(|| text.parse().ok()).flatten()?;
+    T::try_from(number).ok().filter(|_| number <= most.into())
 }
 
 fn printable(untrusted_bytes: &[u8]) -> Result<&str, RuleError> {

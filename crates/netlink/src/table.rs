@@ -251,18 +251,15 @@ impl Table {
     /// # Errors
     /// The kernel cannot be asked.
     pub fn comments(self, socket: &mut Socket, chain: &str) -> io::Result<Option<Vec<String>>> {
-        let mut comments = Vec::new();
         self.dump(socket, GET_RULE, IN_CHAIN, chain, |rule| {
             // An old kernel lists the rules of all tables.
             let is_of = |number, name: &str| {
                 find(rule, number)
                     .is_some_and(|text| text.strip_suffix(&[0]) == Some(name.as_bytes()))
             };
-            if is_of(IN_TABLE, self.name) && is_of(IN_CHAIN, chain) {
-                comments.push(find(rule, USER_DATA).and_then(comment).unwrap_or_default());
-            }
+            let is_of_chain = is_of(IN_TABLE, self.name) && is_of(IN_CHAIN, chain);
+            is_of_chain.then(|| find(rule, USER_DATA).and_then(comment).unwrap_or_default())
         })
-        .map(|is_there| is_there.then_some(comments))
     }
 
     /// The elements of a set; none if there is no such set.
@@ -270,37 +267,33 @@ impl Table {
     /// # Errors
     /// The kernel cannot be asked.
     pub fn keys(self, socket: &mut Socket, set: &str) -> io::Result<Vec<Vec<u8>>> {
-        let mut keys = Vec::new();
-        self.dump(socket, GET_ELEMENTS, 2, set, |message| {
-            let list = find(message, 3).unwrap_or_default();
-            let elements = crate::attributes::read(list);
-            keys.extend(
-                elements.filter_map(|(_, element)| Some(find(find(element, 1)?, 1)?.to_vec())),
-            );
+        let keys = self.dump(socket, GET_ELEMENTS, 2, set, |message| {
+            let elements = crate::attributes::read(find(message, 3)?);
+            let keys =
+                elements.filter_map(|(_, element)| Some(find(find(element, 1)?, 1)?.to_vec()));
+            Some(keys.collect::<Vec<_>>())
         })?;
-        Ok(keys)
+        Ok(keys.unwrap_or_default().concat())
     }
 
-    /// Asks for what is in `name`; `false`: there is no such thing.
-    fn dump(
+    /// Asks for what is in `name`; `None`: there is no such thing.
+    fn dump<T>(
         self,
         socket: &mut Socket,
         kind: u16,
         number: u16,
         name: &str,
-        mut each: impl FnMut(&[u8]),
-    ) -> io::Result<bool> {
+        mut read: impl FnMut(&[u8]) -> Option<T>,
+    ) -> io::Result<Option<Vec<T>>> {
         let (kind, flags) = (NFTABLES << 8 | kind, flag::REQUEST | flag::DUMP);
         let request = Request::to_netfilter(kind, flags, self.family as u8, |message| {
             message.text(IN_TABLE, self.name);
             message.text(number, name);
         });
-        let asked = socket.dump(&request, |entry| {
-            each(entry.get(NETFILTER_HEAD_LEN..).unwrap_or_default());
-        });
+        let asked = socket.dump(&request, |entry| read(entry.get(NETFILTER_HEAD_LEN..)?));
         match asked {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            other => other.map(|()| true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            other => other.map(Some),
         }
     }
 

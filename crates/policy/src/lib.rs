@@ -2,7 +2,7 @@
 //!
 //! The format is that of dom0's `/etc/qubes/policy.d/*.policy`. Of its keywords those are understood
 //! that can mean something without dom0; where a line is wrong nothing is allowed at all, as in dom0.
-//! [`trusted`] reads policy that somebody else might have written.
+//! [`trusted`] reads policy, and other settings, that somebody else might have written.
 
 pub mod trusted;
 

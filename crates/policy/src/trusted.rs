@@ -1,25 +1,26 @@
-//! Policy on a host where several people have accounts: only what root or the account itself has
-//! written counts, and anything else denies everything.
+//! Settings on a host where several people have accounts: only what root or the account itself has
+//! written counts. A policy that somebody else might have written denies everything.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::fs::File;
 use std::io::Read as _;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, Stat, fstat, openat};
+use files::{NotOpened, OnLink, Stat, open_regular};
+use rustix::fs::{CWD, Dir, Mode, OFlags, openat};
 use rustix::io::Errno;
+use rustix::path::Arg;
 use rustix::process::Uid;
 
 use crate::{Policy, Rule, is_policy};
 
-/// A policy file that is longer, in bytes, is none.
+/// A file that is longer, in bytes, is none of these.
 const MAX_LEN: u64 = 1 << 20;
 
-/// Why the policy cannot be used, with the file and the line. It is for the owner of the host and not
-/// for the caller.
+/// Why a file or the policy cannot be used. Of the policy it has the file and the line: it is for the
+/// owner of the host and not for the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unusable(String);
 
@@ -59,7 +60,7 @@ fn load_folder(path: &Path, account: Uid) -> Result<Policy, Unusable> {
         }
         Err(error) => return Err(unusable(&error)),
     };
-    let stat = fstat(&folder).map_err(|error| unusable(&error))?;
+    let stat = Stat::fresh(&folder).map_err(|error| unusable(&error))?;
     judge(&stat, account).map_err(|why| unusable(&why))?;
     let mut policy = Policy::default();
     for name in names(&folder).map_err(|error| unusable(&error))? {
@@ -85,23 +86,41 @@ fn names(folder: &OwnedFd) -> Result<Vec<OsString>, Errno> {
 }
 
 fn load_file(folder: &OwnedFd, name: &OsStr, account: Uid) -> Result<Policy, String> {
-    // Without waiting for who writes to a named pipe.
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = openat(folder, name, flags, Mode::empty()).map_err(|error| match error {
-        Errno::LOOP => "it is a symbolic link".to_owned(),
-        other => other.to_string(),
-    })?;
-    let stat = fstat(&file).map_err(|error| error.to_string())?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err("it is not a regular file".to_owned());
-    }
-    judge(&stat, account)?;
+    let text = read(folder, name, OnLink::Refuse, account).map_err(|error| error.0)?;
+    let text = text.ok_or("it was removed while it was read")?;
+    of_plain_host(Policy::parse(&text)?)
+}
+
+/// Reads the text of a file that nobody but root and `account` can have written. `path` begins in
+/// `folder` if it is relative. `None`: there is no such file.
+///
+/// # Errors
+/// The file belongs to neither of them, or group or others may write to it, or it is no regular file,
+/// or too long, or no text, or it cannot be read. The error does not name the file.
+pub fn read(
+    folder: impl AsFd,
+    path: impl Arg + Copy,
+    on_link: OnLink,
+    account: Uid,
+) -> Result<Option<String>, Unusable> {
+    let unusable = |why: &dyn fmt::Display| Unusable(why.to_string());
+    let (file, stat) = match open_regular(folder, path, OFlags::RDONLY, on_link) {
+        Ok(opened) => opened,
+        Err(NotOpened::System(Errno::NOENT)) => return Ok(None),
+        Err(NotOpened::NotRegular) if on_link == OnLink::Refuse => {
+            return Err(unusable(&"it is a symbolic link, or not a regular file"));
+        }
+        Err(error) => return Err(unusable(&error)),
+    };
+    judge(&stat, account).map_err(Unusable)?;
     let mut text = String::new();
-    let mut file = File::from(file).take(MAX_LEN + 1);
+    let mut file = file.take(MAX_LEN + 1);
     match file.read_to_string(&mut text) {
-        Ok(_) if file.limit() == 0 => Err(format!("it is longer than {MAX_LEN} bytes")),
-        Ok(_) => of_plain_host(Policy::parse(&text)?),
-        Err(error) => Err(error.to_string()),
+        Ok(_) if file.limit() == 0 => {
+            Err(unusable(&format_args!("it is longer than {MAX_LEN} bytes")))
+        }
+        Ok(_) => Ok(Some(text)),
+        Err(error) => Err(unusable(&error)),
     }
 }
 
@@ -117,15 +136,15 @@ fn of_plain_host(policy: Policy) -> Result<Policy, String> {
 }
 
 fn judge(stat: &Stat, account: Uid) -> Result<(), String> {
-    if ![0, account.as_raw()].contains(&stat.st_uid) {
+    let (owner, _) = stat.owner;
+    if ![0, account.as_raw()].contains(&owner) {
         return Err(format!(
-            "it belongs to uid {}, which is neither root nor uid {}",
-            stat.st_uid,
+            "it belongs to uid {owner}, which is neither root nor uid {}",
             account.as_raw()
         ));
     }
     let others = Mode::WGRP | Mode::WOTH;
-    match Mode::from_raw_mode(stat.st_mode).intersects(others) {
+    match Mode::from_raw_mode(stat.state.mode).intersects(others) {
         true => Err("its group or others may write to it".to_owned()),
         false => Ok(()),
     }
@@ -229,8 +248,8 @@ mod tests {
             true => assert!(loaded.is_ok()),
             false => assert!(loaded.unwrap_err().to_string().contains("belongs to")),
         }
-        let mut stat = fstat(fs::File::open(folder.path("50-all.policy")).unwrap()).unwrap();
-        stat.st_uid = 7;
+        let mut stat = Stat::fresh(fs::File::open(folder.path("50-all.policy")).unwrap()).unwrap();
+        stat.owner = (7, 7);
         assert!(
             judge(&stat, Uid::from_raw(8))
                 .unwrap_err()
@@ -249,6 +268,22 @@ mod tests {
         folder.assert_unusable("60.policy", "not a regular file");
         let file = folder.path("50-all.policy");
         assert!(load(&[file], getuid()).is_err());
+    }
+
+    #[test]
+    fn a_link_is_followed_where_that_is_asked_for_and_its_target_is_judged() {
+        let folder = Folder::new();
+        let link = folder.path("link");
+        symlink("50-all.policy", &link).unwrap();
+        let read = |path: &Path, on_link| read(CWD, path, on_link, getuid());
+        let text = read(&link, OnLink::Follow).unwrap();
+        assert_eq!(text.as_deref(), Some("* * * * allow\n"));
+        assert!(read(&link, OnLink::Refuse).is_err());
+        folder.set_mode("50-all.policy", 0o620);
+        let error = read(&link, OnLink::Follow).unwrap_err().to_string();
+        assert!(error.contains("may write"), "{error}");
+        let missing = read(&folder.path("missing"), OnLink::Follow);
+        assert_eq!(missing, Ok(None));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! finds the other programs of the suite and those in `PATH`, [`inherited`] takes a descriptor known
 //! by its number, [`say`] writes to people on stderr, [`failure`] tells them why a program failed
 //! and ends it, [`system_log`] writes to the log of this qube, and [`systemd`] is told that a daemon is
-//! ready.
+//! ready. [`services`] says which services of this qube are on, and [`new_names`] tells of new files.
 //!
 //! With the feature `tokio` there are also [`interrupt`], the wish to end early, [`log`], which
 //! shows the single steps to whoever asks, and [`reaper`], which starts programs and waits for all
@@ -17,9 +17,11 @@ pub mod inherited;
 pub mod interrupt;
 #[cfg(feature = "tokio")]
 pub mod log;
+pub mod new_names;
 pub mod programs;
 #[cfg(feature = "tokio")]
 pub mod reaper;
 pub mod say;
+pub mod services;
 pub mod system_log;
 pub mod systemd;

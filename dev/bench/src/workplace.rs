@@ -14,7 +14,7 @@ use anyhow::{Context, Result, ensure};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
-use nix::unistd::Uid;
+use nix::unistd::{Uid, User};
 use tempfile::TempDir;
 
 use crate::interruption::Interruption;
@@ -178,15 +178,7 @@ impl Workplace {
         if !self.may_mount() {
             return Ok(());
         }
-        let passwd = self.path("passwd");
-        let entry = format!(
-            "nobody:x:{ORDINARY}:{ORDINARY}::{}:/bin/sh\n",
-            home.display()
-        );
-        fs::write(&passwd, entry)?;
-        let (flags, none) = (MsFlags::MS_BIND, None::<&str>);
-        mount(Some(&passwd), "/etc/passwd", none, flags, none)
-            .context("cannot mount over /etc/passwd")
+        mount_passwd(&self.path("passwd"), ORDINARY, home)
     }
 
     fn install(&self) -> Result<()> {
@@ -205,6 +197,23 @@ impl Workplace {
         }
         Ok(())
     }
+}
+
+/// Mounts the file `passwd` over `/etc/passwd`, as which it is but for the home folder of the user
+/// `uid`.
+pub(crate) fn mount_passwd(passwd: &Path, uid: u32, home: &Path) -> Result<()> {
+    let user = User::from_uid(uid.into())?.context("the user has no password entry")?;
+    let own = format!("{}:", user.name);
+    let others = fs::read_to_string("/etc/passwd")?;
+    let others = others.lines().filter(|line| !line.starts_with(&own));
+    let mut text: String = others.map(|line| format!("{line}\n")).collect();
+    let group = user.gid;
+    text += &format!("{own}x:{uid}:{group}::{}:/bin/sh\n", home.display());
+    remove(passwd)?;
+    fs::write(passwd, text)?;
+    let none = None::<&str>;
+    mount(Some(passwd), "/etc/passwd", none, MsFlags::MS_BIND, none)
+        .context("cannot mount over /etc/passwd")
 }
 
 /// Removes a file or folder, if it is there.

@@ -23,7 +23,7 @@ pub fn render(command: &Command) -> Vec<Generated> {
     .into()
 }
 
-/// What the words of a command line are that are no options.
+/// The kind of the arguments that are not options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Words {
     /// Files.

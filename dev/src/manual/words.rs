@@ -283,7 +283,7 @@ pub const QVM_OPEN_IN_VM: Words = Words {
         ),
         (
             "qvm-open-in-vm --diff --backup work notes.txt",
-            "Edit a file, see what the edit changes before it counts, and keep the previous content:",
+            "Edit a file, see the changes before the file is replaced, and keep the previous content:",
         ),
         (
             "qvm-open-in-vm --view-only scan.pdf",
@@ -330,7 +330,7 @@ pub const QFILE_AGENT: Words = Words {
     files: &[INCOMING, FILECOPY],
     examples: &[(
         "qrexec-client-vm vault qubes.Filecopy /usr/lib/qubes/qfile-agent -- report.odt",
-        "Send a file without checking its name first:",
+        "Send a file. The names are not checked before the call:",
     )],
     see_also: &["qvm-copy(1)", "qfile-unpacker(8)", "qubes-fs-tree-check(8)"],
 };
@@ -899,13 +899,14 @@ pub const QREXEC_SSH: Words = Words {
         A line of remotes.conf is NAME = DESTINATION [QUBE]. DESTINATION is what ssh calls the \
         machine: a Host of ssh_config(5) or a host name, with USER@ before it if necessary. QUBE is a \
         qube on that machine, if it has qubes, or @dispvm. @default and @dispvm can only be used if \
-        there is a line with that NAME; the QUBE of @dispvm is @dispvm. Blank lines and lines that \
-        begin with # are ignored. The first line with a name counts. If a line cannot be read, every \
-        call is refused.",
+        there is a line with that NAME; in the line for @dispvm, QUBE must be @dispvm. Blank lines and lines that \
+        begin with # are ignored. The first line with a name counts. The file must belong to root or \
+        to the user, and no other user may be able to write to it. If that is not so, or if a line \
+        cannot be read, every call is refused.",
         "\
         PROGRAM is started only when the other machine has allowed the call. If the connection breaks \
         or the other machine does not answer for 45 seconds, the call ends with status 255. The \
-        connection must stand within 30 seconds. The program needs OpenSSH 8.7 or later.",
+        connection must be made within 30 seconds. The program needs OpenSSH 8.7 or later.",
     ],
     environment: &[
         (
@@ -963,7 +964,9 @@ pub const QREXEC_SSH_SERVE: Words = Words {
         /run/qubes-rpc, /usr/local/etc/qubes-rpc, /etc/qubes-rpc and /usr/lib/qubes/rpc.",
         "\
         Every call is one line in the system log, with its source, service, target, exit status, \
-        number of bytes from and to the caller, and duration.",
+        number of bytes from and to the caller, and duration. A call that is allowed also has a line \
+        when its service is started, in case the end cannot be written: it ends with the word \
+        started, and has no status.",
     ],
     environment: &[
         (
@@ -1248,12 +1251,12 @@ pub const QUBES_SUSPEND: Words = Words {
          interfaces of real devices, takes every PCI device from its driver, the last one first, and removes the modules \
          of the lists. The devices of Xen and of virtio, and graphics cards of Intel, stay. If the kernel was started \
          with qubes_exp_pm_use_suspend=1, only NetworkManager is told.",
-        "post does the opposite in the opposite order. What could not be undone stays noted, and post tries it again the \
-         next time. In a qube with the service minimal-netvm, post first makes room in the memory.",
+        "post undoes the steps in the reverse order. If a step cannot be undone, its record stays in /run, and the next \
+         post tries it again. In a qube with the service minimal-netvm, post first makes room in the memory.",
         "pre-all and post-all run the executable scripts whose names end in .sh, in the order of the names, for at most \
          20 seconds each.",
-        "dom0 waits for 60 seconds. A step that takes longer than 15 seconds is left behind. When the limit is reached, \
-         what was not begun is named.",
+        "dom0 waits for 60 seconds. A step that takes longer than 15 seconds is no longer waited for. After 50 \
+         seconds, the remaining steps are not started, and a message lists them.",
     ],
     environment: &[],
     files: &[

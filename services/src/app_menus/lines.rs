@@ -162,7 +162,8 @@ fn translated(key: &[u8]) -> Option<(&str, &[u8])> {
     Some((str::from_utf8(&key[..bracket]).ok()?, &key[bracket + 1..]))
 }
 
-/// Cut, if it has to be; categories after a whole one.
+/// Makes one line. A line that is too long is shortened; a list of categories is cut after a complete
+/// category.
 fn line(name: &str, key: &str, value: &[u8]) -> Vec<u8> {
     let mut line = Vec::with_capacity(name.len() + key.len() + 2 + value.len());
     for part in [name, ":", key, "="] {

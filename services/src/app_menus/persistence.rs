@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::qube;
 
-/// Where the part of a qube is mounted that is its own if the rest is its template's.
+/// The mount point of the private volume.
 const OWN: &str = "/rw";
 
 /// What of this qube survives its end.

@@ -23,7 +23,7 @@ pub struct SyncClock {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
     pub timeout: Duration,
 
-    /// The argument of the service, which has none
+    /// Must be empty: the service takes no argument
     #[arg(hide = true, value_parser = crate::args::no_argument)]
     pub argument: Option<OsString>,
 }
@@ -57,7 +57,7 @@ pub struct SyncNtpClock {
     #[arg(long, value_name = "TIME", default_value = "2m", value_parser = time)]
     pub timeout: Duration,
 
-    /// The argument of the service, which has none
+    /// Must be empty: the service takes no argument
     #[arg(hide = true, value_parser = crate::args::no_argument)]
     pub argument: Option<OsString>,
 }

@@ -26,7 +26,7 @@ pub struct ResizeDisk {
     #[arg(long, value_name = "DEVICE", default_value = "/dev/xvda", value_parser = device)]
     pub disk: PathBuf,
 
-    /// The argument of the service, which has none
+    /// Must be empty: the service takes no argument
     #[arg(hide = true, value_parser = crate::args::no_argument)]
     pub argument: Option<OsString>,
 }

@@ -34,25 +34,25 @@ pub struct Suspend {
 pub enum Action {
     /// Stop the network, take the PCI devices from their drivers, and remove modules
     Pre {
-        /// The argument of the service, which has none
+        /// Must be empty: the service takes no argument
         #[arg(hide = true, value_parser = crate::args::no_argument)]
         argument: Option<OsString>,
     },
     /// Undo what pre has done
     Post {
-        /// The argument of the service, which has none
+        /// Must be empty: the service takes no argument
         #[arg(hide = true, value_parser = crate::args::no_argument)]
         argument: Option<OsString>,
     },
     /// Run the scripts in /etc/qubes/suspend-pre.d
     PreAll {
-        /// The argument of the service, which has none
+        /// Must be empty: the service takes no argument
         #[arg(hide = true, value_parser = crate::args::no_argument)]
         argument: Option<OsString>,
     },
     /// Run the scripts in /etc/qubes/suspend-post.d
     PostAll {
-        /// The argument of the service, which has none
+        /// Must be empty: the service takes no argument
         #[arg(hide = true, value_parser = crate::args::no_argument)]
         argument: Option<OsString>,
     },
@@ -78,7 +78,7 @@ pub struct DetachPciDevice {
     #[arg(long, value_name = "FOLDER", default_value = "/", alias = "sysfs-root")]
     pub root: PathBuf,
 
-    /// The argument of the service, which has none
+    /// Must be empty: the service takes no argument
     #[arg(hide = true, value_parser = crate::args::no_argument)]
     pub argument: Option<OsString>,
 }

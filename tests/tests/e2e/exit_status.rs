@@ -431,7 +431,8 @@ fn statuses(page: &str) -> impl Iterator<Item = &str> {
 fn an_option_is_unknown(program: &str) {
     let qubes = Qubes::new();
     let mut command = qubes.command(SOURCE, program);
-    command.arg("--no-such-option");
+    // A forced command of sshd that is wrong is a call that is refused.
+    command.arg("--no-such-option").env_remove("SSH_CONNECTION");
     let finished = run(command);
     finished.assert_code(2);
     assert_eq!(finished.stdout, b"");

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use qfile_tests::process::{Finished, run};
 use qfile_tests::programs::{folder, program, source};
+use qfile_tests::ssh::needs_sshd;
 use qfile_tests::suite;
 use qfile_tests::tree::TempFolder;
 
@@ -64,6 +65,11 @@ fn the_demo_copies_files_and_folders_with_odd_names() {
         let compared = said.matches("arrived: same content").count();
         assert_eq!(compared, count, "{files}: {said}");
         assert!(said.contains("the disposable is gone"), "{files}: {said}");
+        // Its last step needs what the tests between machines need, and root or an ordinary user.
+        if needs_sshd().is_ok() {
+            let refused = "the policy of the server refused that: status 126";
+            assert!(said.contains(refused), "{files}: {said}");
+        }
     }
 }
 

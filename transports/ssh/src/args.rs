@@ -87,7 +87,7 @@ const SERVE_STATUSES: &str = "\
 Exit status:
 other  the status of the service; 128+N if the signal N ended it
     1  --key-line cannot be obeyed
-    2  the command line is wrong
+    2  the command line is wrong; if sshd started the program, this is 126
   125  the service cannot be executed
   126  the call is refused
   127  the service does not exist";

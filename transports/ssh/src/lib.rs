@@ -19,6 +19,7 @@ pub mod wire;
 
 use std::process::ExitCode;
 
+use clap::Parser as _;
 use program::command_line;
 use program::failure::Failure;
 use program::say::say;
@@ -43,11 +44,10 @@ pub fn client() -> ExitCode {
 #[must_use]
 pub fn serve() -> ExitCode {
     program::log::to_stderr(args::SERVE);
-    let line: Serve = match command_line::parse() {
-        Ok(line) => line,
-        Err(status) => return status,
-    };
-    end(args::SERVE, serve::run(&line))
+    match Serve::try_parse() {
+        Ok(line) => end(args::SERVE, serve::run(&line)),
+        Err(error) => serve::without_a_command_line(&error),
+    }
 }
 
 /// As [`program::failure::end`], for what may also end with the status of a service.

@@ -3,15 +3,17 @@
 //! Lines are `NAME = DESTINATION [QUBE]`. Blank lines, and lines with `#` first, are passed over.
 
 use std::env;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
+use files::OnLink;
+use policy::trusted;
 use program::failure::Failure;
+use qrexec::Destination;
 use qrexec::status::REFUSED;
+use rustix::fs::CWD;
+use rustix::process::getuid;
 
 use crate::wire::Qube;
-use qrexec::Destination;
 
 /// Another machine, and the qube there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +44,8 @@ impl Remotes {
     /// Reads `files`. One that is missing has no lines.
     ///
     /// # Errors
-    /// A file or a line cannot be read.
+    /// A file or a line cannot be read, or somebody else may have written the file: it says to which
+    /// machine files go.
     pub(crate) fn load(files: &[PathBuf]) -> Result<Self, Failure> {
         let mut all = Self::default();
         for file in files {
@@ -53,12 +56,14 @@ impl Remotes {
 
     fn read(file: &Path) -> Result<Self, Failure> {
         let shown = text::file(file);
-        let failed = Failure::of(format!("cannot read {shown}"));
-        let text = match fs::read_to_string(file) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(error) => return Err(failed(error).with_status(REFUSED)),
-        };
+        // As ssh does with its own configuration: a link is followed, and what it points to counts.
+        let text = trusted::read(CWD, file, OnLink::Follow, getuid()).map_err(|why| {
+            Failure::new(format!("cannot use {shown}"))
+                .because(why)
+                .advise("the file must be yours or root's, and only its owner may write to it")
+                .with_status(REFUSED)
+        })?;
+        let text = text.unwrap_or_default();
         Self::parse(&text).map_err(|(number, why)| {
             Failure::new(format!("{shown}, line {number}"))
                 .because(why)
@@ -71,7 +76,7 @@ impl Remotes {
     ///
     /// # Errors
     /// The number of the first line that cannot be read, and why.
-    fn parse(text: &str) -> Result<Self, (usize, String)> {
+    pub(crate) fn parse(text: &str) -> Result<Self, (usize, String)> {
         let mut all = Self::default();
         for (index, line) in text.lines().enumerate() {
             let line = line.trim();
@@ -133,6 +138,9 @@ fn parse_line(line: &str) -> Result<(String, Remote), String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
     use qfile_proto::QubeName;
 
     use super::*;
@@ -185,20 +193,45 @@ mod tests {
         }
     }
 
+    fn write(path: &Path, text: &str, mode: u32) {
+        fs::write(path, text).unwrap();
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
     #[test]
     fn the_first_file_comes_first_and_a_missing_one_has_no_lines() {
         let folder = tempfile::tempdir().unwrap();
         let [a, b, missing] = ["a", "b", "missing"].map(|name| folder.path().join(name));
-        fs::write(&a, "x = first\n").unwrap();
-        fs::write(&b, "x = second\ny = second\n").unwrap();
+        write(&a, "x = first\n", 0o644);
+        write(&b, "x = second\ny = second\n", 0o644);
         let remotes = Remotes::load(&[missing, a.clone(), b.clone()]).unwrap();
         let get = |name| remotes.get(name).unwrap().destination.as_str();
         assert_eq!((get("x"), get("y")), ("first", "second"));
-        fs::write(&b, "# one\nnonsense\n").unwrap();
+        write(&b, "# one\nnonsense\n", 0o644);
         let failure = Remotes::load(&[a, b]).unwrap_err();
         assert_eq!(failure.status(), REFUSED);
         assert!(failure.reason().contains("line 2"), "{failure}");
         let folder = [folder.path().to_owned()];
         assert_eq!(Remotes::load(&folder).unwrap_err().status(), REFUSED);
+    }
+
+    #[test]
+    fn a_file_that_others_may_write_to_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, link] = ["file", "link"].map(|name| folder.path().join(name));
+        symlink(&file, &link).unwrap();
+        for (mode, is_usable) in [(0o600, true), (0o644, true), (0o664, false), (0o646, false)] {
+            write(&file, "x = first\n", mode);
+            for path in [&file, &link] {
+                match Remotes::load(std::slice::from_ref(path)) {
+                    Ok(remotes) => assert!(is_usable && remotes.get("x").is_some()),
+                    Err(failure) => {
+                        assert!(!is_usable, "{failure}");
+                        assert_eq!(failure.status(), REFUSED);
+                        assert!(failure.to_string().contains("may write"), "{failure}");
+                    }
+                }
+            }
+        }
     }
 }

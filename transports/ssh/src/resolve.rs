@@ -105,13 +105,9 @@ fn remote(target: &str, remotes: &Remotes) -> Result<Remote, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
 
     fn remotes(text: &str) -> Remotes {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("remotes.conf");
-        fs::write(&file, text).unwrap();
-        Remotes::load(&[file]).unwrap()
+        Remotes::parse(text).unwrap()
     }
 
     #[test]

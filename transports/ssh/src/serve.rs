@@ -12,14 +12,20 @@ mod request;
 
 use std::env;
 use std::os::unix::ffi::OsStrExt as _;
+use std::process::ExitCode;
 
+use program::command_line::{WRONG_USAGE, say_lines};
 use program::failure::Failure;
+use qrexec::status::REFUSED;
 
-use crate::args::Serve;
+use crate::args::{SERVE, Serve};
 use record::Record;
 
 /// What sshd sets for a forced command: the command that the caller wants.
 const WANTED: &str = "SSH_ORIGINAL_COMMAND";
+
+/// What sshd sets for every command: the two ends of the connection.
+const CONNECTION: &str = "SSH_CONNECTION";
 
 /// Does what the command line says; the exit status.
 ///
@@ -36,6 +42,7 @@ pub(crate) fn run(line: &Serve) -> Result<u8, Failure> {
             record.why = refusal.for_the_log;
             refusal.failure
         })?;
+        record.begin();
         answer::answer(&decided, &mut record)
     });
     let status = match &answered {
@@ -44,4 +51,30 @@ pub(crate) fn run(line: &Serve) -> Result<u8, Failure> {
     };
     record.write(status, answered.as_ref().err());
     answered
+}
+
+/// Ends a process whose command line was not understood. Where sshd has started it, that is a call as
+/// well, which is refused: the line in authorized_keys is wrong.
+pub(crate) fn without_a_command_line(error: &clap::Error) -> ExitCode {
+    let shown = error.render().to_string();
+    let is_a_call = [WANTED, CONNECTION]
+        .map(env::var_os)
+        .iter()
+        .any(Option::is_some);
+    if !error.use_stderr() || !is_a_call {
+        say_lines(&shown);
+        return match error.use_stderr() {
+            true => ExitCode::from(WRONG_USAGE),
+            false => ExitCode::SUCCESS,
+        };
+    }
+    let failure = Failure::new("the command of this key in authorized_keys is wrong")
+        .advise("the owner of this machine finds the reason in the system log")
+        .with_status(REFUSED);
+    // No key has an empty name.
+    let mut record = Record::new("");
+    let reason = shown.lines().next().unwrap_or_default();
+    record.why = Some(format!("the command in authorized_keys is wrong: {reason}"));
+    record.write(REFUSED, None);
+    crate::end(SERVE, Err(failure))
 }

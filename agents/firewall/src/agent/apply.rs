@@ -6,7 +6,7 @@ use std::io::{self, Read as _};
 use std::net::IpAddr;
 
 use firewall::{
-    Client, Family, KnownAddresses, Policy, SetName, Verdict, name_servers, nft, verdict,
+    Client, Family, KnownAddresses, Policy, SetName, Verdict, name_servers_in_use, nft, verdict,
 };
 use program::failure::Failure;
 
@@ -15,10 +15,6 @@ use crate::clients::Chain;
 use crate::flows;
 use crate::kernel::nftables::Tables;
 use crate::kernel::{Batch, Kernel, nftables};
-use crate::resolver::RESOLV_CONF;
-
-/// The servers that systemd-resolved asks.
-const OF_RESOLVED: &str = "/run/systemd/resolve/resolv.conf";
 
 /// Most bytes of a list of servers that are read.
 const MAX_RESOLV_CONF_LEN: u64 = 64 << 10;
@@ -38,23 +34,16 @@ pub(super) fn close(kernel: &mut Kernel, connected: Option<&BTreeSet<IpAddr>>) -
     commit(Tables::Kept).or_else(|_| commit(Tables::Anew))
 }
 
-/// The servers of this qube. Where all of them are this qube itself, those that it asks count too:
-/// the requests of clients are sent to them.
 fn current_name_servers() -> BTreeSet<IpAddr> {
-    let mut servers = servers_of(RESOLV_CONF);
-    if servers.iter().all(IpAddr::is_loopback) {
-        servers.extend(servers_of(OF_RESOLVED));
-    }
-    servers
-}
-
-fn servers_of(file: &str) -> BTreeSet<IpAddr> {
-    let mut text = Vec::new();
-    if let Ok(file) = fs::File::open(file) {
-        // What cannot be read has no servers.
-        let _got = file.take(MAX_RESOLV_CONF_LEN).read_to_end(&mut text);
-    }
-    name_servers(&text)
+    let read = |file: &str| {
+        let mut text = Vec::new();
+        if let Ok(file) = fs::File::open(file) {
+            // What cannot be read has no servers.
+            let _got = file.take(MAX_RESOLV_CONF_LEN).read_to_end(&mut text);
+        }
+        text
+    };
+    name_servers_in_use(read).into_iter().collect()
 }
 
 impl Agent {

@@ -12,12 +12,12 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow, ensure};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use nix::unistd::{Uid, User};
+use nix::unistd::Uid;
 
 use super::{left_out, ratio};
 use crate::figures::Figures;
 use crate::table::{Finding, Row, Unit};
-use crate::workplace::{Workplace, remove};
+use crate::workplace::{Workplace, mount_passwd, remove};
 
 const NONE: Option<&str> = None;
 const OURS: &str = "qvm-copy-to-vm";
@@ -191,17 +191,8 @@ impl Machine {
         unshare(CloneFlags::CLONE_NEWNS).context("cannot have mounts of our own")?;
         let private = MsFlags::MS_PRIVATE | MsFlags::MS_REC;
         mount(NONE, "/", NONE, private, NONE)?;
-        let user = User::from_uid(Uid::effective())?.context("root has no password entry")?;
-        let passwd = fs::read_to_string("/etc/passwd")?;
-        let home = format!(":{}:", user.dir.display());
-        let own = format!(":{}/far:", self.root.display());
-        let lines = passwd.lines().map(|line| match line.starts_with("root:") {
-            true => line.replacen(&home, &own, 1) + "\n",
-            false => format!("{line}\n"),
-        });
-        let file = self.root.join("passwd");
-        self.write(&file, &lines.collect::<String>(), 0o644)?;
-        mount(Some(&file), "/etc/passwd", NONE, MsFlags::MS_BIND, NONE)?;
+        let root = Uid::effective().as_raw();
+        mount_passwd(&self.root.join("passwd"), root, &self.root.join("far"))?;
         mount(
             Some("tmpfs"),
             "/run",

@@ -22,6 +22,7 @@ qfile_tests::suite! {
     check_reads_stdin_and_other_addresses,
     the_users_programs_run_between_the_tables_and_the_rules [needs_networks, needs_private_mounts],
     with_custom_persist_the_users_own_programs_do_not_run [needs_networks, needs_private_mounts],
+    which_services_are_on_is_waited_for_before_a_program_of_the_user_runs [needs_networks, needs_private_mounts],
     sighup_reads_everything_again [needs_networks],
     it_keeps_one_capability_and_no_other_right [needs_networks],
     a_daemon_that_comes_back_is_read_again [needs_networks],
@@ -118,6 +119,8 @@ fn hook(path: &str, is_executable: bool) {
 
 fn the_users_programs_run_between_the_tables_and_the_rules() {
     in_own_root(|| {
+        qfile_tests::user::mount_tmpfs(std::path::Path::new("/run"), 1 << 20, "");
+        fs::write("/run/qubes-service-environment", "").unwrap();
         hook("/etc/qubes/qubes-firewall.d/20-b", true);
         hook("/etc/qubes/qubes-firewall.d/10-a", true);
         hook("/etc/qubes/qubes-firewall.d/15-not", false);
@@ -158,6 +161,7 @@ fn with_custom_persist_the_users_own_programs_do_not_run() {
         qfile_tests::user::mount_tmpfs(std::path::Path::new("/run"), 1 << 20, "");
         fs::create_dir_all("/run/qubes-service").unwrap();
         fs::write("/run/qubes-service/custom-persist", "").unwrap();
+        fs::write("/run/qubes-service-environment", "").unwrap();
         hook("/etc/qubes/qubes-firewall.d/10-a", true);
         hook("/rw/config/qubes-firewall.d/05-c", true);
         hook("/rw/config/qubes-firewall-user-script", true);
@@ -168,6 +172,28 @@ fn with_custom_persist_the_users_own_programs_do_not_run() {
             1,
             "{noted}"
         );
+    });
+}
+
+/// At boot, the services may be written while the firewall starts.
+fn which_services_are_on_is_waited_for_before_a_program_of_the_user_runs() {
+    in_own_root(|| {
+        qfile_tests::user::mount_tmpfs(std::path::Path::new("/run"), 1 << 20, "");
+        fs::create_dir_all("/run/qubes-service").unwrap();
+        hook("/etc/qubes/qubes-firewall.d/10-a", true);
+        hook("/rw/config/qubes-firewall-user-script", true);
+        let mut database = Database::new();
+        database.write_rules(CLIENT, "accept", &[]);
+        let networks = Networks::new();
+        let agent = Agent::start(&networks, &database);
+        qfile_tests::changes::until_it_watches(agent.pid());
+        assert_eq!(networks.ruleset().matches("policy drop").count(), 2);
+        fs::write("/run/qubes-service/custom-persist", "").unwrap();
+        fs::write("/run/qubes-service-environment", "").unwrap();
+        agent.wait_for("READY=1");
+        let noted = fs::read_to_string("/rw/noted").unwrap();
+        let programs: Vec<&str> = noted.lines().filter(|line| line.starts_with('/')).collect();
+        assert_eq!(programs, ["/etc/qubes/qubes-firewall.d/10-a"]);
     });
 }
 

@@ -4,18 +4,22 @@
 use std::cell::RefCell;
 use std::net::IpAddr;
 
-use firewall::{Family, KnownAddresses, Packet, Policy, Verdict, verdict};
+use firewall::{Family, HostName, KnownAddresses, Packet, Policy, Verdict, verdict};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use qfile_tests::firewall::{CLIENT, CLIENT6, Qube, SERVERS, SERVERS6};
 use qfile_tests::network::Fate::{Passed, Rejected};
 use qfile_tests::network::Probe::{Ping, Tcp, Udp};
 use qfile_tests::network::{Fate, Probe, needs_networks};
+use qfile_tests::user::needs_private_mounts;
 
 qfile_tests::suite! {
-    judge_kernel_and_grammar_agree_about_ipv4 [needs_networks],
-    judge_kernel_and_grammar_agree_about_ipv6 [needs_networks],
+    judge_kernel_and_grammar_agree_about_ipv4 [needs_networks, needs_private_mounts],
+    judge_kernel_and_grammar_agree_about_ipv6 [needs_networks, needs_private_mounts],
 }
+
+/// A name in rules.
+const NAME: &str = "a.example";
 
 const PORTS: [u16; 5] = [53, 80, 443, 999, 2500];
 
@@ -27,6 +31,9 @@ struct World {
     servers: &'static [&'static str],
     /// The key of destinations.
     key: &'static str,
+    /// The address of the name in rules, and the server of DNS.
+    named: &'static str,
+    dns: &'static str,
     /// The protocol of pings, and the type of their requests.
     icmp: (u8, u8),
     /// A type that no packet here has.
@@ -38,6 +45,8 @@ const V4: World = World {
     client: CLIENT,
     servers: &SERVERS,
     key: "dst4",
+    named: SERVERS[1],
+    dns: SERVERS[0],
     icmp: (1, 8),
     other_icmp: 13,
 };
@@ -47,6 +56,8 @@ const V6: World = World {
     client: CLIENT6,
     servers: &SERVERS6,
     key: "dst6",
+    named: SERVERS6[1],
+    dns: SERVERS6[0],
     icmp: (58, 128),
     // A request of IPv4.
     other_icmp: 8,
@@ -62,16 +73,20 @@ fn rule(world: World) -> impl Strategy<Value = String> {
         2 => server.clone().prop_map(move |at| format!(" {key}={}", servers[at])),
         3 => (server, 0..=world.family.bits())
             .prop_map(move |(at, bits)| format!(" {key}={}/{bits}", servers[at])),
+        1 => Just(format!(" dsthost={NAME}")),
     ];
     let ports = (0..PORTS.len(), 0..PORTS.len()).prop_map(|(one, other)| {
         let (first, last) = (PORTS[one.min(other)], PORTS[one.max(other)]);
         format!(" dstports={first}-{last}")
     });
     let ports = prop_oneof![Just(String::new()), ports];
+    // A server of DNS, or any.
+    let target = prop_oneof![2 => Just(""), 1 => Just(" specialtarget=dns")];
+    let with_ports = (target.clone(), ports);
     let protocol = prop_oneof![
-        2 => Just(String::new()),
-        3 => ports.clone().prop_map(|ports| format!(" proto=tcp{ports}")),
-        3 => ports.prop_map(|ports| format!(" proto=udp{ports}")),
+        2 => target.prop_map(str::to_owned),
+        3 => with_ports.clone().prop_map(|(target, ports)| format!(" proto=tcp{target}{ports}")),
+        3 => with_ports.prop_map(|(target, ports)| format!(" proto=udp{target}{ports}")),
         1 => Just(" proto=icmp".to_owned()),
         1 => prop_oneof![Just(world.icmp.1), Just(world.other_icmp)]
             .prop_map(|icmp| format!(" proto=icmp icmptype={icmp}")),
@@ -125,6 +140,8 @@ fn read_by_hand(
                     });
                 bits(net, count) == bits(destination, count)
             }
+            "dsthost" => value == NAME && world.named == destination,
+            "specialtarget" => world.dns == destination && port == 53,
             "proto" => value == protocol,
             "dstports" => {
                 let (first, last) = value.split_once('-').unwrap();
@@ -141,6 +158,15 @@ fn read_by_hand(
     }
 }
 
+/// What the three know beside the rules.
+fn known(world: World) -> KnownAddresses {
+    let name = HostName::parse(NAME).unwrap();
+    KnownAddresses {
+        dns: [world.dns.parse().unwrap()].into(),
+        hosts: [(name, [world.named.parse().unwrap()].into())].into(),
+    }
+}
+
 fn judge(world: World, policy: &Policy, probe: Probe, destination: &str) -> Fate {
     let (protocol, port, icmp_type) = match probe {
         Tcp(port) => (6, Some(port), None),
@@ -153,13 +179,20 @@ fn judge(world: World, policy: &Policy, probe: Probe, destination: &str) -> Fate
         port,
         icmp_type,
     };
-    match verdict(policy, &packet, &KnownAddresses::default()) {
+    match verdict(policy, &packet, &known(world)) {
         Verdict::Accept => Passed,
         Verdict::Reject => Rejected,
     }
 }
 
 fn all_agree(world: World) {
+    // Of both families, so that no DNS server is asked.
+    let hosts = format!("{} {NAME}\n{} {NAME}\n", V4.named, V6.named);
+    let resolv_conf = format!("nameserver {}\n", world.dns);
+    super::names::with_files(&hosts, &resolv_conf, || all_agree_here(world));
+}
+
+fn all_agree_here(world: World) {
     let mut runner = TestRunner::new(Config {
         cases: 60,
         failure_persistence: None,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use qfile_tests::firewall::{CLIENT, CLIENT6, OTHER, Qube, SERVERS, SERVERS6};
+use qfile_tests::firewall::{CLIENT, CLIENT6, Database, OTHER, Qube, SERVERS, SERVERS6};
 use qfile_tests::network::Fate::{Passed, Rejected};
 use qfile_tests::network::Probe::{Ping, Tcp, Udp};
 use qfile_tests::network::needs_networks;
@@ -17,6 +17,7 @@ qfile_tests::suite! {
     an_address_that_is_none_is_refused [needs_networks],
     one_address_under_two_texts_is_blocked [needs_networks],
     removing_everything_is_no_address [needs_networks],
+    any_user_of_notices_starts_the_firewall [needs_networks],
     any_bytes_in_any_key_end_nothing [needs_networks],
 }
 
@@ -217,6 +218,35 @@ fn removing_everything_is_no_address() {
     assert_eq!(qube.networks.probe(Tcp(80), SERVERS[0]), Passed);
     qube.database.trigger(CLIENT);
     is_closed(&qube, "nothing is left");
+}
+
+/// Read once, at the start.
+fn any_user_of_notices_starts_the_firewall() {
+    let long = [b'a'; 3071];
+    for user in [
+        &b""[..],
+        b"root",
+        b"no such user",
+        b"../../etc/passwd",
+        b"\xff\xfe\x1b[2J",
+        b"root\nnobody",
+        &long,
+    ] {
+        let mut database = Database::new();
+        database.write("/default-user", user);
+        database.write_rules(CLIENT, "accept", &["nonsense"]);
+        database.write_rules(OTHER, "accept", &[]);
+        let qube = Qube::with(database, &[CLIENT, OTHER]);
+        is_closed(&qube, &user.escape_ascii().to_string());
+        other_passes(&qube);
+        // Nobody shows notices with the rights of root.
+        let child = |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        let children = child(qube.agent.pid()).unwrap();
+        for pid in children.split_whitespace() {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap();
+            assert!(!line.ends_with(b"--notices\0"), "{}", user.escape_ascii());
+        }
+    }
 }
 
 /// Everything that QubesDB can hold, under every key that is read.

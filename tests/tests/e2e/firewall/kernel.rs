@@ -11,6 +11,7 @@ use qfile_tests::network::Fate::{Passed, Rejected};
 use qfile_tests::network::Probe::{Tcp, Udp};
 use qfile_tests::network::{Namespace, needs_networks};
 use qfile_tests::programs::program;
+use qfile_tests::receiver::needs_strace;
 use rustix::process::Signal;
 
 qfile_tests::suite! {
@@ -18,6 +19,7 @@ qfile_tests::suite! {
     ten_restarts_leave_the_same_text [needs_networks],
     no_forbidden_packet_passes_while_rules_are_read_again [needs_networks],
     no_forbidden_packet_passes_when_it_is_killed_at_any_step [needs_networks],
+    no_forbidden_packet_passes_when_it_is_killed_before_any_call [needs_networks, needs_strace],
     rules_that_the_kernel_refuses_leave_the_address_closed [needs_networks],
     tables_that_somebody_takes_away_come_back [needs_networks],
     a_thousand_addresses_of_fifty_rules_are_one_start [needs_networks],
@@ -230,6 +232,64 @@ fn no_forbidden_packet_passes_when_it_is_killed_at_any_step() {
     assert_eq!(stream.arrived(), 0);
     let _agent = Agent::started(&networks, &database, &[CLIENT]);
     assert_eq!(networks.probe(Udp(8), SERVERS[0]), Passed);
+}
+
+/// At every call by which it tells the kernel, QubesDB or systemd anything, at a start, when rules
+/// change, and at two reloads.
+fn no_forbidden_packet_passes_when_it_is_killed_before_any_call() {
+    let mut database = Database::new();
+    let forbidden = "action=drop proto=udp dstports=7-7";
+    let rules = [forbidden, "action=accept"];
+    database.write_rules(CLIENT, "drop", &rules);
+    let networks = Networks::new();
+    let stream = Stream::new(&networks);
+    // The first start, so that there is a firewall at all.
+    drop(Agent::started(&networks, &database, &[CLIENT]));
+    let mut killed = 0;
+    let _sent = stream.during(|| {
+        for call in ["sendto", "sendmsg", "write"] {
+            for number in 1.. {
+                let inject = format!("inject={call}:signal=SIGKILL:when={number}");
+                let trace = format!("trace={call}");
+                let strace = [
+                    "strace",
+                    "-D",
+                    "-o",
+                    "/dev/null",
+                    "-e",
+                    &trace,
+                    "-e",
+                    &inject,
+                ];
+                let agent = Agent::start_by(&strace, &networks, &database);
+                let survives = survives(&agent, &mut database, &rules);
+                let _ended = agent.end(Signal::KILL);
+                assert_eq!(stream.arrived(), 0, "killed before {call} {number}");
+                if survives {
+                    break;
+                }
+                killed += 1;
+            }
+        }
+    });
+    // It speaks to each of the three more than once.
+    assert!(killed > 10, "{killed}");
+    let _agent = Agent::started(&networks, &database, &[CLIENT]);
+    assert_eq!(networks.probe(Udp(8), SERVERS[0]), Passed);
+}
+
+/// Does an agent live through its start, a change of rules, and two reloads?
+fn survives(agent: &Agent, database: &mut Database, rules: &[&str; 2]) -> bool {
+    if !agent.reaches("READY=1") {
+        return false;
+    }
+    database.write_rules(CLIENT, "drop", rules);
+    database.write(&format!("/qubes-firewall/{CLIENT}"), b"");
+    // What has been begun is done before a signal is heeded.
+    ["RELOADING=1", "RELOADING=1"].iter().all(|begun| {
+        agent.signal(Signal::HUP);
+        agent.reaches(begun) && agent.reaches("READY=1")
+    })
 }
 
 fn rules_that_the_kernel_refuses_leave_the_address_closed() {

@@ -179,7 +179,7 @@ fn dns_is_what_goes_to_the_servers_of_resolv_conf() {
     let [a, b, ..] = SERVERS;
     super::names::with_files(
         "",
-        &format!("nameserver {a}\nnameserver\t{b}\nnameserver x.y.z.w\n"),
+        &format!("nameserver {a}\nnameserver\t{b}\nnameserver x.y.z.w\nnameserver fe80::1%eth0\n"),
         || {
             let mut qube = Qube::new();
             qube.database

@@ -19,6 +19,7 @@ qfile_tests::suite! {
     remove_undoes_add [needs_networks, needs_private_mounts],
     other_addresses_replace_those_that_were [needs_networks, needs_private_mounts],
     the_lists_of_connected_qubes_are_kept [needs_networks, needs_private_mounts],
+    what_a_step_that_failed_has_left_goes_with_the_next_one [needs_networks, needs_private_mounts],
     what_is_not_understood_closes_the_interface [needs_networks, needs_private_mounts],
     xen_is_told_whether_an_interface_can_be_used [needs_networks, needs_private_mounts],
     other_chains_of_the_tables_stay [needs_networks, needs_private_mounts],
@@ -326,6 +327,41 @@ fn the_lists_of_connected_qubes_are_kept() {
     });
 }
 
+fn what_a_step_that_failed_has_left_goes_with_the_next_one() {
+    in_network_qube(|qube, networks| {
+        qube.run(&networks.firewall, "start").assert_code(0);
+        let before = tables(networks);
+        let without_qubesdb = |qube: &Qube, words: &str| {
+            let mut command = qube.command(words);
+            command.env("QUBESDB_DIR", "/no/such/folder");
+            let done = networks.firewall.run(|| qfile_tests::process::run(command));
+            done.assert_code(1);
+            done.assert_says("cannot ask QubesDB");
+            assert!(!tables(networks).contains("\"vif1.0\" . "));
+        };
+        for failing in [
+            "client remove vif1.0".to_owned(),
+            format!("client add vif1.0 {CLIENT}"),
+        ] {
+            for next in ["client remove vif1.0", "client remove vif2.0"] {
+                add(qube, networks, &format!("vif1.0 {CLIENT} {CLIENT6}"));
+                without_qubesdb(qube, &failing);
+                // The list still has it, so no other interface may use it.
+                assert_eq!(
+                    qube.database.read("/connected-ips").as_deref(),
+                    Some(CLIENT)
+                );
+                assert!(tables(networks).contains("elements = { 10.137.0.5 }"));
+                qube.run(&networks.firewall, next).assert_code(0);
+                for key in ["/connected-ips", "/connected-ips6"] {
+                    assert_eq!(qube.database.read(key).as_deref(), Some(""), "{failing}");
+                }
+                assert_eq!(tables(networks), before, "{failing}");
+            }
+        }
+    });
+}
+
 fn what_is_not_understood_closes_the_interface() {
     in_network_qube(|qube, networks| {
         let words = format!("vif1.0 {CLIENT}");
@@ -337,6 +373,7 @@ fn what_is_not_understood_closes_the_interface() {
             ("/qubes-netvm-network", ""),
             ("/mapped-ip/10.137.0.5/visible-ip", "10.0.0.1"),
             ("/mapped-ip/10.137.0.5/visible-ip", "\u{1}"),
+            ("/mapped-ip/10.137.0.5/visible-gateway", "10.0.0.2"),
         ] {
             qube.database.remove("/");
             qube.write(&GATEWAY);
@@ -347,7 +384,8 @@ fn what_is_not_understood_closes_the_interface() {
             done.assert_says("qubes-network: cannot add \"vif1.0\"");
             done.assert_says(&format!("key \"{key}\""));
             done.assert_says("nothing comes from it");
-            assert!(!tables(networks).contains(CLIENT), "{key}");
+            // Other interfaces are still kept from the address, as the lists still have it.
+            assert!(!tables(networks).contains("\"vif1.0\" . "), "{key}");
         }
         qube.database.remove("/mapped-ip/");
         let done = qube.run(&networks.firewall, "client add vif9.0 10.137.0.5");

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
+use qfile_tests::changes::until_it_watches;
 use qfile_tests::interfaces::{KEYS, MAC, Pair, in_qube, script};
 use qfile_tests::network::{needs_networks, ping};
 use qfile_tests::user::needs_private_mounts;
@@ -18,6 +19,7 @@ qfile_tests::suite! {
     the_keys_of_the_interface_come_first [needs_networks, needs_private_mounts],
     an_interface_that_no_key_is_for_stays_as_it_is [needs_networks, needs_private_mounts],
     services_switch_off_the_route_and_the_name_servers [needs_networks, needs_private_mounts],
+    which_services_are_on_is_waited_for [needs_networks, needs_private_mounts],
     a_protected_resolv_conf_stays [needs_networks, needs_private_mounts],
     resolved_is_told_when_it_is_enabled [needs_networks, needs_private_mounts],
     network_manager_gets_a_connection [needs_networks, needs_private_mounts],
@@ -245,6 +247,23 @@ fn services_switch_off_the_route_and_the_name_servers() {
     });
 }
 
+/// At boot, the services may be written at the same time.
+fn which_services_are_on_is_waited_for() {
+    in_qube(|qube| {
+        let pair = Pair::new();
+        qube.write(&KEYS);
+        fs::remove_file("/run/qubes-service-environment").unwrap();
+        let mut command = qube.command("setup-ip add eth0");
+        let mut program = pair.qube.run(|| command.spawn().unwrap());
+        until_it_watches(program.id());
+        qube.switch_on("disable-dns-server");
+        fs::write("/run/qubes-service-environment", "").unwrap();
+        assert!(program.wait().unwrap().success());
+        assert_eq!(fs::read_to_string("/etc/resolv.conf").unwrap(), "");
+        assert!(pair.state().contains("default via 10.138.0.1"));
+    });
+}
+
 fn a_protected_resolv_conf_stays() {
     in_qube(|qube| {
         let pair = Pair::new();
@@ -339,8 +358,13 @@ fn network_manager_gets_a_connection() {
             state.contains("group 1") && state.contains("PERMANENT"),
             "{state}"
         );
+        // The interface is off by the time the file goes.
+        script(
+            Path::new("/run/stand-ins/nmcli"),
+            "echo nmcli \"$@\" >>/run/notes; ip -o link show dev eth0 up | wc -l >>/run/notes",
+        );
         qube.run(&pair.qube, "setup-ip remove eth0").assert_code(0);
-        assert_eq!(qube.notes(), ["nmcli connection reload"]);
+        assert_eq!(qube.notes(), ["nmcli connection reload", "0"]);
         assert!(!file.exists());
     });
 }

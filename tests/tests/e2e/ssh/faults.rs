@@ -16,8 +16,10 @@ suite! {
     a_copy_over_a_link_that_is_cut_leaves_whole_files_only [needs_sshd],
     a_move_over_a_link_that_is_cut_loses_nothing [needs_sshd],
     an_edit_over_a_link_that_is_cut_keeps_the_original_or_has_all_of_the_new [needs_sshd],
+    a_copy_over_a_link_that_freezes_leaves_whole_files_only [needs_sshd],
+    a_move_over_a_link_that_freezes_loses_nothing [needs_sshd],
+    an_edit_over_a_link_that_freezes_keeps_the_original_or_has_all_of_the_new [needs_sshd],
     a_frozen_link_ends_the_call [needs_sshd],
-    what_was_begun_over_a_frozen_link_is_whole [needs_sshd],
     a_slow_link_is_no_fault [needs_sshd],
     a_link_that_is_cut_is_255_and_a_plain_sentence [needs_sshd],
     an_sshd_that_is_killed_is_a_link_that_is_cut [needs_sshd],
@@ -36,7 +38,41 @@ fn files() -> BTreeMap<String, Vec<u8>> {
     sizes.into_iter().enumerate().map(file).collect()
 }
 
-fn send(far: &Far, link: &Link, command: &str, folder: &str) -> Finished {
+/// What happens to a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Nothing,
+    Cut,
+    Freeze,
+}
+
+impl Kind {
+    fn after(self, direction: Direction, bytes: u64) -> Fault {
+        match self {
+            Self::Nothing => Fault::None,
+            Self::Cut => Fault::Cut(direction, bytes),
+            Self::Freeze => Fault::Freeze(direction, bytes),
+        }
+    }
+
+    /// After how many of `all` bytes that is tried. What a frozen link costs is time.
+    fn places(self, all: u64) -> Vec<u64> {
+        match self {
+            Self::Nothing => Vec::new(),
+            Self::Cut => cuts(all).collect(),
+            Self::Freeze => vec![all / 2, all.saturating_sub(100)],
+        }
+    }
+
+    /// Real limits are 30 and 45 seconds; a test that waited for them would show nothing more.
+    fn set_limits(self, command: &mut Command) {
+        if self == Self::Freeze {
+            with_short_limits(command);
+        }
+    }
+}
+
+fn send(far: &Far, link: &Link, kind: Kind, command: &str, folder: &str) -> Finished {
     let here = far.near().join(folder);
     fs::create_dir_all(&here).unwrap();
     for (name, content) in files() {
@@ -44,6 +80,7 @@ fn send(far: &Far, link: &Link, command: &str, folder: &str) -> Finished {
     }
     let mut command = far.command_over(link, command);
     command.args([FAR, folder]);
+    kind.set_limits(&mut command);
     run(command)
 }
 
@@ -75,15 +112,25 @@ fn assert_whole(incoming: &Path) -> usize {
     arrived.len()
 }
 
-fn each_cut(far: &Far, call: impl Fn(&Link, &str) -> Finished, check: impl Fn(&Finished, &str)) {
+/// Makes a call with the fault at each place of each direction.
+fn each_fault(
+    far: &Far,
+    kind: Kind,
+    call: impl Fn(&Link, Kind, &str) -> Finished,
+    check: impl Fn(&Finished, &str),
+) {
     for direction in [Direction::There, Direction::Back] {
         let all = bytes_of(far, direction, |link| {
-            call(link, &format!("all-{direction:?}"))
+            call(link, Kind::Nothing, &format!("all-{direction:?}"))
         });
-        for cut in cuts(all) {
-            let name = format!("{direction:?}-{cut}");
-            let link = far.link(Fault::Cut(direction, cut));
-            let ended = call(&link, &name);
+        for after in kind.places(all) {
+            let name = format!("{kind:?}-{direction:?}-{after}");
+            let link = far.link(kind.after(direction, after));
+            let ended = call(&link, kind, &name);
+            if kind == Kind::Freeze {
+                // The other machine learns of it now.
+                link.cut();
+            }
             far.wait_for_the_end();
             check(&ended, &name);
         }
@@ -91,10 +138,19 @@ fn each_cut(far: &Far, call: impl Fn(&Link, &str) -> Finished, check: impl Fn(&F
 }
 
 fn a_copy_over_a_link_that_is_cut_leaves_whole_files_only() {
+    copies_are_whole(Kind::Cut);
+}
+
+fn a_copy_over_a_link_that_freezes_leaves_whole_files_only() {
+    copies_are_whole(Kind::Freeze);
+}
+
+fn copies_are_whole(kind: Kind) {
     with_far(|far| {
-        each_cut(
+        each_fault(
             far,
-            |link, name| send(far, link, "qvm-copy-to-vm", name),
+            kind,
+            |link, kind, name| send(far, link, kind, "qvm-copy-to-vm", name),
             |ended, name| {
                 let count = assert_whole(&far.incoming().join(name));
                 if ended.code() == 0 {
@@ -109,10 +165,19 @@ fn a_copy_over_a_link_that_is_cut_leaves_whole_files_only() {
 }
 
 fn a_move_over_a_link_that_is_cut_loses_nothing() {
+    moves_lose_nothing(Kind::Cut);
+}
+
+fn a_move_over_a_link_that_freezes_loses_nothing() {
+    moves_lose_nothing(Kind::Freeze);
+}
+
+fn moves_lose_nothing(kind: Kind) {
     with_far(|far| {
-        each_cut(
+        each_fault(
             far,
-            |link, name| send(far, link, "qvm-move-to-vm", name),
+            kind,
+            |link, kind, name| send(far, link, kind, "qvm-move-to-vm", name),
             |ended, name| {
                 let count = assert_whole(&far.incoming().join(name));
                 let here = far.near().join(name);
@@ -133,6 +198,14 @@ fn a_move_over_a_link_that_is_cut_loses_nothing() {
 }
 
 fn an_edit_over_a_link_that_is_cut_keeps_the_original_or_has_all_of_the_new() {
+    edits_are_whole(Kind::Cut);
+}
+
+fn an_edit_over_a_link_that_freezes_keeps_the_original_or_has_all_of_the_new() {
+    edits_are_whole(Kind::Freeze);
+}
+
+fn edits_are_whole(kind: Kind) {
     with_far(|far| {
         let editor = far.root().join("editor");
         let draft = far.root().join("draft");
@@ -141,12 +214,14 @@ fn an_edit_over_a_link_that_is_cut_keeps_the_original_or_has_all_of_the_new() {
         far.set_environment(&format!("VM_FILE_EDITOR_OPENER={}", editor.display()));
         let old = "old\n".repeat(30_000);
         let new = old.replace("old", "new");
-        each_cut(
+        each_fault(
             far,
-            |link, name| {
+            kind,
+            |link, kind, name| {
                 fs::write(far.near().join(name), &old).unwrap();
                 let mut command = far.command_over(link, "qvm-open-in-vm");
                 command.args([FAR, name]);
+                kind.set_limits(&mut command);
                 run(command)
             },
             |ended, name| {
@@ -163,7 +238,6 @@ fn an_edit_over_a_link_that_is_cut_keeps_the_original_or_has_all_of_the_new() {
     });
 }
 
-/// Real limits are 30 and 45 seconds; a test that waited for them would show nothing more.
 fn with_short_limits(command: &mut Command) {
     command.env(
         "TEST_OPTIONS",
@@ -192,34 +266,18 @@ fn a_frozen_link_ends_the_call() {
     });
 }
 
-fn what_was_begun_over_a_frozen_link_is_whole() {
-    with_far(|far| {
-        let link = far.link(Fault::Freeze(Direction::There, 150_000));
-        let here = far.near().join("frozen");
-        fs::create_dir_all(&here).unwrap();
-        for (name, content) in files() {
-            fs::write(here.join(name), content).unwrap();
-        }
-        let mut command = far.command_over(&link, "qvm-move-to-vm");
-        with_short_limits(&mut command);
-        command.args([FAR, "frozen"]);
-        run(command).assert_code(1);
-        for (name, content) in files() {
-            assert!(fs::read(here.join(name)).unwrap() == content);
-        }
-        // The other machine learns of it now.
-        drop(link);
-        far.wait_for_the_end();
-        assert_whole(&far.incoming().join("frozen"));
-    });
-}
-
 fn a_slow_link_is_no_fault() {
     with_far(|far| {
-        let link = far.link(Fault::Pieces(61));
-        send(far, &link, "qvm-copy-to-vm", "slow").assert_code(0);
-        let arrived = assert_whole(&far.incoming().join("slow"));
-        assert_eq!(arrived, files().len());
+        for (command, folder, stays) in [
+            ("qvm-copy-to-vm", "copied", true),
+            ("qvm-move-to-vm", "moved", false),
+        ] {
+            let link = far.link(Fault::Pieces(61));
+            send(far, &link, Kind::Nothing, command, folder).assert_code(0);
+            let arrived = assert_whole(&far.incoming().join(folder));
+            assert_eq!(arrived, files().len());
+            assert_eq!(far.near().join(folder).exists(), stays);
+        }
     });
 }
 

@@ -1,5 +1,7 @@
 //! Who calls, as the service, the policy and the log of the other machine see it.
 
+use std::os::unix::net::UnixDatagram;
+
 use qfile_tests::process::run;
 use qfile_tests::suite;
 use qfile_tests::system_log::{only_line, with_system_log};
@@ -13,6 +15,8 @@ suite! {
     a_bad_name_of_a_key_refuses_every_call,
     policy_sees_the_source_with_its_prefix,
     every_call_is_one_line_in_the_system_log [needs_private_mounts],
+    a_call_that_is_killed_has_a_line_when_it_starts [needs_private_mounts],
+    a_forced_command_that_is_wrong_refuses_every_call [needs_private_mounts],
 }
 
 const FOR_WORK: &str = "qrexec-v1 - who+ work";
@@ -82,6 +86,65 @@ fn policy_sees_the_source_with_its_prefix() {
     );
 }
 
+/// The next line in the log, if there is one.
+fn next_line(log: &UnixDatagram) -> Option<String> {
+    let mut line = [0; 4096];
+    let len = log.recv(&mut line).ok()?;
+    Some(String::from_utf8(line[..len].to_vec()).unwrap())
+}
+
+fn a_call_that_is_killed_has_a_line_when_it_starts() {
+    with_system_log(|log| {
+        let account = account("* * * * allow\n");
+        account.add_service("who", "kill -KILL $PPID; cat >/dev/null");
+        let called = account.call(&["--as", "laptop"], "qrexec-v1 - who+x");
+        called.assert_code(137);
+        let line = only_line(log);
+        assert!(
+            line.ends_with("qrexec-ssh-serve: source=laptop service=who+x target=- started"),
+            "{line}"
+        );
+    });
+}
+
+/// The command in authorized_keys is what is wrong here, whatever the caller says.
+fn a_forced_command_that_is_wrong_refuses_every_call() {
+    with_system_log(|log| {
+        let account = account("* * * * allow\n");
+        for options in [
+            &["--as", "laptop", "--no-such-option"][..],
+            &["--as"],
+            &[],
+            &["--as", "laptop", "extra"],
+        ] {
+            let called = account.call(options, "qrexec-v1 - who+");
+            called.assert_code(126);
+            called.assert_says("the command of this key in authorized_keys is wrong");
+            assert_eq!(called.stdout, b"");
+            let line = only_line(log);
+            let expected = "source=- service=- target=- status=126 in=0 out=0 seconds=";
+            assert!(line.contains(expected), "{line}");
+            assert!(
+                line.contains("why=\"the command in authorized_keys is wrong: error: "),
+                "{line}"
+            );
+        }
+        // A caller that wants a shell sends no command.
+        let mut command = account.command(&["--as"], b"");
+        command.env_remove("SSH_ORIGINAL_COMMAND");
+        command.env("SSH_CONNECTION", "192.0.2.1 5000 192.0.2.2 22");
+        run(command).assert_code(126);
+        assert!(only_line(log).contains("status=126"));
+        // Typed by a person, it is no call.
+        let mut command = account.command(&["--as"], b"");
+        command
+            .env_remove("SSH_ORIGINAL_COMMAND")
+            .env_remove("SSH_CONNECTION");
+        run(command).assert_code(2);
+        assert_eq!(next_line(log), None);
+    });
+}
+
 fn every_call_is_one_line_in_the_system_log() {
     with_system_log(|log| {
         let account = account("who * * * allow\n");
@@ -92,7 +155,15 @@ fn every_call_is_one_line_in_the_system_log() {
             run(command);
             only_line(log)
         };
-        let line = call("qrexec-v1 - who+x");
+        let mut command = account.command(&["--as", "laptop"], b"qrexec-v1 - who+x");
+        command.stdin(std::process::Stdio::null());
+        run(command);
+        let started = next_line(log).unwrap();
+        assert!(
+            started.ends_with("source=laptop service=who+x target=- started"),
+            "{started}"
+        );
+        let line = only_line(log);
         let expected = "qrexec-ssh-serve: source=laptop service=who+x target=- status=3 in=0 out=5 \
                         seconds=";
         assert!(line.contains(expected), "{line}");

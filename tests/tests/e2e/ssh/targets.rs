@@ -1,20 +1,24 @@
 //! Which machine a TARGET is, and what ssh is asked. A recorder stands in for ssh here, because only
 //! it shows every word.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use qfile_tests::process::{Finished, run};
 use qfile_tests::programs::program;
 use qfile_tests::suite;
 use qfile_tests::tree::TempFolder;
-use qfile_tests::user::install;
+use qfile_tests::user::{install, needs_root};
 
 suite! {
     a_target_is_a_line_of_remotes_conf_or_a_destination,
     the_users_file_comes_first,
     what_cannot_be_said_is_refused_before_ssh_is_started,
     a_line_that_cannot_be_read_is_told_with_its_number,
+    a_file_that_somebody_else_may_have_written_is_refused,
+    a_file_of_somebody_else_is_refused [needs_root],
     ssh_is_told_what_a_service_needs,
     a_wrong_command_line_is_2,
     without_ssh_it_is_255,
@@ -26,12 +30,16 @@ impl Caller {
     fn new(remotes: &str) -> Self {
         let caller = Self(TempFolder::new());
         fs::create_dir_all(caller.0.path().join(".config/qfile")).unwrap();
-        fs::write(caller.0.path().join(".config/qfile/remotes.conf"), remotes).unwrap();
+        write_remotes(&caller.file(), remotes);
         let draft = caller.0.path().join("draft");
         let record = "#!/bin/sh\nprintf '%s\\n' \"$@\" >\"${0%/*}/record\"\nexit 9\n";
         fs::write(&draft, record).unwrap();
         install(&draft, &caller.0.path().join("ssh"), 0o755);
         caller
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.path().join(".config/qfile/remotes.conf")
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -56,6 +64,12 @@ impl Caller {
     }
 }
 
+/// Whatever the umask of the tests is.
+fn write_remotes(file: &Path, text: &str) {
+    fs::write(file, text).unwrap();
+    fs::set_permissions(file, Permissions::from_mode(0o644)).unwrap();
+}
+
 fn a_target_is_a_line_of_remotes_conf_or_a_destination() {
     let caller =
         Caller::new("# mine\nwork = me@relay work\n@default = server\n@dispvm = r @dispvm\n");
@@ -76,7 +90,7 @@ fn a_target_is_a_line_of_remotes_conf_or_a_destination() {
 fn the_users_file_comes_first() {
     let caller = Caller::new("a = first\n");
     let other = caller.0.folder("xdg/qfile");
-    fs::write(other.join("remotes.conf"), "a = second\n").unwrap();
+    write_remotes(&other.join("remotes.conf"), "a = second\n");
     let mut command = caller.command(&["a", "svc"]);
     command.env("XDG_CONFIG_HOME", caller.0.path().join("xdg"));
     run(command).assert_code(9);
@@ -117,6 +131,37 @@ fn a_line_that_cannot_be_read_is_told_with_its_number() {
     let called = caller.call(&["work", "svc"]);
     called.assert_code(126);
     called.assert_says("remotes.conf\", line 3: ");
+    assert_eq!(caller.words(), None);
+}
+
+/// It says to which machine files go.
+fn a_file_that_somebody_else_may_have_written_is_refused() {
+    let caller = Caller::new("work = me@relay work\n");
+    for mode in [0o664, 0o646, 0o666] {
+        fs::set_permissions(caller.file(), Permissions::from_mode(mode)).unwrap();
+        // Whatever machine is called: the file might say another one.
+        for target in ["work", "other"] {
+            let called = caller.call(&[target, "svc"]);
+            called.assert_code(126);
+            called.assert_says("remotes.conf\": its group or others may write to it");
+            assert_eq!(caller.words(), None, "{mode:o}");
+        }
+    }
+    // As people have who keep their settings elsewhere.
+    let elsewhere = caller.0.path().join("settings");
+    fs::rename(caller.file(), &elsewhere).unwrap();
+    symlink(&elsewhere, caller.file()).unwrap();
+    caller.call(&["work", "svc"]).assert_code(126);
+    fs::set_permissions(&elsewhere, Permissions::from_mode(0o600)).unwrap();
+    caller.call(&["work", "svc"]).assert_code(9);
+}
+
+fn a_file_of_somebody_else_is_refused() {
+    let caller = Caller::new("work = me@relay work\n");
+    chown(caller.file(), Some(12_345), None).unwrap();
+    let called = caller.call(&["work", "svc"]);
+    called.assert_code(126);
+    called.assert_says("it belongs to uid 12345");
     assert_eq!(caller.words(), None);
 }
 

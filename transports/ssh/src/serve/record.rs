@@ -1,4 +1,5 @@
-//! The line about a call in the system log.
+//! The lines about a call in the system log: one when its service is started, and one at its end,
+//! which alone has a status. So a call whose end nobody could write down is known, too.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -51,7 +52,19 @@ impl Record {
         self.target = field(&request.qube().to_string());
     }
 
-    /// Writes the line.
+    /// Writes the line about the start.
+    pub(super) fn begin(&self) {
+        system_log::info(SERVE, format_args!("{} started", self.call()));
+    }
+
+    fn call(&self) -> String {
+        format!(
+            "source={} service={} target={}",
+            self.source, self.service, self.target
+        )
+    }
+
+    /// Writes the line about the end.
     pub(super) fn write(&self, status: u8, failure: Option<&Failure>) {
         system_log::info(SERVE, self.line(status, failure));
     }
@@ -59,10 +72,8 @@ impl Record {
     fn line(&self, status: u8, failure: Option<&Failure>) -> String {
         let count = |bytes: &AtomicU64| bytes.load(Ordering::Relaxed);
         let mut line = format!(
-            "source={} service={} target={} status={status} in={} out={} seconds={:.3}",
-            self.source,
-            self.service,
-            self.target,
+            "{} status={status} in={} out={} seconds={:.3}",
+            self.call(),
             count(&self.from_caller),
             count(&self.to_caller),
             self.since.elapsed().as_secs_f64()
