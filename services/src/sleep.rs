@@ -1,7 +1,7 @@
 //! The services that prepare a qube for the sleep of the machine, and wake it up: qubes.SuspendPre,
 //! SuspendPost, SuspendPreAll and SuspendPostAll; and qubes.DetachPciDevice.
 //!
-//! [`pre`](mod@self) takes devices away from their drivers and removes modules, as `interfaces`, [`pci`]
+//! `pre` takes devices away from their drivers and removes modules, as `interfaces`, [`pci`]
 //! and [`modules`] find them. Each step is noted by `state` before it is done, so that a call that was
 //! stopped half-way is undone. `post` undoes the steps. `scripts` runs the programs of the
 //! administrator, `network_manager` tells that one, `memory` makes room, and `kernel` writes to files

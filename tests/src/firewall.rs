@@ -191,6 +191,11 @@ impl Database {
         (code == kind::READ_ANSWER).then_some(value)
     }
 
+    /// Is there a key, whatever its value is?
+    pub fn has(&mut self, path: &str) -> bool {
+        self.commands.code(kind::READ, path, b"") == kind::READ_ANSWER
+    }
+
     /// Removes a key or a folder.
     pub fn remove(&mut self, path: &str) {
         let _code = self.commands.code(kind::RM, path, b"");

@@ -37,6 +37,7 @@
 //! - [`sentinel`]: files outside that an attack must leave as they are, to the last bit
 //! - [`terminal`]: a program on a real terminal, and the screen that a person would see
 //! - [`spelling`]: commands as the argument of qubes.VMExec
+//! - [`speaking`]: a program that stays, and what it says line by line
 //! - [`ssh`]: another machine, behind a real sshd, and links with faults
 //! - [`suspend`]: a made-up tree of the kernel, with devices that can be taken from their drivers
 //! - [`system_log`]: the log of the system, as only one test sees it
@@ -45,6 +46,7 @@
 //! - [`user`]: running programs as an ordinary user, installed set-uid, in mounts of their own
 //! - [`watched`]: a receiver that is fed by hand and watched at work
 //! - [`windows`]: a desktop that records its windows in place of showing them
+//! - [`xenstore`]: a stand-in for XenStore
 //!
 //! Nothing here uses the encoder or decoder under test. Where a test cannot go on, the harness
 //! panics: that is how the test fails.
@@ -84,6 +86,7 @@ pub mod qubesdb;
 pub mod raw_device;
 pub mod receiver;
 pub mod sentinel;
+pub mod speaking;
 pub mod spelling;
 pub mod ssh;
 pub mod stream;
@@ -95,3 +98,4 @@ pub mod tree;
 pub mod user;
 pub mod watched;
 pub mod windows;
+pub mod xenstore;

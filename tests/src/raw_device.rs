@@ -249,6 +249,33 @@ impl Loop {
         device
     }
 
+    /// The same, on the last free loop device: nobody else takes that one as soon as it is free again.
+    #[must_use]
+    pub fn last(image: &Path) -> Self {
+        let names = fs::read_dir("/sys/class/block").expect("the kernel has block devices");
+        let mut numbers: Vec<u32> = names
+            .filter_map(|entry| {
+                entry
+                    .ok()?
+                    .file_name()
+                    .to_str()?
+                    .strip_prefix("loop")?
+                    .parse()
+                    .ok()
+            })
+            .collect();
+        numbers.sort_unstable();
+        let attached = numbers.into_iter().rev().find_map(|number| {
+            let path = PathBuf::from(format!("/dev/loop{number}"));
+            let mut command = Command::new("losetup");
+            command.arg(&path).arg(image);
+            run(command).status.success().then_some(path)
+        });
+        let device = Self(attached.expect("a loop device is free"));
+        give_to_ordinary(&device.0);
+        device
+    }
+
     /// The path of the device.
     #[must_use]
     pub fn path(&self) -> &Path {

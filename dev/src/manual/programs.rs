@@ -92,6 +92,22 @@ pub fn all() -> Vec<Program> {
             8,
             words::QUBES_NETWORK,
         ),
+        (qubes_config::args::Args::command(), 8, words::QUBES_CONFIG),
+        (
+            qubes_devices::args::Block::command(),
+            8,
+            words::QUBES_BLOCK_DEVICES,
+        ),
+        (
+            qubes_devices::args::Usb::command(),
+            8,
+            words::QUBES_USB_DEVICES,
+        ),
+        (
+            meminfo_writer::args::Args::command(),
+            8,
+            words::MEMINFO_WRITER,
+        ),
     ];
     let all = others.into_iter().chain(of_qubesdb);
     all.map(|(command, section, words)| Program {

@@ -1134,6 +1134,140 @@ pub const QUBES_NETWORK: Words = Words {
     see_also: &["nft(8)", "qubes-firewall(8)", "qubesdb-read(1)"],
 };
 
+/// qubes-config
+pub const QUBES_CONFIG: Words = Words {
+    more: &[
+        "A service NAME is on while the file /run/qubes-service/NAME exists. The files are made in a \
+         new folder, which takes the place of the old one in one step. The keys \
+         /qubes-service/NAME have the value 1 (on) or 0 (off). A service without a key is on or off \
+         by default, depending on the type of the qube. A name consists of letters, digits and \
+         ._@-, and begins with a letter, a digit or _. Files that other programs put into the folder \
+         stay there.",
+        "The keys /qubes-vm-type and /qubes-vm-persistence are required. If one of them is not \
+         understood, nothing is changed. The key /name becomes the host name and a name in \
+         /etc/hosts, and /qubes-timezone becomes the link /etc/localtime. A value that is not \
+         understood is printed and skipped.",
+        "With --watch, the program changes only the file of the service whose key changed. A service \
+         whose key is removed gets its default. Between two changes, nothing runs.",
+    ],
+    environment: &[],
+    files: &[
+        (
+            "/run/qubes-service/",
+            "The services that are on. .decided names those that this program decided about",
+        ),
+        (
+            "/run/qubes-service-environment",
+            "An empty file, which is written last. Scripts wait for it",
+        ),
+        (
+            "/run/qubes/this-is-TYPE, /run/qubes/persistent-WHAT",
+            "The type of the qube, and what it keeps between its starts",
+        ),
+        (
+            "/etc/hosts, /etc/localtime, /etc/timezone, /etc/sysconfig/clock",
+            "The name and the time zone of the qube",
+        ),
+        (
+            "/etc/qubes/protected-files.d/, /rw/config/protected-files.d/",
+            "Files whose lines are the paths of protected files. /etc/hostname protects the host name, \
+             and /etc/timezone protects the time zone",
+        ),
+    ],
+    examples: &[(
+        "qubes-config apply",
+        "Apply the keys again, and show what changed:",
+    )],
+    see_also: &["qubesdb-read(1)", "meminfo-writer(8)"],
+};
+
+/// qubes-block-devices
+pub const QUBES_BLOCK_DEVICES: Words = Words {
+    more: &[
+        "A device is published as the keys desc, size, mode and parent in the folder \
+         /qubes-block-devices/NAME/ of QubesDB. All keys are written before dom0 is told to look. If \
+         nothing changed, nothing is written.",
+        "A device is withdrawn if it is mounted, used for swapping, open, or part of another device; \
+         if its disk or one of its partitions is in use or attached to another qube; if it has no \
+         content; or if a folder above its image contains the file .qubes-exclude-block-devices. A \
+         device that is itself attached to another qube stays published.",
+        "dom0 takes names of at most 12 small letters, digits and -. A device with another name is not \
+         published, and the log says so.",
+    ],
+    environment: &[],
+    files: &[
+        (
+            ".qubes-exclude-block-devices",
+            "A file that excludes the images in its folder and below",
+        ),
+        (
+            "/run/qubes/block-slave-cache-NAME",
+            "What a device of the device mapper consists of",
+        ),
+        (
+            "/run/udev/data/",
+            "What udev knows of the devices that the event is not about",
+        ),
+    ],
+    examples: &[
+        (
+            "qubes-block-devices refresh",
+            "Judge all devices again, for example after a file system was unmounted:",
+        ),
+        (
+            "qubesdb-multiread /qubes-block-devices/",
+            "Show what is published:",
+        ),
+    ],
+    see_also: &["qubesdb-multiread(1)", "qubes-usb-devices(8)", "udev(7)"],
+};
+
+/// qubes-usb-devices
+pub const QUBES_USB_DEVICES: Words = Words {
+    more: &[
+        "A device is published as the keys desc, usb-ver and interfaces in the folder \
+         /qubes-usb-devices/BUSID/ of QubesDB. BUSID is the name of the kernel with _ in place of each \
+         dot. All keys are written before dom0 is told to look. If nothing changed, nothing is written. \
+         The keys that other programs write for a connected device stay.",
+    ],
+    environment: &[],
+    files: &[(
+        "/run/udev/data/",
+        "With refresh: what udev knows of the devices",
+    )],
+    examples: &[(
+        "qubesdb-multiread /qubes-usb-devices/",
+        "Show what is published:",
+    )],
+    see_also: &["qubesdb-multiread(1)", "qubes-block-devices(8)", "udev(7)"],
+};
+
+/// meminfo-writer
+pub const MEMINFO_WRITER: Words = Words {
+    more: &[
+        "The memory in use is MemTotal - Buffers - Cached - MemFree + SwapTotal - SwapFree of \
+         /proc/meminfo. Instead of MemTotal, the size that the balloon driver of Xen sets is used, if \
+         there is one. If a field is missing, nothing is reported, and one message says so.",
+        "While nothing moves, the delay doubles after each look, up to 0.9 seconds, and nothing is \
+         written. What has to be reported is therefore reported within a second.",
+        "Without --foreground, the program continues in the background, and its messages go to the \
+         system log.",
+    ],
+    environment: &[],
+    files: &[
+        ("/proc/meminfo", "The counters of the kernel"),
+        (
+            "/sys/devices/system/xen_memory/xen_memory0/info/current_kb",
+            "The size of this qube in kB",
+        ),
+    ],
+    examples: &[(
+        "meminfo-writer 30000 100000 /run/meminfo-writer.pid",
+        "Report as a qube of Qubes OS does:",
+    )],
+    see_also: &["qubes-config(8)"],
+};
+
 /// qubes-sync-clock
 pub const QUBES_SYNC_CLOCK: Words = Words {
     more: &[

@@ -209,9 +209,9 @@ fn allowed(key: &str) -> &'static [bool; 256] {
 
 const fn letters_digits_and(others: &[u8]) -> [bool; 256] {
     let mut table = [false; 256];
-    let mut byte = 0;
+    let mut byte: u8 = 0;
     while byte < 128 {
-        table[byte as usize] = (byte as u8).is_ascii_alphanumeric();
+        table[byte as usize] = byte.is_ascii_alphanumeric();
         byte += 1;
     }
     let mut other = 0;

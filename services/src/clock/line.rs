@@ -22,6 +22,12 @@ impl SinceBoot {
         Self(Duration::try_from(now).unwrap_or_default())
     }
 
+    /// Some other moment.
+    #[cfg(test)]
+    pub(super) fn at(since_boot: Duration) -> Self {
+        Self(since_boot)
+    }
+
     /// How long it is since `earlier`.
     pub(super) fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)

@@ -88,12 +88,9 @@ impl Setting {
                 ))
                 .advise("the clock was not changed; check the clock that the time comes from"));
         }
-        // The other side looked at its clock some time between the two, most likely in the middle.
-        let on_the_way = arrived.at.since(begin) / 2;
-        let since_then = SinceBoot::now().since(arrived.at);
+        let later = delay(begin, arrived.at, SinceBoot::now());
         let now = Timestamp::now();
-        let right = after(told, signed(on_the_way + since_then));
-        self.correct(now, now.duration_until(right))
+        self.correct(now, now.duration_until(after(told, later)))
     }
 
     fn correct(self, now: Timestamp, offset: SignedDuration) -> Result<(), Failure> {
@@ -139,6 +136,13 @@ impl Setting {
     fn say(self, text: impl Display) {
         say(format_args!("{}: {text}", self.program));
     }
+}
+
+/// How much later than told it is now.
+fn delay(begin: SinceBoot, arrived: SinceBoot, now: SinceBoot) -> SignedDuration {
+    // The other side looked at its clock some time between the two, most likely in the middle.
+    let on_the_way = arrived.since(begin) / 2;
+    signed(on_the_way + now.since(arrived))
 }
 
 /// Why the clock was not corrected slowly.
@@ -228,6 +232,16 @@ mod tests {
             Correction::of(SignedDuration::MIN),
             Correction::Step(SignedDuration::MIN)
         );
+    }
+
+    #[test]
+    fn half_of_the_call_and_all_of_what_followed_is_added() {
+        let at = |millis| SinceBoot::at(Duration::from_millis(millis));
+        assert_eq!(
+            delay(at(1000), at(5000), at(5100)),
+            SignedDuration::from_millis(2100)
+        );
+        assert_eq!(delay(at(7), at(7), at(7)), SignedDuration::ZERO);
     }
 
     proptest! {

@@ -1,6 +1,7 @@
 //! Every exit status that a manual page tabulates is one that the program really ends with, and no row
 //! of these tables is missing here.
 
+mod agents;
 mod applications;
 mod archives;
 mod copying;
@@ -24,6 +25,7 @@ use qfile_tests::programs::manual;
 use qfile_tests::qubes::{Qubes, SOURCE};
 use qfile_tests::user::needs_private_mounts;
 
+use agents::*;
 use applications::*;
 use archives::*;
 use copying::*;
@@ -43,7 +45,7 @@ type Provoke = fn(&str);
 type Ends = &'static [(&'static str, Provoke)];
 
 /// Programs that end in the same ways.
-const ENDS: [(&[&str], Ends); 36] = [
+const ENDS: [(&[&str], Ends); 39] = [
     (
         &["qvm-copy", "qvm-copy-to-vm", "qvm-move", "qvm-move-to-vm"],
         &[
@@ -176,6 +178,26 @@ const ENDS: [(&[&str], Ends); 36] = [
             ("2", an_option_is_unknown),
             ("100", requests_go_nowhere_already),
         ],
+    ),
+    (
+        &["qubes-config"],
+        &[
+            ("0", all_keys_are_applied),
+            ("1", the_type_of_the_qube_is_none),
+            ("2", an_option_is_unknown),
+        ],
+    ),
+    (
+        &["qubes-block-devices", "qubes-usb-devices"],
+        &[
+            ("0", a_device_is_withdrawn),
+            ("1", there_is_no_device),
+            ("2", an_option_is_unknown),
+        ],
+    ),
+    (
+        &["meminfo-writer"],
+        &[("0", the_writer_is_in_the_background), ("1", a_delay_is_0)],
     ),
     (
         &["qrexec-ssh"],
@@ -379,6 +401,7 @@ pub(crate) fn tests() -> Tests {
 fn needed(program: &str) -> Result<(), String> {
     match program {
         "qubes-network" => needs_networks().and_then(|()| needs_private_mounts()),
+        "qubes-config" | "qubes-block-devices" | "qubes-usb-devices" => needs_private_mounts(),
         "qubes-resize-disk" => needs_loops(),
         _ => Ok(()),
     }

@@ -1,0 +1,212 @@
+//! Which block devices are in use: mounted, used for swapping, or attached to another qube.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use program::programs::find_in_path;
+use rustix::fs::{FileType, major, minor, stat};
+
+use crate::system::{Number, System, number};
+
+/// Where `dmsetup` is, for the short `PATH` of udev's programs.
+const DMSETUP: [&str; 2] = ["/usr/sbin/dmsetup", "/sbin/dmsetup"];
+
+/// The devices in use, at one moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Usage {
+    mounted: BTreeSet<Number>,
+    swapped_to: BTreeSet<Number>,
+    attached: BTreeSet<Number>,
+}
+
+impl Usage {
+    /// Looks.
+    pub(crate) fn now(system: &System) -> Self {
+        let root = system.root();
+        let read = |path: &str| fs::read(root.join(path)).unwrap_or_default();
+        let of_path = |path: &[u8]| device(root, path);
+        Self {
+            mounted: mounted(&read("proc/self/mountinfo"), of_path),
+            swapped_to: swapped_to(&read("proc/swaps"), of_path),
+            attached: attached(root),
+        }
+    }
+
+    /// Is the device attached to another qube?
+    pub(crate) fn is_attached(&self, device: Number) -> bool {
+        self.attached.contains(&device)
+    }
+
+    /// How this qube uses the device; `None`: not at all.
+    pub(crate) fn of(&self, system: &System, name: &str, device: Number) -> Option<&'static str> {
+        if self.mounted.contains(&device) {
+            Some("it is mounted")
+        } else if self.swapped_to.contains(&device) {
+            Some("it is used for swapping")
+        } else if !system.holders(name).is_empty() {
+            Some("another device consists of it")
+        } else if system.attribute(name, "dm/name").is_some() && is_open(device) {
+            Some("it is open")
+        } else {
+            None
+        }
+    }
+}
+
+/// The devices of mounts (`proc_pid_mountinfo(5)`): their number, and the source, because some file
+/// systems have numbers of their own.
+fn mounted(mountinfo: &[u8], of_path: impl Fn(&[u8]) -> Option<Number>) -> BTreeSet<Number> {
+    let mut devices = BTreeSet::new();
+    for line in mountinfo.split(|byte| *byte == b'\n') {
+        let mut words = line.split(|byte| *byte == b' ');
+        devices.extend(words.nth(2).and_then(|word| number(word, 10)));
+        // The type of the file system and the source come behind the end mark of the options.
+        let source = words.skip_while(|word| *word != b"-").nth(2);
+        devices.extend(source.and_then(|source| of_path(&plain(source))));
+    }
+    devices
+}
+
+/// The devices of swap areas (`proc_swaps(5)`); files are none.
+fn swapped_to(swaps: &[u8], of_path: impl Fn(&[u8]) -> Option<Number>) -> BTreeSet<Number> {
+    let lines = swaps.split(|byte| *byte == b'\n').skip(1);
+    let paths = lines.filter_map(|line| line.split(u8::is_ascii_whitespace).next());
+    paths.filter_map(|path| of_path(&plain(path))).collect()
+}
+
+/// A path in which the kernel writes blanks and `\` as `\040` and `\134`.
+fn plain(written: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(written.len());
+    let mut rest = written;
+    while let Some((first, after)) = rest.split_first() {
+        let octal = after.first_chunk::<3>().filter(|_| *first == b'\\');
+        let byte = octal.and_then(|digits| {
+            let text = std::str::from_utf8(digits).ok()?;
+            u8::from_str_radix(text, 8).ok()
+        });
+        match byte {
+            Some(byte) => {
+                plain.push(byte);
+                rest = &after[3..];
+            }
+            None => {
+                plain.push(*first);
+                rest = after;
+            }
+        }
+    }
+    plain
+}
+
+/// The number of the block device at a path.
+fn device(root: &Path, path: &[u8]) -> Option<Number> {
+    let relative = path.strip_prefix(b"/dev/")?;
+    let path = root.join("dev").join(OsStr::from_bytes(relative));
+    let found = stat(&path).ok()?;
+    let is_device = FileType::from_raw_mode(found.st_mode) == FileType::BlockDevice;
+    is_device.then(|| (major(found.st_rdev), minor(found.st_rdev)))
+}
+
+/// The devices that Xen has given to other qubes.
+fn attached(root: &Path) -> BTreeSet<Number> {
+    let driver = root.join("sys/bus/xen-backend/drivers/vbd");
+    let backends = fs::read_dir(driver).into_iter().flatten().flatten();
+    let of_disks = backends.filter(|entry| entry.file_name().as_bytes().starts_with(b"vbd-"));
+    let numbers = of_disks.filter_map(|entry| {
+        let text = fs::read(entry.path().join("physical_device")).ok()?;
+        number(text.trim_ascii(), 16)
+    });
+    numbers.collect()
+}
+
+/// Is a device of the device mapper open? Only `dmsetup` knows; where it cannot be asked, yes.
+fn is_open(device: Number) -> bool {
+    let known = DMSETUP
+        .iter()
+        .map(Into::into)
+        .find(|path: &std::path::PathBuf| path.is_file());
+    let Some(program) = known.or_else(|| find_in_path("dmsetup")) else {
+        return true;
+    };
+    let (major, minor) = (device.0.to_string(), device.1.to_string());
+    let asked = Command::new(program)
+        .args(["info", "--columns", "--noheadings", "--options", "open"])
+        .args(["--major", &major, "--minor", &minor])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output();
+    asked.map_or(true, |output| {
+        !output.status.success() || output.stdout.trim_ascii() != b"0"
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn none(_path: &[u8]) -> Option<Number> {
+        None
+    }
+
+    fn known(path: &[u8]) -> Option<Number> {
+        (path == b"/dev/my disk").then_some((8, 1))
+    }
+
+    #[test]
+    fn a_mount_is_known_by_its_number_and_by_its_source() {
+        let text = b"\
+22 1 7:3 / /mnt rw,relatime shared:1 - ext4 /dev/loop3 rw\n\
+23 1 0:40 /@ / rw - btrfs /dev/my\\040disk rw,subvol=/@\n\
+24 1 0:5 / /proc rw - proc proc rw\nshort\n\n";
+        let expected = BTreeSet::from([(7, 3), (0, 40), (8, 1), (0, 5)]);
+        assert_eq!(mounted(text, known), expected);
+    }
+
+    #[test]
+    fn a_swap_area_is_known_by_its_path() {
+        let text = b"Filename Type Size Used Priority\n/dev/my\\040disk partition 1 0 -2\n/file file 1 0 -3\n";
+        assert_eq!(swapped_to(text, known), BTreeSet::from([(8, 1)]));
+    }
+
+    #[test]
+    fn an_attached_disk_is_known_by_its_number_in_hexadecimal() {
+        let root = tempfile::tempdir().unwrap();
+        let driver = root.path().join("sys/bus/xen-backend/drivers/vbd");
+        for (name, text) in [
+            ("vbd-5-51712", "7:1f\n"),
+            ("vbd-6-51712", "FD:0"),
+            ("vbd-7-51712", "junk"),
+            ("bind", "8:0"),
+        ] {
+            fs::create_dir_all(driver.join(name)).unwrap();
+            fs::write(driver.join(name).join("physical_device"), text).unwrap();
+        }
+        fs::create_dir_all(driver.join("vbd-8-51712")).unwrap();
+        assert_eq!(attached(root.path()), BTreeSet::from([(7, 31), (253, 0)]));
+    }
+
+    proptest! {
+        #[test]
+        fn a_path_comes_back_as_it_was(path in proptest::collection::vec(1_u8.., 0..30)) {
+            let written: Vec<u8> = path
+                .iter()
+                .flat_map(|byte| match byte {
+                    b' ' | b'\t' | b'\n' | b'\\' => format!("\\{byte:03o}").into_bytes(),
+                    _ => vec![*byte],
+                })
+                .collect();
+            prop_assert_eq!(plain(&written), path);
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+            let _read = (mounted(&bytes, none), swapped_to(&bytes, none), plain(&bytes));
+        }
+    }
+}
