@@ -9,7 +9,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, ValueHint};
 use program::failure::Failure;
 use qrexec::Target;
 use qrexec::client::Kind;
-use text::own;
+use text::name;
 use walk::{Exclude, Links};
 
 use crate::deadline::{self, Deadline};
@@ -275,7 +275,7 @@ impl Form {
     /// The target that was typed. A move into a disposable would delete the only copy: the
     /// disposable is deleted with what is in it.
     fn target(self, typed: &OsStr) -> Result<Target, Failure> {
-        let shown = own(typed.as_bytes());
+        let shown = name(typed.as_bytes());
         let others = match self.deletes() {
             true => "or @default",
             false => "or @default, @dispvm or @dispvm:TEMPLATE",
@@ -287,7 +287,7 @@ impl Form {
                 Self::Copy
             };
             return Err(
-                usage(format_args!("\"{shown}\" is not the name of a qube")).advise(format_args!(
+                usage(format_args!("{shown} is not the name of a qube")).advise(format_args!(
                     "give a name such as work, {others}\n\
                  {} FILE... does not take the name of a qube: dom0 asks for the qube",
                     untargeted.name()
@@ -296,7 +296,7 @@ impl Form {
         };
         match self.deletes() && target.is_disposable() {
             true => Err(usage(format_args!(
-                "\"{shown}\" is a new disposable, which is deleted with all its files when the \
+                "{shown} is a new disposable, which is deleted with all its files when the \
                  call ends: files that are moved there would be lost"
             ))
             .advise(
@@ -315,8 +315,8 @@ impl Form {
 pub fn parse_target(typed: &OsStr) -> Result<Target, Failure> {
     parsed_target(typed).ok_or_else(|| {
         usage(format_args!(
-            "\"{}\" is not the name of a qube",
-            own(typed.as_bytes())
+            "{} is not the name of a qube",
+            name(typed.as_bytes())
         ))
         .advise("give a name such as work, or @default, @dispvm or @dispvm:TEMPLATE")
     })

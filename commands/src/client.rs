@@ -80,7 +80,7 @@ impl Programs {
     pub(crate) fn with_agent(agent: PathBuf) -> Result<Self, Failure> {
         if !agent.is_file() {
             return Err(
-                Failure::new(format_args!("{} is missing", text::path(&agent)))
+                Failure::new(format_args!("{} is missing", text::file(&agent)))
                     .advise("install the package qubes-core-agent"),
             );
         }
@@ -107,7 +107,7 @@ impl Programs {
                 runtime.block_on(self.start_and_wait(request, service, total_bytes, lists))
             })
             .map_err(|error| {
-                Failure::of(format_args!("cannot start {}", text::path(&self.client)))(error)
+                Failure::of(format_args!("cannot start {}", text::file(&self.client)))(error)
             })
     }
 
@@ -151,7 +151,13 @@ impl Programs {
             (Progress::None, _) => {}
             (Progress::Window, Some(dialogs)) => {
                 let (counts, clients_stdout) = pipe_with(PipeFlags::CLOEXEC)?;
-                window = Some(Window::new(counts, total_bytes, &dialogs, request.delete)?);
+                window = Some(Window::new(
+                    counts,
+                    total_bytes,
+                    &dialogs,
+                    request.delete,
+                    &request.target,
+                )?);
                 command
                     .env("PROGRESS_TYPE", "gui")
                     .stdout(Stdio::from(clients_stdout));

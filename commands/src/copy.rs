@@ -4,6 +4,8 @@ use std::env;
 use std::ffi::OsString;
 use std::fs::File;
 use std::process::ExitCode;
+use std::sync::{Arc, mpsc};
+use std::thread;
 
 use desktop::dialog::Notice;
 use program::failure::{Failure, end};
@@ -73,7 +75,7 @@ fn copy(command: &str, request: &Request, surveyed: &mut Option<Survey>) -> Resu
         true => Some(standard_input::store(request.deadline)?),
         false => None,
     };
-    let arguments = arguments(request, content.as_ref())?;
+    let arguments = Arc::new(arguments(request, content.as_ref())?);
     if let Some(earlier) = &earlier {
         if earlier.stage == Stage::Deleting && !request.dry_run {
             let manifest = earlier.list().map_err(no_room_for_manifest)?;
@@ -283,11 +285,39 @@ pub(crate) fn no_room_for_manifest(error: std::io::Error) -> Failure {
     Failure::new(format_args!(
         "cannot create a temporary file for the list of sent files: {error}"
     ))
-    .advise("Nothing was sent. Set TMPDIR to a folder that you can write to.")
+    .advise("nothing was sent; set TMPDIR to a folder that you can write to")
+}
+
+/// Finds out what is to be sent, before the time for the whole call is over: a file system that does not
+/// answer is left behind.
+fn survey(
+    arguments: &Arc<Arguments>,
+    request: &Request,
+    landed: Option<Landed>,
+) -> Result<Survey, Failure> {
+    let Some((deadline, left)) = request
+        .deadline
+        .and_then(|deadline| Some((deadline, deadline.left()?)))
+    else {
+        return survey_all(arguments, request, landed);
+    };
+    let (done, surveyed) = mpsc::channel();
+    let (arguments, request) = (Arc::clone(arguments), request.clone());
+    let work = move || {
+        let _nobody_waits_any_more = done.send(survey_all(&arguments, &request, landed));
+    };
+    thread::Builder::new()
+        .name("survey".to_owned())
+        .spawn(work)
+        .map_err(Failure::of("cannot look for the files"))?;
+    surveyed.recv_timeout(left).unwrap_or_else(|_| {
+        Err(with(Outcome::Cancelled, deadline.told())
+            .advise("nothing was sent: looking for the files took too long"))
+    })
 }
 
 /// Finds out what is to be sent; of a dry run that is to name each entry, names them.
-fn survey(
+fn survey_all(
     arguments: &Arguments,
     request: &Request,
     landed: Option<Landed>,

@@ -5,9 +5,9 @@ use std::io::Write as _;
 
 use clap::error::{ContextKind, ContextValue};
 use desktop::dialog::{Dialogs, Notice};
+use program::command_line::what_is_wrong;
 use program::failure::Failure;
 use program::say::say;
-use text::own;
 use transfer::result_line::Outcome;
 
 /// The end of a copy that failed, or is not complete.
@@ -40,17 +40,13 @@ pub fn command_line(mut error: clap::Error) -> Failure {
             ContextValue::StyledStrs(vec![tip.into()]),
         );
     }
-    let text = error.render().to_string();
     if !error.use_stderr() {
-        return match answer(text.trim_end()) {
+        return match answer(error.render().to_string().trim_end()) {
             Ok(()) => Failure::said(Outcome::Complete.status()),
             Err(failure) => failure,
         };
     }
-    // The text quotes arguments, which may be names of files.
-    let lines: Vec<String> = text.lines().map(|line| own(line.as_bytes())).collect();
-    let text = lines.join("\n");
-    usage(text.trim_end().trim_start_matches("error: "))
+    usage(what_is_wrong(&error))
 }
 
 impl Ending {

@@ -10,7 +10,7 @@ use program::say::say;
 use qrexec::CallStatus;
 use qrexec::client::{self, Kind};
 use qubesdb::{Address, Client, Path, Value};
-use text::own;
+use text::name as shown;
 
 use crate::ending::{command_line, usage};
 
@@ -79,8 +79,7 @@ fn split(features: &[OsString]) -> Result<Vec<Feature>, Failure> {
             .iter()
             .position(|byte| *byte == b'=')
             .filter(|at| *at > 0);
-        let at =
-            at.ok_or_else(|| usage(format_args!("\"{}\" is not FEATURE=VALUE", own(bytes))))?;
+        let at = at.ok_or_else(|| usage(format_args!("{} is not FEATURE=VALUE", shown(bytes))))?;
         Ok((bytes[..at].to_vec(), bytes[at + 1..].to_vec()))
     });
     each.collect()
@@ -110,8 +109,8 @@ fn write(features: &[Feature]) -> Result<bool, Failure> {
         if let Err(error) = write() {
             is_all_written = false;
             say(format_args!(
-                "{NAME}: the feature \"{}\" is left out: {error}",
-                own(name)
+                "{NAME}: the feature {} is left out: {error}",
+                shown(name)
             ));
         }
     }

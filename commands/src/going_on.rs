@@ -7,6 +7,7 @@ use std::io::{self, BufReader, Seek as _};
 use program::failure::Failure;
 use program::say::say;
 use qrexec::Target;
+use quantity::counted;
 use transfer::landed::Landed;
 use transfer::manifest::Reader;
 use transfer::result_line::Outcome;
@@ -14,7 +15,6 @@ use transfer::result_line::Outcome;
 use crate::args::Request;
 use crate::ending::{Ending, usage};
 use crate::journal::{self, Call, Journal, JournalFile, Stage};
-use crate::report::counted;
 
 /// The call that is gone on with.
 #[derive(Debug)]

@@ -133,7 +133,7 @@ impl Journal {
         let not_ours = || {
             let text = format!(
                 "{} is not a file that only you can write to",
-                text::path(path)
+                text::file(path)
             );
             io::Error::new(io::ErrorKind::PermissionDenied, text)
         };

@@ -8,6 +8,7 @@ mod call;
 mod change;
 mod guard;
 mod nested;
+mod noticed;
 mod what;
 mod why;
 mod window;
@@ -22,10 +23,13 @@ use program::failure::{Failure, end};
 use program::interrupt::keep_children;
 use program::say::say;
 use qopen_in_vm::{Choice, Original, Outcome};
+use quantity::counted;
 
 pub use args::Command;
 use args::Request;
 use call::Call;
+use change::Question;
+use noticed::Noticed;
 use what::What;
 
 use crate::client::find_client;
@@ -38,7 +42,7 @@ const SIGNALLED: u8 = 128;
 /// Does what the command line says; nothing is written to stdout but help that was asked for.
 #[must_use]
 pub fn main_of(command: Command) -> ExitCode {
-    program::log::to_stderr();
+    program::log::to_stderr(command.name());
     match command.parse(env::args_os()) {
         Ok(request) => run(command, &request),
         Err(failure) => {
@@ -96,20 +100,32 @@ fn open(command: Command, request: &Request) -> Result<(), Failure> {
     let original = Original::open(path)?;
     nested::ask_first(&request.target, command.name())?;
     let is_told = !request.quiet && (request.verbose || stderr().is_terminal());
-    let file = text::path(path);
+    let file = text::file(path);
     if request.verbose && !request.quiet {
         let name = command.name();
         say(format_args!(
-            "{name}: opening {file} in {target}, {} bytes",
-            original.size()
+            "{name}: opening {file} in {target}, {}",
+            counted(original.size(), "byte", "bytes")
         ));
     }
-    let ask = |old: &File, new: &File| change::ask(&file, old, new, request.gui);
+    // Before the call, so that no signal is missed.
+    let noticed = request.diff.then(Noticed::new).transpose();
+    let noticed = noticed.map_err(Failure::of("cannot catch signals"))?;
+    let opened = call("qubes.OpenInVM");
+    let qube = opened.qube();
+    let ask = noticed.as_ref().map(|noticed| {
+        let question = Question {
+            file: &file,
+            qube: &qube,
+            gui: request.gui,
+            noticed,
+        };
+        move |old: &File, new: &File| change::ask(question, old, new)
+    });
     let choice = Choice {
         backup: request.backup,
-        approve: request.diff.then_some(&ask),
+        approve: ask.as_ref().map(|ask| ask as _),
     };
-    let opened = call("qubes.OpenInVM");
     let edited = runtime.block_on(opened.edit(&original, request.limit, &choice))?;
     let told = edited.outcome.told(path);
     let told = told.map_err(|failure| {

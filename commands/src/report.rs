@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-use indicatif::{HumanBytes, HumanCount};
-use text::own;
+use quantity::{bytes, counted, entries, number};
 use walk::Links;
 
 use crate::args::Request;
@@ -35,11 +34,9 @@ pub fn dry_run(survey: &Survey, request: &Request) -> String {
     let targets = std::iter::once(&request.target).chain(&request.more_targets);
     let targets: Vec<String> = targets.map(ToString::to_string).collect();
     let mut text = format!(
-        "to send: {}, {} and {}; {}{}\nto: {}, service {}",
-        counted(survey.files, "file", "files"),
-        counted(survey.folders, "folder", "folders"),
-        counted(survey.links, "link", "links"),
-        size(survey.bytes),
+        "to send: {}, {}{}\nto: {}, service {}",
+        entries(survey.files, survey.folders, survey.links),
+        bytes(survey.bytes),
         unmeasured(survey.unmeasured),
         targets.join(", "),
         Service::for_survey(survey),
@@ -98,14 +95,10 @@ pub fn disposable(request: &Request) -> Option<String> {
 /// An entry that would be sent.
 #[must_use]
 pub fn to_send(entry: &Listed<'_>) -> String {
-    let path = own(entry.path);
+    let path = text::name(entry.path);
     match entry.bytes {
-        Some(bytes) => format!(
-            "{} \"{path}\", {}",
-            entry.kind,
-            counted(bytes, "byte", "bytes")
-        ),
-        None => format!("{} \"{path}\"", entry.kind),
+        Some(count) => format!("{} {path}, {}", entry.kind, counted(count, "byte", "bytes")),
+        None => format!("{} {path}", entry.kind),
     }
 }
 
@@ -153,13 +146,13 @@ pub(crate) fn push_rows(text: &mut String, heading: &str, rows: &Rows, advice: &
     let mut push = |line: std::fmt::Arguments<'_>| {
         let _strings_take_everything = writeln!(text).and_then(|()| text.write_fmt(line));
     };
-    push(format_args!("  {heading} ({}):", HumanCount(rows.count)));
+    push(format_args!("  {heading} ({}):", number(rows.count)));
     for row in &rows.first {
         push(format_args!("    {row}"));
     }
     let more = rows.count.saturating_sub(rows.first.len() as u64);
     if more > 0 {
-        push(format_args!("    ... and {} more", HumanCount(more)));
+        push(format_args!("    ... and {} more", number(more)));
     }
     push(format_args!("    => {advice}"));
 }
@@ -200,15 +193,6 @@ fn advice(finding: Finding) -> &'static str {
     }
 }
 
-/// A number and what is counted.
-pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
-    format!(
-        "{} {}",
-        HumanCount(count),
-        if count == 1 { one } else { many }
-    )
-}
-
 fn unmeasured(files: u64) -> String {
     match files {
         0 => String::new(),
@@ -216,26 +200,5 @@ fn unmeasured(files: u64) -> String {
             ", plus the content of {} of unknown length",
             counted(files, "file", "files")
         ),
-    }
-}
-
-fn size(bytes: u64) -> String {
-    let exactly = counted(bytes, "byte", "bytes");
-    if bytes < 1024 {
-        return exactly;
-    }
-    format!("{} ({exactly})", HumanBytes(bytes))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_size_is_told_exactly_and_for_people() {
-        assert_eq!(size(0), "0 bytes");
-        assert_eq!(size(1), "1 byte");
-        assert_eq!(size(1023), "1,023 bytes");
-        assert_eq!(size(1_610_612_736), "1.50 GiB (1,610,612,736 bytes)");
     }
 }

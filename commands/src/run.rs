@@ -29,7 +29,7 @@ const NAME: &str = "qvm-run-vm";
 /// Does what the command line says. Its stdout is the command's.
 #[must_use]
 pub fn main() -> ExitCode {
-    program::log::to_stderr();
+    program::log::to_stderr(NAME);
     match args::parse(env::args_os()) {
         Ok(request) => end(NAME, run(&request).and_then(pass_on)),
         Err(failure) => end(NAME, Err(failure)),

@@ -146,14 +146,13 @@ fn tell(command: &str, request: &Request, survey: &Survey, sent: &Sent) -> Resul
         Ok(()) if request.quiet => {}
         Ok(()) => say(format_args!("{command}: {target}: all files arrived")),
         Err(ending) => {
-            let message = ending.failure.to_string();
-            let message = match &*message {
-                "" if is(result, Outcome::Partial) => "some files were left out",
-                "" if is(result, Outcome::Cancelled) => "the copy was cancelled",
-                "" => "the copy failed; the reason is above",
-                message => message,
+            let failure = match ending.failure.is_said() {
+                false => ending.failure.clone(),
+                true if is(result, Outcome::Partial) => Failure::new("some files were left out"),
+                true if is(result, Outcome::Cancelled) => Failure::new("the copy was cancelled"),
+                true => Failure::new("the copy failed; the reason is above"),
             };
-            say(format_args!("{command}: {target}: {message}"));
+            say(failure.lines(&format!("{command}: {target}")));
         }
     }
     Ok(())

@@ -7,7 +7,7 @@ use files::{Stat, last_component};
 use qfile_proto::SafeName;
 use qfile_proto::header::HEADER_LEN;
 use text::Charset;
-use text::own;
+use text::name;
 use transfer::landed::{Known, Landed};
 use walk::{
     Arguments, ByName, Found, FoundFile, FoundSymlink, Links, NameFilter, Reason, Refusal,
@@ -232,14 +232,16 @@ impl Survey {
             ByName::Fine => {}
             ByName::InRefused => return Ok(None),
             ByName::Refused(refusal) => {
-                self.found(refusal.into(), || own(entry.path));
+                self.found(refusal.into(), || name(entry.path));
                 return Ok(None);
             }
         }
         let to_send = match &entry.what {
             What::LeaveFolder(_) => return Ok(None),
             What::Special(kind) => {
-                self.found(Finding::Special, || format!("{} ({kind})", own(entry.path)));
+                self.found(Finding::Special, || {
+                    format!("{} ({kind})", name(entry.path))
+                });
                 return Ok(None);
             }
             What::EnterFolder(_) => {
@@ -248,7 +250,7 @@ impl Survey {
                 self.add_to_stream(entry, 0);
                 self.add_to_stream(entry, 0);
                 if rules.forbid_folders {
-                    self.found(Finding::ForbiddenFolder, || own(entry.path));
+                    self.found(Finding::ForbiddenFolder, || name(entry.path));
                 }
                 ("folder", None)
             }
@@ -300,7 +302,7 @@ impl Survey {
         let known = landed.judge(entry.path, &stat()?.state);
         let known = known.unwrap_or(Known::Nothing);
         if known == Known::Changed {
-            self.found(Finding::ChangedSince, || own(entry.path));
+            self.found(Finding::ChangedSince, || name(entry.path));
         }
         Ok(known != Known::Nothing)
     }
@@ -308,7 +310,7 @@ impl Survey {
     /// False if it is left out.
     fn link(&mut self, entry: &Found<'_>, link: &FoundSymlink<'_>) -> Result<bool, WalkError> {
         let target = link.target()?;
-        let row = || format!("{} -> {}", own(entry.path), own(&target));
+        let row = || format!("{} -> {}", name(entry.path), name(&target));
         let refusal = refusal_of_link(entry.name, &target);
         if self.rules.forbid_links {
             self.found(Finding::ForbiddenLink, row);
@@ -331,10 +333,10 @@ impl Survey {
     fn name(&mut self, entry: &Found<'_>) {
         let component = last_component(entry.name);
         if let Some(refusal) = refusal_of_name(component) {
-            self.found(refusal.into(), || own(entry.path));
+            self.found(refusal.into(), || name(entry.path));
         }
         if SafeName::parse(component, Charset::Safe).is_err() {
-            self.found(Finding::UnsafeName, || own(entry.path));
+            self.found(Finding::UnsafeName, || name(entry.path));
         }
     }
 
@@ -411,11 +413,15 @@ mod tests {
         assert!(!found.needs_all_names());
         assert_eq!(
             rows(&found, Finding::AbsoluteLink, &top),
-            ["absolute -> /etc/passwd"]
+            [r#""absolute" -> "/etc/passwd""#]
         );
         assert_eq!(
             rows(&found, Finding::LinkLeadsOut, &top),
-            ["b/up -> ../../c", "detour -> c/../d", "up -> ../c"]
+            [
+                r#""b/up" -> "../../c""#,
+                r#""detour" -> "c/../d""#,
+                r#""up" -> "../c""#
+            ]
         );
         assert_eq!(found.findings().count(), 2);
         assert_eq!((found.files, found.folders, found.links), (0, 2, 7));
@@ -465,10 +471,13 @@ mod tests {
         let found = survey(&top, Rules::default());
         assert!(found.needs_all_names());
         assert!(!found.prevents_copy());
-        assert_eq!(rows(&found, Finding::UnsafeName, &top), ["odd_[31m_"]);
+        assert_eq!(
+            rows(&found, Finding::UnsafeName, &top),
+            [r"$'odd\x1b[31m\xff'"]
+        );
         assert_eq!(
             rows(&found, Finding::UnsafeTarget, &top),
-            ["odd_[31m_/link -> _"]
+            [r"$'odd\x1b[31m\xff/link' -> $'\u202e'"]
         );
     }
 
@@ -501,7 +510,7 @@ mod tests {
         assert!(!found.prevents_copy());
         assert_eq!(
             rows(&found, Finding::Special, &top),
-            ["pipe (a named pipe)"]
+            [r#""pipe" (a named pipe)"#]
         );
         let missing = survey(&top.join("missing"), Rules::default());
         assert!(missing.prevents_copy());

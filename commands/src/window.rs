@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use desktop::dialog::{Dialogs, ProgressBar};
+use qrexec::Target;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::unix::pipe;
 
@@ -24,7 +25,7 @@ pub struct Window {
 impl Window {
     /// Prepares a window for the byte counts that come from the pipe `counts`. It appears with the
     /// first count: before, dom0 is asking. Its words depend on whether what was copied is deleted
-    /// afterwards.
+    /// afterwards, and name the target if that is known.
     ///
     /// # Errors
     /// The pipe cannot be watched.
@@ -33,15 +34,21 @@ impl Window {
         total_bytes: u64,
         dialogs: &Dialogs,
         deletes: bool,
+        target: &Target,
     ) -> io::Result<Self> {
-        let (title, text) = match deletes {
-            true => ("qvm-move", "Moving to another qube"),
-            false => ("qvm-copy", "Copying to another qube"),
+        let (title, verb) = match deletes {
+            true => ("qvm-move", "Moving"),
+            false => ("qvm-copy", "Copying"),
+        };
+        let text = match target {
+            Target::Default => format!("{verb} to another qube"),
+            Target::Disposable(_) => format!("{verb} to a new disposable"),
+            named => format!("{verb} to {named}"),
         };
         Ok(Self {
             counts: pipe::Receiver::from_owned_fd(counts)?,
             total_bytes,
-            bar: dialogs.progress(title, text),
+            bar: dialogs.progress(title, &text),
         })
     }
 

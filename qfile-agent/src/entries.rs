@@ -7,8 +7,9 @@ use std::os::fd::RawFd;
 
 use files::Stat;
 use program::inherited;
+use quantity::counted;
 use rustix::fs::FileType;
-use text::own;
+use text::name;
 use transfer::entry_line::EntryLine;
 
 use crate::progress::Progress;
@@ -47,12 +48,12 @@ impl Entries {
             FileType::Directory => ("folder", "folder".to_owned()),
             FileType::Symlink => ("link", "link".to_owned()),
             _ => {
-                let plural = if size == 1 { "" } else { "s" };
-                ("file", format!("file of {size} byte{plural}"))
+                let shown = counted(size, "byte", "bytes");
+                ("file", format!("file of {shown}"))
             }
         };
         if self.verbose {
-            progress.note(format_args!("sent \"{}\", a {what}", own(path)));
+            progress.note(format_args!("sent {}, a {what}", name(path)));
         }
         self.write(|| {
             let line = EntryLine::of(path)

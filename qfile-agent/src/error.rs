@@ -5,10 +5,10 @@ use std::io;
 use qfile_proto::Verdict;
 use qfile_proto::verdict::LEGAL_EOF;
 use rustix::io::Errno;
-use text::own;
-use transfer::SendError;
+use text::name;
 use transfer::result_line::Outcome;
-use walk::{ArgumentError, WalkError};
+use transfer::{SendError, refusal};
+use walk::{ArgumentError, Arguments, WalkError};
 
 use crate::source::NoLength;
 
@@ -35,6 +35,8 @@ pub(crate) enum Error {
     Undelivered(io::Error),
     /// Something went wrong between this qube and the target qube.
     Sending(SendError),
+    /// The receiver refused, and the name in its verdict is that of an entry here.
+    RefusedOwn(Verdict),
 }
 
 /// The end of advice that helps if nothing has arrived: what is there already is refused.
@@ -49,10 +51,26 @@ impl Error {
         Self::Sending(SendError::from_stream(error))
     }
 
+    /// The same; a verdict whose name is that of an entry of `arguments` shows the name that it has here.
+    pub(crate) fn with_own_name(self, arguments: &Arguments) -> Self {
+        match self {
+            Self::Sending(SendError::Refused(verdict))
+                if verdict
+                    .untrusted_last_name
+                    .as_deref()
+                    .is_some_and(|name| arguments.own_name(name).is_some()) =>
+            {
+                Self::RefusedOwn(verdict)
+            }
+            other => other,
+        }
+    }
+
     /// True if the receiver can still say how far it came.
     pub(crate) fn is_of_this_side(&self) -> bool {
         match self {
             Self::Sending(failure) => matches!(failure, SendError::Cancelled),
+            Self::RefusedOwn(_) => false,
             _ => true,
         }
     }
@@ -85,13 +103,13 @@ impl Error {
         match self {
             Self::Argument(error) => error.to_string(),
             Self::Walk(error) => error.to_string(),
-            Self::Content(path, error) => format!("cannot read \"{}\": {error}", own(path)),
-            Self::NoLength(path, error) => format!("cannot read \"{}\": {error}", own(path)),
-            Self::Shrunk(path) => format!("\"{}\" became shorter while it was copied", own(path)),
+            Self::Content(path, error) => format!("cannot read {}: {error}", name(path)),
+            Self::NoLength(path, error) => format!("cannot read {}: {error}", name(path)),
+            Self::Shrunk(path) => format!("{} became shorter while it was copied", name(path)),
             Self::TargetTooLong(path) => {
                 format!(
-                    "the target of the link \"{}\" is too long to be sent",
-                    own(path)
+                    "the target of the link {} is too long to be sent",
+                    name(path)
                 )
             }
             Self::Landed(error) => {
@@ -105,6 +123,10 @@ impl Error {
                 )
             }
             Self::Sending(failure) => failure.to_string(),
+            Self::RefusedOwn(verdict) => {
+                let own = verdict.untrusted_last_name.as_deref();
+                refusal(verdict, own.map(name))
+            }
         }
     }
 
@@ -132,6 +154,7 @@ impl Error {
                  QubesIncoming folder, and try again"
             }
             Self::Sending(failure) => sending_advice(failure),
+            Self::RefusedOwn(verdict) => refusal_advice(verdict),
         }
     }
 }

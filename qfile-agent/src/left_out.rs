@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use text::own;
+use text::name;
 use walk::{Refusal, Special};
 
 /// How much of that there is.
@@ -73,8 +73,8 @@ impl fmt::Display for CannotBeSent<'_> {
         let Self(path, kind) = self;
         write!(
             f,
-            "\"{}\" is {kind}, which cannot be copied: left out",
-            own(path)
+            "{} is {kind}, which cannot be copied: left out",
+            name(path)
         )
     }
 }
@@ -85,11 +85,7 @@ pub(crate) struct Refused<'a>(pub(crate) &'a [u8], pub(crate) Refusal);
 impl fmt::Display for Refused<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(path, refusal) = self;
-        write!(
-            f,
-            "\"{}\" would be refused ({refusal}): left out",
-            own(path)
-        )
+        write!(f, "{} would be refused ({refusal}): left out", name(path))
     }
 }
 
@@ -100,8 +96,8 @@ impl fmt::Display for ChangedSince<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "\"{}\" has changed since it was copied: left out; copy it under another name with --as",
-            own(self.0)
+            "{} has changed since it was copied: left out; copy it under another name with --as",
+            name(self.0)
         )
     }
 }
@@ -113,9 +109,9 @@ impl fmt::Display for Changed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "\"{}\" changed while it was copied: the copy there may be inconsistent, the one here \
+            "{} changed while it was copied: the copy there may be inconsistent, the one here \
              is correct",
-            own(self.0)
+            name(self.0)
         )
     }
 }

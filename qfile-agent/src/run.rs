@@ -78,11 +78,24 @@ fn copy(
     progress: &mut Progress,
     cancelled: Option<OwnedFd>,
 ) -> (Result<LeftOut, Error>, Arrived) {
-    let prepared = prepare(args, exclude);
-    let (arguments, mut manifest, mut journal, landed, entries) = match prepared {
+    let prepared = match prepare(args, exclude) {
         Ok(prepared) => prepared,
         Err(failure) => return (Err(failure), Arrived::Nothing),
     };
+    let (arguments, lists) = prepared;
+    let (copied, arrived) = send(args, &arguments, lists, progress, cancelled);
+    let copied = copied.map_err(|failure| failure.with_own_name(&arguments));
+    (copied, arrived)
+}
+
+fn send(
+    args: &Args,
+    arguments: &Arguments,
+    lists: Lists,
+    progress: &mut Progress,
+    cancelled: Option<OwnedFd>,
+) -> (Result<LeftOut, Error>, Arrived) {
+    let (mut manifest, mut journal, landed, entries) = lists;
     let receiver = Receiver::new(progress.window()).cancelled_by(cancelled);
     let notes = Notes {
         manifest: manifest.as_mut(),
@@ -125,7 +138,7 @@ fn copy(
         let delivered = manifest.map_or(Ok(()), Manifest::deliver);
         return (Err(delivered.err().unwrap_or(failure)), Arrived::All);
     }
-    let count = journal.deliver(&verdict, &arguments, stopped);
+    let count = journal.deliver(&verdict, arguments, stopped);
     let arrived = match count {
         None => Arrived::Unknown,
         Some(0) if args.landed.is_none() => Arrived::Nothing,
@@ -134,15 +147,9 @@ fn copy(
     (Err(failure), arrived)
 }
 
-type Prepared = (
-    Arguments,
-    Option<Manifest>,
-    Option<Journal>,
-    Option<Landed>,
-    Entries,
-);
+type Lists = (Option<Manifest>, Option<Journal>, Option<Landed>, Entries);
 
-fn prepare(args: &Args, exclude: Option<Exclude>) -> Result<Prepared, Error> {
+fn prepare(args: &Args, exclude: Option<Exclude>) -> Result<(Arguments, Lists), Error> {
     let name = args.name.clone();
     let arguments = match (name, args.content) {
         (Some(name), Some(number)) => {
@@ -165,13 +172,9 @@ fn prepare(args: &Args, exclude: Option<Exclude>) -> Result<Prepared, Error> {
     let journal = args.journal.map(Journal::new).transpose()?;
     let read = |number| Landed::read(BufReader::new(File::from(inherited::take(number)?)));
     let landed = args.landed.map(read).transpose();
-    Ok((
-        arguments.without(exclude),
-        manifest,
-        journal,
-        landed.map_err(Error::Landed)?,
-        entries,
-    ))
+    let landed = landed.map_err(Error::Landed)?;
+    let lists = (manifest, journal, landed, entries);
+    Ok((arguments.without(exclude), lists))
 }
 
 /// Why a copy really stopped.

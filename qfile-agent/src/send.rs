@@ -6,7 +6,7 @@ use std::io::Write as _;
 use files::{Stat, Time};
 use qfile_proto::header::MAX_TARGET_LEN;
 use qfile_proto::{Encoder, Entry, Kind, Timestamp};
-use text::own;
+use text::name;
 use transfer::landed::{Known, Landed};
 use transfer::{BUFFER_LEN, Output};
 use walk::{
@@ -267,6 +267,7 @@ impl<'a> Sender<'a> {
 
     /// An entry is about to be sent.
     fn begin(&mut self, found: &Found<'_>, stat: &Stat) -> Result<(), Error> {
+        self.progress.count(stat.state.file_type());
         match &mut self.notes.journal {
             Some(journal) => journal.begin(found, stat),
             None => Ok(()),
@@ -296,9 +297,9 @@ impl<'a> Sender<'a> {
         if (atime_clamped || mtime_clamped) && !self.time_warned && !self.notes.quiet {
             self.time_warned = true;
             self.progress.note(format_args!(
-                "the times of \"{}\", and maybe of other entries, are not between 1970 and 2106; they \
+                "the times of {}, and maybe of other entries, are not between 1970 and 2106; they \
                  arrive with the nearest times that can be sent",
-                own(found.path)
+                name(found.path)
             ));
         }
         let entry = Entry {

@@ -80,8 +80,8 @@ impl Error {
     pub(crate) fn for_the_owner(&self) -> String {
         match self {
             Self::Incoming(what, path, error) => {
-                let path = text::path(path);
-                format!("cannot {what}: {error} (\"{path}\")")
+                let path = text::file(path);
+                format!("cannot {what}: {error} ({path})")
             }
             Self::Settings(faults) => {
                 let shown = &faults[..faults.len().min(MAX_FAULTS)];
@@ -103,7 +103,7 @@ impl Error {
                     "" => String::new(),
                     name => format!(" at \"{name}\""),
                 };
-                format!("a copy into \"{into}\" stopped{at}: {refusal}")
+                format!("a copy into {into} stopped{at}: {refusal}")
             }
             _ => self.to_string(),
         }

@@ -63,7 +63,7 @@ fn receive_and_reply(
     }
     let remote_domain = environment.untrusted_remote_domain.as_deref();
     let incoming = incoming::open(options.dir.as_deref(), &identity, remote_domain)?;
-    let into = text::path(&incoming.path);
+    let into = text::file(&incoming.path);
     starter.tell(&starter::started(&incoming, notify));
     let requirements = Requirements {
         level: options.require_isolation,

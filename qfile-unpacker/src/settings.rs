@@ -32,10 +32,10 @@ pub(crate) fn read() -> (Options, Vec<String>) {
         match read_file_of(ROOT, Path::new(file)) {
             Ok(text) => {
                 let wrong = take(&text, &mut options).into_iter();
-                faults.extend(wrong.map(|(line, what)| format!("{file}, line {line}: {what}")));
+                faults.extend(wrong.map(|(line, what)| format!("\"{file}\", line {line}: {what}")));
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => faults.push(format!("{file}: {error}")),
+            Err(error) => faults.push(format!("\"{file}\": {error}")),
         }
     }
     (options, faults)

@@ -41,7 +41,7 @@ impl Attributes {
                 // It was removed meanwhile.
                 Ok(None) => {}
                 Err(error) => {
-                    let what = text::own(name.as_encoded_bytes());
+                    let what = text::name(name.as_encoded_bytes());
                     unread.push(format!(
                         "its attribute {what}, which cannot be read ({error})"
                     ));
@@ -109,7 +109,7 @@ impl Attributes {
                 continue;
             }
             if let Err(error) = file.set_xattr(name, value) {
-                let what = text::own(name.as_encoded_bytes());
+                let what = text::name(name.as_encoded_bytes());
                 lost.push(format!("its attribute {what} ({error})"));
             }
         }

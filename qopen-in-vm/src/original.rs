@@ -37,8 +37,8 @@ pub enum CannotOpen {
 impl fmt::Display for CannotOpen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(path, error) => write!(f, "cannot open {}: {error}", text::path(path)),
-            Self::NotRegular(path) => write!(f, "{} is not a regular file", text::path(path)),
+            Self::File(path, error) => write!(f, "cannot open {}: {error}", text::file(path)),
+            Self::NotRegular(path) => write!(f, "{} is not a regular file", text::file(path)),
         }
     }
 }

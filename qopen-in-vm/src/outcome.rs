@@ -101,7 +101,7 @@ impl Outcome {
     /// # Errors
     /// Why the original has not got the edit, and where that is.
     pub fn told(&self, path: &Path) -> Result<Vec<String>, Failure> {
-        let file = text::path(path);
+        let file = text::file(path);
         match self {
             Self::Unchanged => Ok(Vec::new()),
             Self::Replaced {
@@ -123,7 +123,7 @@ impl Outcome {
                     ));
                 }
                 if let Some((backup, reason)) = backup {
-                    let backup = text::path(backup);
+                    let backup = text::file(backup);
                     let reason = match reason {
                         BackupReason::Asked => "you asked for it with --backup",
                         BackupReason::RawAnswer => {
@@ -156,7 +156,7 @@ impl Outcome {
                     Kept::Incomplete => "the edit that came back, which may be incomplete, is",
                     Kept::Edited | Kept::Backup | Kept::Meanwhile => "the edited file is",
                 };
-                let at = text::path(at);
+                let at = text::file(at);
                 let reason = why.reason();
                 let what = format!("{file} was not replaced: {reason}; {came} {at}");
                 Err(why.clone().reworded(what))
@@ -166,8 +166,8 @@ impl Outcome {
                     .as_ref()
                     .map_or(String::new(), |why| format!(" ({why})"));
                 let (at, edited) = (
-                    text::path(at),
-                    edited.as_deref().map_or("lost".to_owned(), text::path),
+                    text::file(at),
+                    edited.as_deref().map_or("lost".to_owned(), text::file),
                 );
                 let what = format!(
                     "{file} may have been saved by another program while the edit was put in its \
@@ -180,8 +180,8 @@ impl Outcome {
                 edited,
                 why,
             } => {
-                let backup = text::path(backup);
-                let edited = edited.as_deref().map_or("lost".to_owned(), text::path);
+                let backup = text::file(backup);
+                let edited = edited.as_deref().map_or("lost".to_owned(), text::file);
                 let what = format!(
                     "{file} could not be rewritten and is damaged: {why}; its previous \
                          content is {backup}, the edited file is {edited}"

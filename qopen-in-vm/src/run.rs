@@ -22,7 +22,7 @@ pub fn run() -> ExitCode {
         Ok(args) => args,
         Err(status) => return status,
     };
-    program::log::to_stderr();
+    program::log::to_stderr(NAME);
     end(NAME, open(&args))
 }
 

@@ -143,7 +143,7 @@ fn write(
 }
 
 fn tell(file: &std::path::Path, what: &str) {
-    say(format_args!("{NAME}: \"{}\": {what}", text::path(file)));
+    say(format_args!("{NAME}: {}: {what}", text::file(file)));
 }
 
 /// The home folder of the user of this qube: root asks for that one's applications, not its own.

@@ -93,7 +93,8 @@ fn end(program: &str, name: &OsStr, result: Result<(), Failure>) -> ExitCode {
     let failure = result.as_ref().err().cloned();
     let code = failure::end(program, result);
     if let Some(failure) = failure {
-        let title = format!("Cannot start {}", text::own(name.as_encoded_bytes()));
+        let name = text::name(name.as_encoded_bytes());
+        let title = format!("Cannot start {}", text::for_window(&name));
         let is_disposable =
             qube::read("/qubes-vm-persistence").is_some_and(|value| value == "none");
         let shown = notification::Shown {

@@ -93,7 +93,7 @@ struct Waiting {
 impl Waiting {
     /// Waits until there is `name` in `folder`.
     fn for_file(&self, folder: &Path, name: &str) -> Result<(), Failure> {
-        let attempted = || format!("cannot watch {}", text::path(folder));
+        let attempted = || format!("cannot watch {}", text::file(folder));
         let path = folder.join(name);
         let missing = || {
             format!(

@@ -146,7 +146,7 @@ impl Moved {
         };
         self.finished.assert_says(&count);
         for (reason, path) in told {
-            let row = format!("    {}", home.join(path).display());
+            let row = format!("    \"{}\"", home.join(path).display());
             let lines: Vec<&str> = stderr.lines().collect();
             let at = lines.iter().position(|line| *line == row);
             let at = at.unwrap_or_else(|| panic!("{row} is not told:\n{stderr}"));

@@ -85,7 +85,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let own = |name: &str| text::own(name.as_bytes());
+        let shown = |name: &str| text::name(name.as_bytes());
         match self {
             Self::Caller => f.write_str("QREXEC_REMOTE_DOMAIN is not the name of a qube"),
             Self::RelativeOpener => f.write_str("VM_FILE_EDITOR_OPENER is not an absolute path"),
@@ -103,33 +103,35 @@ impl fmt::Display for Error {
                 "no program here can open files: neither /usr/bin/qubes-open nor xdg-open is \
                  installed",
             ),
-            Self::NotStarted(program, error) => write!(f, "cannot start {}: {error}", own(program)),
+            Self::NotStarted(program, error) => {
+                write!(f, "cannot start {}: {error}", shown(program))
+            }
             Self::OpenerFailed(how, last_line) => {
                 write!(f, "the program that opens files {how}")?;
                 if last_line.is_empty() {
                     return Ok(());
                 }
-                write!(f, ": {}", own(last_line))
+                write!(f, ": {}", text::own(last_line.as_bytes()))
             }
             Self::NobodyToAsk(name) => write!(
                 f,
                 "cannot detect whether {} is still in use, and cannot show a window to ask the \
                  user",
-                own(name)
+                shown(name)
             ),
             Self::Gone(name, saved_as) => {
                 write!(
                     f,
                     "{} no longer exists, so nothing was sent back",
-                    own(name)
+                    shown(name)
                 )?;
                 match saved_as {
-                    Some(other) => write!(f, "; it may have been saved as {}", own(other)),
+                    Some(other) => write!(f, "; it may have been saved as {}", shown(other)),
                     None => Ok(()),
                 }
             }
             Self::NotRegular(name) => {
-                let name = own(name);
+                let name = shown(name);
                 write!(
                     f,
                     "{name} is no longer a regular file, so nothing was sent back"
@@ -139,20 +141,20 @@ impl fmt::Display for Error {
                 f,
                 "{} is empty now; an empty file cannot be sent back, and the original is not \
                  replaced",
-                own(name)
+                shown(name)
             ),
             Self::StillWritten(name) => {
-                let name = own(name);
+                let name = shown(name);
                 write!(f, "{name} was changed while it was being sent back")
             }
             Self::NotSent(name, error) => {
-                let name = own(name);
+                let name = shown(name);
                 write!(f, "the other qube did not accept {name}: {error}")
             }
             Self::NobodyListens(name, error) => write!(
                 f,
                 "the other qube did not wait for the end of {}: {error}",
-                own(name)
+                shown(name)
             ),
         }
     }

@@ -34,23 +34,23 @@ pub(crate) struct Stays {
 impl Stays {
     /// Where that is, in one line.
     pub(crate) fn text(&self, document: &str) -> String {
-        let document = text::own(document.as_bytes());
+        let document = text::name(document.as_bytes());
         let names: Vec<String> = self
             .files
             .iter()
             .take(NAMES)
-            .map(|path| text::path(path))
+            .map(|path| text::file(path))
             .collect();
         let names = match self.files.len().saturating_sub(NAMES) {
             0 => names.join(", "),
             more => format!("{} and {more} more", names.join(", ")),
         };
-        let left = self.left.as_deref().map(text::path);
+        let left = self.left.as_deref().map(text::file);
         let text = match (&self.copied, &self.unseen, left) {
             (Some(Ok(folder)), _, left) => {
                 let place = match self.files.as_slice() {
-                    [only] => text::path(&folder.join(only)),
-                    _ => format!("{} ({names})", text::path(folder)),
+                    [only] => text::file(&folder.join(only)),
+                    _ => format!("{} ({names})", text::file(folder)),
                 };
                 let left = left.map_or(String::new(), |left| {
                     format!(

@@ -18,7 +18,7 @@ pub(crate) fn can_be_asked() -> bool {
 
 /// Holds the file open until the user presses OK.
 pub(crate) async fn until_ok(reaper: &mut Reaper, name: &str, caller: &QubeName) {
-    let name = text::own(name.as_bytes());
+    let name = text::for_window(&text::name(name.as_bytes()));
     let text = format!(
         "Press OK when you have finished with {name} from {caller}.\n\n\
          Its window may be closed then, and changes that were saved are sent back."

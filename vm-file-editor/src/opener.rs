@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use program::programs::find_in_path;
+use quantity::counted;
 
 use crate::error::Error;
 use crate::output::{Goes, Last, Output};
@@ -109,8 +110,10 @@ impl LastWords {
         };
         let left_out = self.left_out - u64::from(!last.is_said);
         if left_out > 0 {
+            let verb = if left_out == 1 { "was" } else { "were" };
             tell(format_args!(
-                "vm-file-editor: {left_out} lines of the program that opens files were left out"
+                "vm-file-editor: {} of the program that opens files {verb} left out",
+                counted(left_out, "line", "lines")
             ));
         }
         if after_others || left_out > 0 || !last.is_said {

@@ -18,7 +18,7 @@ pub fn run() -> ExitCode {
     if let Err(status) = command_line::parse::<Args>() {
         return status;
     }
-    program::log::to_stderr();
+    program::log::to_stderr(NAME);
     end_with(NAME, serve(), |lines| tell(lines))
 }
 

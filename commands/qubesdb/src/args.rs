@@ -4,6 +4,8 @@ use std::ffi::{OsStr, OsString};
 
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use program::command_line::what_is_wrong;
+use program::failure::Failure;
 
 /// A command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -238,7 +240,10 @@ fn parse_for(action: Action, name: &str, words: &[OsString]) -> Parsed {
             Parsed::Run,
         ),
         Err(error) => Parsed::Say {
-            text: error.render().to_string(),
+            text: match error.use_stderr() {
+                true => Failure::new(what_is_wrong(&error)).lines(action.name()),
+                false => error.render().to_string(),
+            },
             status: match error.kind() {
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
                 _ => action.usage_status(),

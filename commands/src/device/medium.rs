@@ -50,7 +50,7 @@ pub(super) struct Device {
 impl Device {
     /// Opens the block device or regular file `path`.
     pub(super) fn open(path: &Path, purpose: Use) -> Result<Self, Failure> {
-        let attempted = || format!("cannot open \"{}\"", text::path(path));
+        let attempted = || format!("cannot open {}", text::file(path));
         let failed = |errno: Errno| {
             let failure = Failure::new(attempted()).because(io::Error::from(errno));
             match advice(errno) {
@@ -121,7 +121,7 @@ impl Device {
 
     /// Its path, in quotation marks, as it may be shown.
     pub(super) fn shown(&self) -> String {
-        format!("\"{}\"", text::path(&self.path))
+        text::file(&self.path)
     }
 
     /// Begins to write `len` bytes from `at` on to the device, which [`Medium::sync`] would wait for.

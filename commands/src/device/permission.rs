@@ -4,9 +4,9 @@ use std::env;
 use std::io::{self, BufRead as _, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
-use indicatif::HumanBytes;
 use program::failure::Failure;
 use program::say::say;
+use quantity::{about, counted};
 use raw_device::{Found, HEADER_AT, STREAM_AT};
 use text::foreign;
 use transfer::result_line::Outcome;
@@ -26,7 +26,7 @@ pub(super) fn refuse_system_disk(number: Number, attempted: &str) -> Result<(), 
     match Kernel::default().first_on_same_disk(number, &folders) {
         None => Ok(()),
         Some(folder) => Err(Failure::new(attempted)
-            .because(format!("its disk holds \"{}\"", text::path(folder)))
+            .because(format!("its disk holds {}", text::file(folder)))
             .advise("nothing was written; give another device")),
     }
 }
@@ -69,7 +69,7 @@ fn ask(device: &Device, there: &[String]) -> Result<(), Failure> {
         format!("{} ", foreign(&model))
     });
     let model = model.filter(|model| model != " ").unwrap_or_default();
-    let size = HumanBytes(device.capacity);
+    let size = about(device.capacity);
     let what = format!(
         "{} ({model}{size}) holds {}",
         device.shown(),
@@ -81,7 +81,7 @@ fn ask(device: &Device, there: &[String]) -> Result<(), Failure> {
     }
     say(format_args!("{TO_DEVICE}: {what}"));
     say(format_args!(
-        "{TO_DEVICE}: Everything on it will be lost. Write to this device? [y/N]"
+        "{TO_DEVICE}: everything on it will be lost; write to this device? [y/N]"
     ));
     let mut answer = String::new();
     let read = io::stdin().lock().read_line(&mut answer);
@@ -100,9 +100,10 @@ pub(super) fn check_room(device: &Device, stream_bytes: u64) -> Result<(), Failu
     match needed <= device.capacity {
         true => Ok(()),
         false => Err(Failure::new(format!(
-            "the files do not fit on {}: they take {needed} bytes, and it has {}",
+            "the files do not fit on {}: they take {}, and it has {}",
             device.shown(),
-            device.capacity
+            counted(needed, "byte", "bytes"),
+            counted(device.capacity, "byte", "bytes")
         ))
         .advise("nothing was written; copy less at once, or take a larger device")),
     }

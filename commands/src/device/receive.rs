@@ -4,7 +4,6 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::process::{ChildStdin, Command, ExitCode, Stdio};
 
-use indicatif::HumanBytes;
 use program::failure::{Failure, end};
 use program::programs;
 use program::say::say;
@@ -72,8 +71,7 @@ fn receive(typed: &FromDevice) -> Result<(), Failure> {
     passed.judge(&device, &typed.from)?;
     if typed.has_progress() {
         say(format_args!(
-            "{FROM_DEVICE}: {} arrived in ~/QubesIncoming/{}",
-            HumanBytes(stream.len),
+            "{FROM_DEVICE}: all files arrived in ~/QubesIncoming/{}",
             typed.from
         ));
     }
@@ -98,7 +96,7 @@ struct Passed {
 /// Passes the stream on to the receiver.
 fn pass(typed: &FromDevice, device: &Device, stream: Stream) -> Result<Passed, Failure> {
     let unpacker = programs::find("qfile-unpacker");
-    let attempted = format!("cannot start {}", text::path(&unpacker));
+    let attempted = format!("cannot start {}", text::file(&unpacker));
     if !unpacker.is_file() {
         return Err(Failure::new(attempted)
             .because("it is missing")

@@ -10,11 +10,11 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::process::{ChildStdout, Command, ExitCode, Stdio};
 
-use indicatif::HumanBytes;
 use program::failure::{Failure, end};
 use program::programs;
 use program::say::say;
 use qfile_proto::Verdict;
+use quantity::{bytes, entries};
 use raw_device::{Digest, Number, STREAM_AT, Source, StreamEnd, Writer};
 use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::system::uname;
@@ -65,8 +65,9 @@ fn send(typed: &ToDevice) -> Result<(), Failure> {
     let outcome = transfer(typed, &device, survey.stream_bytes)?;
     if typed.has_progress() {
         say(format_args!(
-            "{TO_DEVICE}: {} of files are on {}, which can be removed now",
-            HumanBytes(survey.bytes),
+            "{TO_DEVICE}: {}, {}, stored on {}, which can be removed now",
+            entries(survey.files, survey.folders, survey.links),
+            bytes(survey.bytes),
             device.shown()
         ));
     }
@@ -253,7 +254,7 @@ struct Agent {
 impl Agent {
     fn start(typed: &ToDevice, progress: &Progress) -> Result<Self, Failure> {
         let agent = programs::find("qfile-agent");
-        let attempted = format!("cannot start {}", text::path(&agent));
+        let attempted = format!("cannot start {}", text::file(&agent));
         if !agent.is_file() {
             return Err(Failure::new(attempted)
                 .because("it is missing")

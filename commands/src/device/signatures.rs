@@ -84,7 +84,7 @@ fn run(name: &str, arguments: &[&str], device: &File) -> Result<Output, Failure>
     };
     run().map_err(Failure::of(format!(
         "cannot start {}",
-        text::path(&program)
+        text::file(&program)
     )))
 }
 

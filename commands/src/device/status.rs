@@ -137,7 +137,7 @@ mod tests {
             ),
             (
                 answer(0xA0, 74, 7),
-                "refused: File copy: \"Bad message; Last file: a__[31m\" (error type: Bad message)",
+                "refused: File copy: \"Bad message\"; Last file: \"a__[31m\" (error type: Bad message)",
             ),
         ] {
             assert_eq!(answered(&header, stream, given), expected);

@@ -141,7 +141,7 @@ impl Call<'_> {
     }
 
     /// The other qube, as far as it is known which it is.
-    fn qube(&self) -> String {
+    pub(super) fn qube(&self) -> String {
         match self.target.starts_with('@') {
             true => "the other qube".to_owned(),
             false => text::own(self.target.as_bytes()),
@@ -187,7 +187,7 @@ impl Call<'_> {
 
     fn start(&self) -> Result<(Child, Sink, Source), Failure> {
         let cannot = |error: std::io::Error| {
-            let client = text::path(self.client);
+            let client = text::file(self.client);
             Failure::of(format_args!("cannot start {client}"))(error)
         };
         let cannot_pipe = |error| cannot(std::io::Error::from(error));

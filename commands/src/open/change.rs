@@ -7,11 +7,17 @@
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read, Write as _};
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt as _;
 
 use desktop::dialog::Dialogs;
+use quantity::counted;
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use similar::{ChangeTag, TextDiff};
+
+use super::noticed::Noticed;
 
 /// The longest content that is compared line by line, in bytes.
 const MAX_COMPARED: u64 = 4 << 20;
@@ -22,25 +28,48 @@ const MAX_IN_WINDOW: usize = 40;
 /// How many lines a terminal shows.
 const MAX_ON_TERMINAL: usize = 2000;
 
-/// Shows how `new` differs from `old`, the content of the file that is shown as `file`, and asks; in a
-/// window if `gui`, or where there is no terminal.
+/// What the user is asked about.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Question<'a> {
+    /// The file, as it is shown.
+    pub(super) file: &'a str,
+    /// The qube that the edit comes from, as it is shown.
+    pub(super) qube: &'a str,
+    /// Whether a window is to ask, even where there is a terminal.
+    pub(super) gui: bool,
+    /// The signals that end the wait for an answer.
+    pub(super) noticed: &'a Noticed,
+}
+
+/// What the user says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    Yes,
+    No,
+    /// Nothing: a signal asks the command to end.
+    Interrupted,
+}
+
+/// Shows how `new` differs from `old`, and asks; in a window if that is wanted, or where there is no
+/// terminal.
 ///
 /// # Errors
 /// Why the edit must not replace the file: the user does not agree, or cannot be asked.
-pub(super) fn ask(file: &str, old: &File, new: &File, gui: bool) -> Result<(), String> {
+pub(super) fn ask(question: Question<'_>, old: &File, new: &File) -> Result<(), String> {
     let lines = changes(old, new).map_err(|error| format!("cannot compare it: {error}"))?;
     let terminal = || File::options().read(true).write(true).open("/dev/tty");
-    let agreed = match (gui, terminal()) {
-        (false, Ok(terminal)) => on_terminal(terminal, file, &lines),
+    let said = match (question.gui, terminal()) {
+        (false, Ok(terminal)) => on_terminal(terminal, question, &lines),
         (_, terminal) => match (Dialogs::find(), terminal) {
-            (Some(dialogs), _) => in_window(&dialogs, file, &lines),
-            (None, Ok(terminal)) => on_terminal(terminal, file, &lines),
+            (Some(dialogs), _) => in_window(&dialogs, question, &lines),
+            (None, Ok(terminal)) => on_terminal(terminal, question, &lines),
             (None, Err(error)) => Err(error),
         },
     };
-    match agreed {
-        Ok(true) => Ok(()),
-        Ok(false) => Err("you answered no".to_owned()),
+    match said {
+        Ok(Said::Yes) => Ok(()),
+        Ok(Said::No) => Err("you answered no".to_owned()),
+        Ok(Said::Interrupted) => Err("interrupted before you answered".to_owned()),
         Err(error) => Err(format!(
             "neither a terminal nor a window is available to ask whether it may be replaced ({error})"
         )),
@@ -50,7 +79,8 @@ pub(super) fn ask(file: &str, old: &File, new: &File, gui: bool) -> Result<(), S
 /// What has changed, in lines that are safe to show.
 fn changes(old: &File, new: &File) -> io::Result<Vec<String>> {
     let (old_len, new_len) = (old.metadata()?.len(), new.metadata()?.len());
-    let sizes = format!("{old_len} bytes before, {new_len} bytes now");
+    let bytes = |len| counted(len, "byte", "bytes");
+    let sizes = format!("{} before, {} now", bytes(old_len), bytes(new_len));
     if old_len.max(new_len) > MAX_COMPARED {
         return Ok(vec![format!("too long to be compared: {sizes}")]);
     }
@@ -104,19 +134,26 @@ fn content(file: &File, len: u64) -> io::Result<Vec<u8>> {
 fn shown(lines: &[String], max: usize) -> String {
     let mut text = lines[..lines.len().min(max)].join("\n");
     if lines.len() > max {
-        let _strings_take_everything = write!(text, "\n... and {} more lines", lines.len() - max);
+        let _strings_take_everything = write!(
+            text,
+            "\n... and {}",
+            counted((lines.len() - max) as u64, "more line", "more lines")
+        );
     }
     text
 }
 
-fn on_terminal(mut terminal: File, file: &str, lines: &[String]) -> io::Result<bool> {
+fn on_terminal(mut terminal: File, question: Question<'_>, lines: &[String]) -> io::Result<Said> {
+    let Question { file, qube, .. } = question;
     let text = shown(lines, MAX_ON_TERMINAL);
-    write!(terminal, "{text}\nReplace {file} by this edit? [y/N] ")?;
+    write!(
+        terminal,
+        "{text}\nReplace {file} by this edit from {qube}? [y/N] "
+    )?;
     let mut answer = Vec::new();
-    // A signal that asks the command to end is an answer, too: it interrupts the wait.
     while answer.last() != Some(&b'\n') {
-        if poll(&mut [PollFd::new(&terminal, PollFlags::IN)], None).is_err() {
-            return Ok(false);
+        if !is_ready(&terminal, question.noticed)? {
+            return Ok(Said::Interrupted);
         }
         let mut byte = [0];
         match terminal.read(&mut byte)? {
@@ -124,13 +161,48 @@ fn on_terminal(mut terminal: File, file: &str, lines: &[String]) -> io::Result<b
             _ => answer.push(byte[0]),
         }
     }
-    Ok(matches!(answer.trim_ascii(), b"y" | b"Y" | b"yes"))
+    Ok(match answer.trim_ascii() {
+        b"y" | b"Y" | b"yes" => Said::Yes,
+        _ => Said::No,
+    })
 }
 
-fn in_window(dialogs: &Dialogs, file: &str, lines: &[String]) -> io::Result<bool> {
+/// Waits until `input` is ready to be read; false if a signal came, before that or meanwhile.
+fn is_ready(input: impl AsFd, noticed: &Noticed) -> io::Result<bool> {
+    loop {
+        let mut fds = [
+            PollFd::new(noticed, PollFlags::IN),
+            PollFd::new(&input, PollFlags::IN),
+        ];
+        match poll(&mut fds, None) {
+            // The thread that catches signals will tell which it was.
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+            Ok(_) if !fds[0].revents().is_empty() => return Ok(false),
+            Ok(_) if !fds[1].revents().is_empty() => return Ok(true),
+            Ok(_) => {}
+        }
+    }
+}
+
+fn in_window(dialogs: &Dialogs, question: Question<'_>, lines: &[String]) -> io::Result<Said> {
+    let Question { file, qube, .. } = question;
     let text = shown(lines, MAX_IN_WINDOW);
-    let question = format!("Replace {file} by this edit?\n\n{text}");
-    dialogs.question("Replace the file", &question)
+    let file = text::for_window(file);
+    let text = format!("Replace {file} by this edit from {qube}?\n\n{text}");
+    let mut window = dialogs.asking("Replace the file", &text).spawn()?;
+    let pid = i32::try_from(window.id()).ok().and_then(Pid::from_raw);
+    let pid = pid.ok_or(io::ErrorKind::NotFound)?;
+    let ended = pidfd_open(pid, PidfdFlags::empty())?;
+    if !is_ready(&ended, question.noticed)? {
+        window.kill()?;
+        window.wait()?;
+        return Ok(Said::Interrupted);
+    }
+    Ok(match window.wait()?.success() {
+        true => Said::Yes,
+        false => Said::No,
+    })
 }
 
 #[cfg(test)]
@@ -174,7 +246,7 @@ mod tests {
         let lines = changes(&file(b"a"), &long).unwrap();
         assert_eq!(
             lines,
-            ["too long to be compared: 1 bytes before, 4194305 bytes now"]
+            ["too long to be compared: 1 byte before, 4,194,305 bytes now"]
         );
     }
 

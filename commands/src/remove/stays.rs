@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use quantity::counted;
 use rustix::io::Errno;
-use text::own;
+use text::name;
 
-use crate::report::{counted, push_rows};
+use crate::report::push_rows;
 use crate::survey::Rows;
 
 /// Why something stays. In the order in which it is told.
@@ -195,9 +196,9 @@ impl Stays {
     pub(super) fn add(&mut self, reason: Reason, path: &[u8], note: Option<&Note>) {
         let rows = self.0.entry(reason).or_default();
         rows.add(|| match note {
-            Some(Note::NowCalled(name)) => format!("{} is now {}", own(path), own(name)),
-            Some(Note::OpenIn(program)) => format!("{} (in {program})", own(path)),
-            None => own(path),
+            Some(Note::NowCalled(now)) => format!("{} is now {}", name(path), name(now)),
+            Some(Note::OpenIn(program)) => format!("{} (in {program})", name(path)),
+            None => name(path),
         });
     }
 
@@ -209,12 +210,12 @@ impl Stays {
     /// All of it, as one table, and how it came to that.
     pub(super) fn told(&self, end: &End) -> String {
         let list = self.list();
-        let rest = "Some of the files are still here. Keep the copies that arrived, because the \
-                    other files exist only there. Look at the files here before you delete them, \
-                    because they may have changed since.";
+        let rest = "some of the files are still here; keep the copies that arrived, because the \
+                    other files exist only there; look at the files here before you delete them, \
+                    because they may have changed since";
         let cut = match end {
             End::Complete => return format!("what was sent arrived, but {list}"),
-            End::Interrupted => "cancelled while deleting: what was sent arrived.".to_owned(),
+            End::Interrupted => "cancelled while deleting: what was sent arrived".to_owned(),
             End::Unreadable(error) => format!(
                 "what was sent arrived, but the deletion stopped, because the rest of \
                  the list of sent files cannot be read: {error}"
@@ -222,7 +223,7 @@ impl Stays {
         };
         match self.is_empty() {
             true => format!("{cut}\n{rest}"),
-            false => format!("{cut}\n{rest}\nSo far, {list}"),
+            false => format!("{cut}\n{rest}\nso far, {list}"),
         }
     }
 

@@ -86,8 +86,8 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
             words.next_if(|word| word == "--");
             let target = parsed_target(&qube);
             target.ok_or_else(|| {
-                let shown = text::own(qube.as_encoded_bytes());
-                usage(format_args!("\"{shown}\" is not the name of a qube"))
+                let shown = text::name(qube.as_encoded_bytes());
+                usage(format_args!("{shown} is not the name of a qube"))
             })?
         }
     };

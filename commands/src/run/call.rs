@@ -85,7 +85,7 @@ impl<'a> Call<'a> {
             .stdin(Stdio::piped())
             .stdout(to_us)
             .kill_on_drop(true);
-        let attempted = || format!("cannot start \"{}\"", text::path(self.client));
+        let attempted = || format!("cannot start {}", text::file(self.client));
         let mut client = command
             .spawn()
             .map_err(|error| Failure::of(attempted())(error))?;

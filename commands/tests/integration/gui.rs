@@ -97,7 +97,7 @@ fn a_hostile_name_in_an_error_is_plain_text() {
     assert_eq!(ended.status, Some(1), "{ended:?}");
     let dialog = bench.record("zenity--error");
     assert!(dialog.contains("--no-markup\n"), "{dialog}");
-    assert!(dialog.contains("<b>_$(id) -> /"), "{dialog}");
+    assert!(dialog.contains(r#"$'<b>\x1b$(id)' -> "/""#), "{dialog}");
 }
 
 #[test]

@@ -87,6 +87,6 @@ fn an_argument_that_is_not_in_the_manifest_is_told() {
         "{}",
         ending
     );
-    assert!(ending.to_string().contains("\n    x/b\n"), "{}", ending);
+    assert!(ending.to_string().contains("\n    \"x/b\"\n"), "{}", ending);
     assert!(!home.path().join("a").exists());
 }

@@ -75,11 +75,19 @@ impl Dialogs {
     /// # Errors
     /// The program cannot be started.
     pub fn question(&self, title: &str, text: &str) -> io::Result<bool> {
-        let mut dialog = match self {
+        self.asking(title, text)
+            .status()
+            .map(|status| status.success())
+    }
+
+    /// The command of a window with a question, for the caller to start and watch. Its status is 0 if
+    /// the user says yes.
+    #[must_use]
+    pub fn asking(&self, title: &str, text: &str) -> Command {
+        match self {
             Self::Zenity(program) => zenity(program, "--question", title, text),
             Self::Kdialog(program) => kdialog::dialog(program, "--yesno", title, text),
-        };
-        dialog.status().map(|status| status.success())
+        }
     }
 
     /// The command of a window with `text` and an OK button, for the caller to start and watch. It

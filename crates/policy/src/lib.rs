@@ -77,7 +77,7 @@ impl Policy {
         files.sort();
         let mut policy = Self::default();
         for file in files {
-            let name = text::path(&file);
+            let name = text::file(&file);
             let place = |problem: String| io::Error::other(format!("{name}: {problem}"));
             let text = fs::read_to_string(&file).map_err(|error| place(error.to_string()))?;
             policy.0.append(&mut Self::parse(&text).map_err(place)?.0);

@@ -49,7 +49,7 @@ pub fn load(folders: &[impl AsRef<Path>], account: Uid) -> Result<Policy, Unusab
 }
 
 fn load_folder(path: &Path, account: Uid) -> Result<Policy, Unusable> {
-    let unusable = |why: &dyn fmt::Display| Unusable(format!("{}: {why}", text::path(path)));
+    let unusable = |why: &dyn fmt::Display| Unusable(format!("{}: {why}", text::file(path)));
     // The folders above it are those of the system and of the account, as for sshd.
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let folder = match openat(CWD, path, flags, Mode::empty()) {
@@ -66,7 +66,7 @@ fn load_folder(path: &Path, account: Uid) -> Result<Policy, Unusable> {
     for name in names(&folder).map_err(|error| unusable(&error))? {
         let file = path.join(&name);
         let rules = load_file(&folder, &name, account)
-            .map_err(|why| Unusable(format!("{}: {why}", text::path(&file))))?;
+            .map_err(|why| Unusable(format!("{}: {why}", text::file(&file))))?;
         policy.0.extend(rules.0);
     }
     Ok(policy)

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Parser;
 use text::own;
 
+use crate::failure::{Failure, end};
 use crate::say::say;
 
 /// The exit status of a command line that is wrong.
@@ -27,13 +28,33 @@ pub fn parse<A: Parser>() -> Result<A, ExitCode> {
 /// # Errors
 /// As [`parse`].
 pub fn parse_from<A: Parser>(line: impl IntoIterator<Item = OsString>) -> Result<A, ExitCode> {
-    A::try_parse_from(line).map_err(|error| {
-        say_lines(&error.render().to_string());
-        match error.use_stderr() {
-            true => ExitCode::from(WRONG_USAGE),
-            false => ExitCode::SUCCESS,
+    A::try_parse_from(line).map_err(|error| match error.use_stderr() {
+        true => {
+            let failure = Failure::new(what_is_wrong(&error)).with_status(WRONG_USAGE);
+            end(A::command().get_name(), Err(failure))
+        }
+        false => {
+            say_lines(&error.render().to_string());
+            ExitCode::SUCCESS
         }
     })
+}
+
+/// What is wrong with a command line, in the words of `clap`, for a [`Failure`]: the lines of a list
+/// begin with a blank.
+#[must_use]
+pub fn what_is_wrong(error: &clap::Error) -> String {
+    let rendered = error.render().to_string();
+    let lines = rendered.lines().filter(|line| !line.trim().is_empty());
+    // The lines quote arguments, which may be names of files.
+    let lines: Vec<String> = lines
+        .map(|line| match line.strip_prefix("error: ") {
+            Some(what) => own(what.as_bytes()),
+            None if line.starts_with("For more information") => "see --help".to_owned(),
+            None => own(line.as_bytes()).replacen("Usage:", "usage:", 1),
+        })
+        .collect();
+    lines.join("\n")
 }
 
 /// The value of an option that is a size: see [`quantity::size`].
@@ -57,5 +78,31 @@ pub fn time(typed: &str) -> Result<Duration, String> {
 pub fn say_lines(text: &str) {
     for line in text.trim_end().lines() {
         say(own(line.as_bytes()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::what_is_wrong;
+
+    #[derive(Debug, Parser)]
+    #[command(name = "p")]
+    struct Args {
+        #[arg(long)]
+        number: u8,
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_in_lines_that_can_have_a_name_before_them() {
+        let wrong = |line: &[&str]| what_is_wrong(&Args::try_parse_from(line).unwrap_err());
+        assert_eq!(
+            wrong(&["p"]),
+            "the following required arguments were not provided:\n  --number <NUMBER>\n\
+             usage: p --number <NUMBER>\nsee --help"
+        );
+        let hostile = wrong(&["p", "--number", "\u{202e}x"]);
+        assert!(hostile.starts_with("invalid value '_x' for"), "{hostile}");
     }
 }

@@ -103,15 +103,17 @@ impl Failure {
         self.advice.as_deref()
     }
 
-    /// All of it for stderr. The reason and each line of advice begin with the name of the program;
-    /// a list below the reason stays as it is.
+    /// All of it for stderr. Each line begins with the name of the program; a list, whose lines begin
+    /// with a blank, stays as it is.
     #[must_use]
     pub fn lines(&self, program: &str) -> String {
-        let advice = self.advice().into_iter().flat_map(str::lines);
-        let reason = self.reason();
-        let lines: Vec<String> = std::iter::once(reason.as_str())
-            .chain(advice)
-            .map(|text| format!("{program}: {text}"))
+        let text = self.to_string();
+        let lines: Vec<String> = text
+            .lines()
+            .map(|line| match line.starts_with(' ') {
+                true => line.to_owned(),
+                false => format!("{program}: {line}"),
+            })
             .collect();
         lines.join("\n")
     }
@@ -179,6 +181,15 @@ mod tests {
         assert_eq!(
             failure.lines("p"),
             "p: cannot be sent:\n  a\n  b\np: rename them"
+        );
+    }
+
+    #[test]
+    fn each_line_that_is_no_list_begins_with_the_name_of_the_program() {
+        let failure = Failure::new("wrong:\n  a\nso far 1:\n  b").advise("mend it\n  like this");
+        assert_eq!(
+            failure.lines("p"),
+            "p: wrong:\n  a\np: so far 1:\n  b\np: mend it\n  like this"
         );
     }
 

@@ -10,12 +10,15 @@ use crate::say::say;
 
 /// Sends `tracing` events to stderr: none, unless `RUST_LOG` asks for them (`RUST_LOG=debug`).
 ///
-/// Errors are not told here but once, by the program that ends with them.
-pub fn to_stderr() {
+/// What is said of a wish that cannot be understood begins with the name `program`. Errors are not
+/// told here but once, by the program that ends with them.
+pub fn to_stderr(program: &str) {
     let wish = env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::OFF.into());
     let filter = filter.parse(wish).unwrap_or_else(|_| {
-        say("RUST_LOG cannot be understood, so nothing is logged");
+        say(format_args!(
+            "{program}: RUST_LOG cannot be understood, so nothing is logged"
+        ));
         EnvFilter::new("off")
     });
     let subscriber = tracing_subscriber::fmt()

@@ -64,11 +64,11 @@ impl fmt::Display for NoClient {
         match self {
             Self::Variable(path) => write!(
                 f,
-                "{CLIENT_VARIABLE} is set to \"{}\", which is not the absolute path of a program",
-                text::path(path)
+                "{CLIENT_VARIABLE} is set to {}, which is not the absolute path of a program",
+                text::file(path)
             ),
             Self::NotInstalled(path) => {
-                write!(f, "this is not a qube: there is no {}", text::path(path))
+                write!(f, "this is not a qube: there is no {}", text::file(path))
             }
         }
     }

@@ -85,8 +85,8 @@ impl Program {
             Err(io::Error::other("its path is not absolute"))
         };
         if let Err(error) = &started {
-            let path = text::path(path);
-            say(format_args!("{client}: cannot execute \"{path}\": {error}"));
+            let path = text::file(path);
+            say(format_args!("{client}: cannot execute {path}: {error}"));
         }
         Ok(Self(started.ok()))
     }

@@ -1,7 +1,11 @@
 //! Sizes and times as people type them, on a command line or in a file of settings: one parser for
-//! all programs, so that `10M` means the same everywhere.
+//! all programs, so that `10M` means the same everywhere. And numbers as messages show them.
+
+mod shown;
 
 use std::time::Duration;
+
+pub use shown::{about, bytes, counted, entries, number};
 
 /// What a size looks like, for messages and manual pages.
 pub const SIZE_FORM: &str = "a number of bytes such as 500, 10M or 2GiB; K, M, G, T and P multiply by 1024, kB, MB, GB, TB and PB by 1000";

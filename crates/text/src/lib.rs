@@ -1,7 +1,7 @@
 //! Untrusted bytes → text for a person. Everything that prints such bytes passes through here.
 //!
-//! The result is one line of at most 1,000 characters, without control characters or escape
-//! sequences; but for [`line()`] and [`name()`], without quotation marks too. It is no markup: a dialog
+//! The result is one line of at most 1,000 characters, of [`name()`] 4,096, without control characters
+//! or escape sequences; but for [`line()`] and [`name()`], without quotation marks too. It is no markup: a dialog
 //! must still be told so.
 
 use std::path::Path;
@@ -11,7 +11,7 @@ mod charset_table;
 mod name;
 
 pub use charset::{Charset, is_safe};
-pub use name::name;
+pub use name::{for_window, name};
 
 /// Longest text in characters; what is longer ends in `...`.
 pub const MAX_CHARS: usize = 1000;
@@ -27,8 +27,8 @@ pub fn foreign(untrusted: &[u8]) -> String {
     cut(shown)
 }
 
-/// The name of a file of the person who reads it: safe code points are kept, any other character
-/// or byte, and `"`, becomes `_`.
+/// Words of the person who reads them, which are no name of a file: safe code points are kept, any
+/// other character or byte, and `"`, becomes `_`. For names of files there is [`name()`].
 #[must_use]
 pub fn own(name: &[u8]) -> String {
     let shown = name.utf8_chunks().flat_map(|chunk| {
@@ -39,6 +39,12 @@ pub fn own(name: &[u8]) -> String {
         valid.chain(chunk.invalid().iter().map(|_| '_'))
     });
     cut(shown)
+}
+
+/// The path of a file of the person who reads it, as [`name`]: with its quotes.
+#[must_use]
+pub fn file(path: &Path) -> String {
+    name(path.as_os_str().as_encoded_bytes())
 }
 
 /// A path of the person who reads it, as [`own`].

@@ -8,15 +8,19 @@
 //!
 //! What stays is what no rule can tell: a whole word in one script that looks like a word of another.
 
+use std::borrow::Borrow;
 use std::fmt::Write as _;
 
-/// Longest text between the quotes, in characters.
-const MAX_SHOWN: usize = 1000;
+/// Longest text between the quotes, in characters: what the kernel takes as a path is shown whole.
+const MAX_SHOWN: usize = 4096;
 
-/// Characters at the end of a name that is too long: enough for an extension.
-const TAIL: usize = 120;
+/// How many characters a window or a notification shows of a name.
+const MAX_IN_WINDOW: usize = 80;
 
-/// The name in quotes, ready to be pasted into a shell. A name of more than 1000 characters loses its
+/// Most characters at the end of a name that is too long.
+const MAX_TAIL: usize = 120;
+
+/// The name in quotes, ready to be pasted into a shell. A name of more than 4096 characters loses its
 /// middle, and says so.
 #[must_use]
 pub fn name(bytes: &[u8]) -> String {
@@ -27,20 +31,53 @@ pub fn name(bytes: &[u8]) -> String {
         form.show(&chars, &mut shown);
         shown.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
     }
-    let quoted = |shown: &[String]| match form {
-        Form::Plain => format!("\"{}\"", shown.concat()),
-        Form::Escaped => format!("$'{}'", shown.concat()),
-    };
-    if shown.len() <= MAX_SHOWN {
-        return quoted(&shown);
+    form.quoted(&shown, MAX_SHOWN)
+}
+
+/// `text` for a title, a question or a line of progress, where a long word has no room: each name in
+/// quotes that has more than 80 characters loses its middle, as in [`name`]. What says what to do about
+/// a file has to name all of it.
+#[must_use]
+pub fn for_window(text: &str) -> String {
+    shortened(text, MAX_IN_WINDOW)
+}
+
+/// `text` with names of at most `max` characters.
+fn shortened(text: &str, max: usize) -> String {
+    let mut short = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, form, shown, after)) = next_quoted(rest) {
+        short.push_str(before);
+        short.push_str(&form.quoted(&shown, max));
+        rest = after;
     }
-    let (begin, end) = (MAX_SHOWN - TAIL, shown.len() - TAIL);
-    format!(
-        "{}[... {} more ...]{}",
-        quoted(&shown[..begin]),
-        end - begin,
-        quoted(&shown[end..])
-    )
+    short.push_str(rest);
+    short
+}
+
+/// The first name in quotes in `text`: what stands before it, how it is written, its characters, and
+/// what stands behind it.
+fn next_quoted(text: &str) -> Option<(&str, Form, Vec<&str>, &str)> {
+    let mut openings = text.match_indices(['"', '$']);
+    openings.find_map(|(begin, _)| {
+        let (before, quoted) = text.split_at(begin);
+        let form = match quoted.starts_with(Form::Plain.opening()) {
+            true => Form::Plain,
+            false => Form::Escaped,
+        };
+        let (shown, after) = form.read(quoted)?;
+        Some((before, form, shown, after))
+    })
+}
+
+/// The length in bytes of the escape sequence at the beginning of `text`.
+fn escape_len(text: &str) -> usize {
+    match text.as_bytes().get(1) {
+        Some(b'x') => 4,
+        Some(b'u') => 6,
+        Some(b'U') => 10,
+        _ => 2,
+    }
 }
 
 /// How a name is written.
@@ -53,6 +90,55 @@ enum Form {
 }
 
 impl Form {
+    fn opening(self) -> &'static str {
+        match self {
+            Self::Plain => "\"",
+            Self::Escaped => "$'",
+        }
+    }
+
+    /// The characters of the name in quotes at the beginning of `text`, and what stands behind it.
+    fn read(self, text: &str) -> Option<(Vec<&str>, &str)> {
+        let close = match self {
+            Self::Plain => '"',
+            Self::Escaped => '\'',
+        };
+        let mut rest = text.strip_prefix(self.opening())?;
+        let mut shown = Vec::new();
+        loop {
+            let len = match rest.chars().next()? {
+                first if first == close => return Some((shown, &rest[1..])),
+                // A line break is no character of a name that is shown.
+                '\n' => return None,
+                '\\' if self == Self::Escaped => escape_len(rest),
+                first => first.len_utf8(),
+            };
+            let (one, after) = rest.split_at_checked(len)?;
+            shown.push(one);
+            rest = after;
+        }
+    }
+
+    /// The characters `shown` in quotes, without their middle if there are more than `max`. What is left
+    /// of the end is enough for an extension.
+    fn quoted(self, shown: &[impl Borrow<str>], max: usize) -> String {
+        let quoted = |shown: &[_]| match self {
+            Self::Plain => format!("\"{}\"", shown.concat()),
+            Self::Escaped => format!("$'{}'", shown.concat()),
+        };
+        if shown.len() <= max {
+            return quoted(shown);
+        }
+        let tail = (max / 2).min(MAX_TAIL);
+        let (begin, end) = (max - tail, shown.len() - tail);
+        format!(
+            "{}[... {} more ...]{}",
+            quoted(&shown[..begin]),
+            end - begin,
+            quoted(&shown[end..])
+        )
+    }
+
     fn of(bytes: &[u8]) -> Self {
         let Ok(text) = std::str::from_utf8(bytes) else {
             return Self::Escaped;
@@ -332,6 +418,13 @@ mod tests {
         }
 
         #[test]
+        fn a_text_with_short_names_stays_as_it_is(names in prop::collection::vec(names(), 0..4)) {
+            let texts: Vec<String> = names.iter().map(|bytes| name(bytes)).collect();
+            let text = texts.join(" and ");
+            prop_assert_eq!(shortened(&text, 100), text);
+        }
+
+        #[test]
         fn nothing_is_obeyed_by_a_terminal(bytes in names()) {
             let text = name(&bytes);
             prop_assert!(text.chars().all(|c| matches!(c, ' '..='~') || is_printable(c)), "{:?}", text);
@@ -446,18 +539,42 @@ mod tests {
 
     #[test]
     fn a_long_name_keeps_its_beginning_and_its_extension() {
-        let long = format!("{}.tar.gz", "a".repeat(3000));
+        let long = format!("{}.tar.gz", "a".repeat(6096));
         let text = name(long.as_bytes());
         assert!(
             text.starts_with("\"aaa") && text.ends_with("a.tar.gz\""),
             "{text}"
         );
         assert!(text.contains("\"[... 2007 more ...]\""), "{text}");
-        assert!(text.chars().count() < 1100);
-        let fits = "é".repeat(1000);
+        assert!(text.chars().count() < 4200);
+        let fits = "é".repeat(4096);
         assert_eq!(name(fits.as_bytes()), format!("\"{fits}\""));
         // Names of the longest component are whole.
         let bytes = std::ffi::OsStr::from_bytes(&[0xFF; 255]).to_owned();
         assert!(!name(bytes.as_bytes()).contains("more"));
+    }
+
+    #[test]
+    fn a_window_shows_short_names_with_their_extension() {
+        let long = format!("{}.tar.gz", "a".repeat(200));
+        let text = shortened(&format!("cannot open \"{long}\": no"), 20);
+        let expected = "cannot open \"aaaaaaaaaa\"[... 187 more ...]\"aaa.tar.gz\": no";
+        assert_eq!(text, expected);
+        // An escape sequence is one character.
+        let name = name(&[[b'\t'; 200].as_slice(), b"'.pdf"].concat());
+        let text = shortened(&format!("{name} and $5 \"b\" $"), 8);
+        let expected = r#"$'\t\t\t\t'[... 197 more ...]$'.pdf' and $5 "b" $"#;
+        assert_eq!(text, expected);
+        for whole in [
+            "",
+            "\"",
+            "no name",
+            "\"a\" and $'\\u05e2'",
+            "$'a\\",
+            "\"not closed",
+            "a \"b\n\" c",
+        ] {
+            assert_eq!(shortened(whole, 3), whole);
+        }
     }
 }

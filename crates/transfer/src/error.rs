@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use qfile_proto::Verdict;
 use qfile_proto::verdict::LEGAL_EOF;
+use quantity::counted;
 use rustix::io::Errno;
 use text::foreign;
 
@@ -67,8 +68,8 @@ impl fmt::Display for SendError {
             Self::Read(error) => format!("cannot read the target qube's answer: {error}"),
             Self::CutAnswer => "the receiver's answer was cut off".to_owned(),
             Self::Late(time) => format!(
-                "the target qube did not answer for {} seconds",
-                time.as_secs()
+                "the target qube did not answer for {}",
+                counted(time.as_secs(), "second", "seconds")
             ),
             Self::Text(untrusted) => format!(
                 "the target qube sent text instead of a verdict: \"{}\"",
@@ -78,7 +79,10 @@ impl fmt::Display for SendError {
                 "the receiver confirmed the copy before it was complete".to_owned()
             }
             Self::Damaged => "File copy: the checksum of what arrived is wrong".to_owned(),
-            Self::Refused(verdict) => refusal(verdict),
+            Self::Refused(verdict) => {
+                let name = verdict.untrusted_last_name.as_deref();
+                refusal(verdict, name.map(|name| format!("\"{}\"", foreign(name))))
+            }
         };
         f.write_str(&text)
     }
@@ -86,51 +90,46 @@ impl fmt::Display for SendError {
 
 impl std::error::Error for SendError {}
 
-/// The message for a receiver's refusal: the table of the wire format.
-fn refusal(verdict: &Verdict) -> String {
-    let name = verdict.untrusted_last_name.as_deref().map(foreign);
-    let last_file = |open: &str, close: &str| {
-        name.as_ref().map_or(String::new(), |name| {
-            format!("; Last file: {open}{name}{close}")
-        })
+/// The message for a receiver's refusal: the table of the wire format. `name` is the name of the last
+/// entry, if there is one, in quotes and safe to show.
+#[must_use]
+pub fn refusal(verdict: &Verdict, name: Option<String>) -> String {
+    let last_file = match &name {
+        Some(name) => format!("; Last file: {name}"),
+        None => String::new(),
     };
     let errno = verdict.errno();
     let mut message = match (errno.map(Errno::from_raw_os_error), &name) {
         (Some(Errno::EXIST), Some(name)) => {
-            format!("A file named \"{name}\" already exists in QubesIncoming dir")
+            format!("A file named {name} already exists in QubesIncoming dir")
         }
         (Some(Errno::EXIST), None) => {
             "A file of that name already exists in QubesIncoming dir".to_owned()
         }
         (Some(Errno::INVAL), _) => {
-            format!(
-                "File copy: Corrupted data from packer{}",
-                last_file("\"", "\"")
-            )
+            format!("File copy: Corrupted data from packer{last_file}")
         }
         (Some(Errno::ILSEQ), Some(name)) => format!(
-            "Forbidden character in file or link target. Name might look somewhat like \"{name}\""
+            "Forbidden character in file or link target. Name might look somewhat like {name}"
         ),
         (Some(Errno::ILSEQ), None) => "Forbidden character in file or link target".to_owned(),
         (Some(Errno::NOLINK), Some(name)) => {
-            format!("Cannot verify that link at \"{name}\" would not be broken by copy")
+            format!("Cannot verify that link at {name} would not be broken by copy")
         }
         (Some(Errno::NOLINK), None) => {
             "Cannot verify that link would not be broken by copy".to_owned()
         }
         (None, _) if verdict.error_code == LEGAL_EOF => {
-            return format!("File copy: the stream ended early{}", last_file("", ""));
+            return format!("File copy: the stream ended early{last_file}");
         }
         (Some(_), _) => format!(
-            "File copy: \"{}{}\"",
-            errno.map_or(String::new(), strerror),
-            last_file("", "")
+            "File copy: \"{}\"{last_file}",
+            errno.map_or(String::new(), strerror)
         ),
         (None, _) => {
             return format!(
-                "File copy: \"Unknown error {}{}\"",
-                verdict.error_code,
-                last_file("", "")
+                "File copy: \"Unknown error {}\"{last_file}",
+                verdict.error_code
             );
         }
     };

@@ -7,11 +7,11 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 
-/// Longest message in characters; the rest is cut.
-pub const MAX_MESSAGE_CHARS: usize = 1000;
+/// Longest message in characters, which has room for two paths; the rest is cut.
+pub const MAX_MESSAGE_CHARS: usize = 10_000;
 
 /// More bytes than any line has: what has no newline within them is no result line.
-pub const MAX_LINE_BYTES: u64 = 8192;
+pub const MAX_LINE_BYTES: u64 = 49_152;
 
 /// What became of a copy: the exit status of `qfile-agent`, `qvm-copy` and `qvm-move`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn what_no_agent_writes_is_no_line() {
-        let too_long = [b"0 ".as_slice(), &[b'x'; 9000], b"\n"].concat();
+        let too_long = [b"0 ".as_slice(), &[b'x'; 50_000], b"\n"].concat();
         let none: [&[u8]; 15] = [
             b"",
             b"\n",
@@ -185,7 +185,7 @@ mod tests {
                 .message,
             "a [0m"
         );
-        let long = written(Outcome::Failed, &"é".repeat(5000));
+        let long = written(Outcome::Failed, &"é".repeat(12_000));
         let line = ResultLine::read_from(&long[..]).unwrap().unwrap();
         assert_eq!(line.message, "é".repeat(MAX_MESSAGE_CHARS));
     }

@@ -10,10 +10,10 @@ use std::os::unix::ffi::OsStringExt as _;
 
 use files::last_component;
 use qfile_proto::SafeName;
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
 use text::Charset;
-use text::own;
+use text::name;
 
 use crate::exclude::Exclude;
 use crate::refusal::refusal_of_name;
@@ -163,6 +163,28 @@ impl Arguments {
         Some([&argument.path, rest].concat())
     }
 
+    /// The name, if it is that of an entry here that a walk of these arguments meets. What the other end
+    /// of a copy calls so is one of our files, and may be shown as such.
+    #[must_use]
+    pub fn own_name<'n>(&self, untrusted_name: &'n [u8]) -> Option<SafeName<'n>> {
+        let name = SafeName::parse(untrusted_name, Charset::All).ok()?;
+        let path = self.path_of(name.as_bytes())?;
+        let is_content = self.list.iter().any(|argument| argument.content.is_some());
+        if is_content {
+            return (name.depth() == 1).then_some(name);
+        }
+        let leaf_at = path.len() - last_component(&path).len();
+        let folder = open_folder(self.start(), &path[..leaf_at]).ok()?;
+        let found = statat(&folder, &path[leaf_at..], AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        let kind = FileType::from_raw_mode(found.st_mode);
+        let is_sent = matches!(
+            kind,
+            FileType::RegularFile | FileType::Directory | FileType::Symlink
+        );
+        let is_excluded = self.excludes(name.as_bytes(), kind == FileType::Directory);
+        (is_sent && !is_excluded).then_some(name)
+    }
+
     /// The paths as they were typed, without trailing slashes.
     pub fn paths(&self) -> impl Iterator<Item = &[u8]> {
         self.list.iter().map(|argument| &*argument.path)
@@ -281,26 +303,22 @@ impl fmt::Display for ArgumentError {
         match self {
             Self::Empty => f.write_str("a file name is empty"),
             Self::Here(path) | Self::Above(path) => {
-                write!(
-                    f,
-                    "\"{}\" has no name under which it can be copied",
-                    own(path)
-                )
+                write!(f, "{} has no name under which it can be copied", name(path))
             }
             Self::Root => {
                 f.write_str("the root folder \"/\" has no name under which it can be copied")
             }
             Self::SameName(first, second) => write!(
                 f,
-                "\"{}\" and \"{}\" would arrive under the same name",
-                own(first),
-                own(second)
+                "{} and {} would arrive under the same name",
+                name(first),
+                name(second)
             ),
             Self::OneNameForMany => f.write_str("--as gives a name to one file or folder"),
-            Self::NoName(name) => write!(
+            Self::NoName(typed) => write!(
                 f,
-                "\"{}\" is not a name under which a file or folder can arrive",
-                own(name)
+                "{} is not a name under which a file or folder can arrive",
+                name(typed)
             ),
             Self::Start(error) => write!(f, "cannot open the working directory: {error}"),
         }
@@ -388,6 +406,39 @@ mod tests {
             );
         }
         assert!(renamed(&["a"], &too_long[1..]).is_ok());
+    }
+
+    #[test]
+    fn a_name_is_ours_only_if_it_is_that_of_an_entry_below_an_argument() {
+        let folder = tempfile::tempdir().unwrap();
+        let top = folder.path().join("top");
+        std::fs::create_dir(&top).unwrap();
+        std::fs::write(top.join("\u{5e2}\t.o"), "").unwrap();
+        std::fs::write(top.join("b"), "").unwrap();
+        std::fs::write(folder.path().join("beside"), "").unwrap();
+        let exclude = Exclude::new([OsString::from("b")]).unwrap();
+        let arguments = Arguments::new([top.into_os_string()]).unwrap();
+        let arguments = arguments.without(Some(exclude));
+        let is_own = |name: &str| arguments.own_name(name.as_bytes()).is_some();
+        for ours in ["top", "top/\u{5e2}\t.o"] {
+            assert!(is_own(ours), "{ours}");
+        }
+        for other in [
+            "",
+            "beside",
+            "top/b",
+            "top/c",
+            "top/../beside",
+            "/",
+            "top/",
+            "top//b",
+        ] {
+            assert!(!is_own(other), "{other}");
+        }
+        let file = std::fs::File::open("/dev/null").unwrap();
+        let stdin = Arguments::of_content("letter".into(), file.into()).unwrap();
+        assert!(stdin.own_name(b"letter").is_some());
+        assert!(stdin.own_name(b"letter/a").is_none() && stdin.own_name(b"x").is_none());
     }
 
     #[test]

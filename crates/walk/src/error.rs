@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 
 use qfile_proto::header::MAX_NAME_LEN;
-use text::own;
+use text::name;
 
 /// How many folders that were entered by a followed link may lie inside one another. `..` does not
 /// lead out of such a folder, so the one with the link has to stay open. Linux itself follows 40.
@@ -90,27 +90,27 @@ impl WalkError {
 
 impl fmt::Display for WalkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = own(&self.path);
+        let path = name(&self.path);
         match &self.reason {
-            Reason::Vanished => write!(f, "\"{path}\" vanished while it was copied"),
+            Reason::Vanished => write!(f, "{path} vanished while it was copied"),
             Reason::Changed => write!(
                 f,
-                "\"{path}\" was replaced by something else while it was copied"
+                "{path} was replaced by something else while it was copied"
             ),
-            Reason::Open(error) => write!(f, "cannot open \"{path}\": {error}"),
-            Reason::Read(error) => write!(f, "cannot list the folder \"{path}\": {error}"),
-            Reason::Moved => write!(f, "the folder \"{path}\" was moved while it was copied"),
-            Reason::Return(error) => write!(f, "cannot return to the folder \"{path}\": {error}"),
-            Reason::Dangling(error) => write!(f, "cannot follow the link \"{path}\": {error}"),
-            Reason::Loop => write!(f, "the link \"{path}\" leads to a folder that contains it"),
+            Reason::Open(error) => write!(f, "cannot open {path}: {error}"),
+            Reason::Read(error) => write!(f, "cannot list the folder {path}: {error}"),
+            Reason::Moved => write!(f, "the folder {path} was moved while it was copied"),
+            Reason::Return(error) => write!(f, "cannot return to the folder {path}: {error}"),
+            Reason::Dangling(error) => write!(f, "cannot follow the link {path}: {error}"),
+            Reason::Loop => write!(f, "the link {path} leads to a folder that contains it"),
             Reason::NestedLinks => write!(
                 f,
-                "the link \"{path}\" is in more than {MAX_NESTED_LINKS} folders that were entered \
+                "the link {path} is in more than {MAX_NESTED_LINKS} folders that were entered \
                  through links"
             ),
             Reason::NameTooLong => write!(
                 f,
-                "the name of \"{path}\" is longer than the {MAX_NAME_LEN} bytes that can be sent"
+                "the name of {path} is longer than the {MAX_NAME_LEN} bytes that can be sent"
             ),
         }
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use files::last_component;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use text::own;
+use text::name;
 
 /// What is left out.
 ///
@@ -127,7 +127,7 @@ impl BadPattern {
 impl fmt::Display for BadPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { typed, why } = self;
-        write!(f, "\"{}\" is not a pattern: {why}", own(typed.as_bytes()))
+        write!(f, "{} is not a pattern: {why}", name(typed.as_bytes()))
     }
 }
 
@@ -195,7 +195,10 @@ mod tests {
         for pattern in ["", "/", "[a", "{a", "a\\"] {
             let error = Exclude::new(["*.o", pattern].map(OsString::from)).unwrap_err();
             let text = error.to_string();
-            assert!(text.contains(&format!("\"{pattern}\" is not")), "{text}");
+            assert!(
+                text.contains(&format!("{} is not", name(pattern.as_bytes()))),
+                "{text}"
+            );
         }
         let bytes = OsStr::from_bytes(b"\xFF").to_owned();
         assert!(Exclude::new([bytes]).is_err());

@@ -10,12 +10,14 @@ use std::io::stderr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use program::say::say;
+use quantity::{about, bytes, entries};
+use rustix::fs::FileType;
 use rustix::termios::tcgetwinsize;
-use text::own;
+use text::name;
 
-use super::line::{Line, tail};
+use super::line::{Line, shortened};
 
 /// How often the line is drawn. A thread of its own draws it, so that it follows the size of the
 /// terminal, and shows no rate of the past, while the sender waits for the receiver.
@@ -30,6 +32,8 @@ pub(crate) struct Console {
     /// `None` where stderr is no terminal.
     live: Option<Live>,
     files: u64,
+    folders: u64,
+    links: u64,
 }
 
 /// The line that is drawn again and again.
@@ -52,12 +56,25 @@ impl Console {
     pub(crate) fn new(total: Option<u64>) -> Self {
         let target = ProgressDrawTarget::stderr();
         let live = (!target.is_hidden()).then(|| Live::new(total, target));
-        Self { live, files: 0 }
+        Self {
+            live,
+            files: 0,
+            folders: 0,
+            links: 0,
+        }
+    }
+
+    /// An entry of this type is being sent.
+    pub(crate) fn count(&mut self, kind: FileType) {
+        match kind {
+            FileType::Directory => self.folders += 1,
+            FileType::Symlink => self.links += 1,
+            _ => self.files += 1,
+        }
     }
 
     /// The file at `path` comes next.
     pub(crate) fn entry(&mut self, path: &[u8]) {
-        self.files += 1;
         if let Some(live) = &self.live {
             match &mut *live.text() {
                 Text::File(shown) => {
@@ -66,7 +83,7 @@ impl Console {
                 }
                 Text::Waiting(_) => {}
             }
-            if self.files == 1 {
+            if self.files == 0 {
                 live.bar.enable_steady_tick(TICK);
             }
         }
@@ -90,7 +107,7 @@ impl Console {
         if let Some(live) = &self.live {
             *live.text() = Text::Waiting(format!(
                 "{} sent; the target qube is writing to disk",
-                HumanBytes(sent)
+                about(sent)
             ));
             live.bar.tick();
         }
@@ -101,11 +118,10 @@ impl Console {
             live.bar.finish_and_clear();
         }
         if confirmed {
-            let plural = if self.files == 1 { "" } else { "s" };
             say(format_args!(
-                "qfile-agent: {} file{plural} copied, {}",
-                self.files,
-                HumanBytes(sent)
+                "qfile-agent: {} copied, {}",
+                entries(self.files, self.folders, self.links),
+                bytes(sent)
             ));
         }
     }
@@ -139,9 +155,9 @@ fn drawn(text: &Text, state: &ProgressState, total: Option<u64>) -> String {
     // In the last column some terminals go on to the next line.
     let columns = columns().saturating_sub(1);
     match text {
-        Text::Waiting(text) => tail(text, columns),
+        Text::Waiting(text) => shortened(text, columns),
         Text::File(path) => Line {
-            path: &own(path),
+            path: &name(path),
             sent: state.pos(),
             total,
             rate: state.per_sec(),

@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
-use indicatif::HumanBytes;
+use quantity::about;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// Columns that a name is left with before anything but the percentage is shown.
 const MIN_NAME: usize = 16;
 
-/// What stands for the beginning of a path that is too long.
+/// What stands for the middle of a path that is too long.
 const CUT: &str = "...";
 
 /// Beyond this an estimate says nothing.
@@ -47,7 +47,7 @@ impl Line<'_> {
             }
         }
         let room = columns.checked_sub(numbers.len() + 2);
-        let name = room.map_or(String::new(), |room| tail(self.path, room));
+        let name = room.map_or(String::new(), |room| shortened(self.path, room));
         if name.is_empty() {
             return numbers;
         }
@@ -61,10 +61,10 @@ impl Line<'_> {
     }
 
     fn bytes(&self) -> Option<String> {
-        let sent = HumanBytes(self.sent);
+        let sent = about(self.sent);
         Some(match self.total {
-            Some(total) => format!("{sent} of {}", HumanBytes(total)),
-            None => sent.to_string(),
+            Some(total) => format!("{sent} of {}", about(total)),
+            None => sent,
         })
     }
 
@@ -91,27 +91,38 @@ impl Line<'_> {
             reason = "it is positive, and no copy makes 16 EiB a second"
         )]
         let rate = self.rate as u64;
-        Some(format!("{}/s", HumanBytes(rate)))
+        Some(format!("{}/s", about(rate)))
     }
 }
 
-/// The end of `text`, no wider than `columns`: of a path the end says most.
-pub(crate) fn tail(text: &str, columns: usize) -> String {
+/// `text`, no wider than `columns`: what is too much is its middle, so that a name keeps its beginning
+/// and its extension.
+pub(crate) fn shortened(text: &str, columns: usize) -> String {
     if text.width() <= columns {
         return text.to_owned();
     }
     let Some(room) = columns.checked_sub(CUT.len()) else {
         return String::new();
     };
+    let width_of = |c: char| c.width().unwrap_or(0);
+    let mut width = 0;
+    let head: String = text
+        .chars()
+        .take_while(|c| {
+            width += width_of(*c);
+            width <= room / 3
+        })
+        .collect();
+    let room = room - head.width().min(room);
     let mut width = 0;
     let kept = text.char_indices().rev().take_while(|(_, c)| {
-        width += c.width().unwrap_or(0);
+        width += width_of(*c);
         width <= room
     });
     let start = kept.last().map_or(text.len(), |(start, _)| start);
     // A mark that has lost the character it stands on would go onto the last dot.
-    let kept = text[start..].trim_start_matches(|c: char| c.width() == Some(0));
-    format!("{CUT}{kept}")
+    let tail = text[start..].trim_start_matches(|c: char| c.width() == Some(0));
+    format!("{head}{CUT}{tail}")
 }
 
 #[cfg(test)]
@@ -139,15 +150,15 @@ mod tests {
         let table = [
             (
                 80,
-                " 45%, 1.20 GiB of 2.67 GiB, 0:42 left, 35.20 MiB/s  ...tos/2024/summer/beach.jpg",
+                " 45%, 1.20 GiB of 2.67 GiB, 0:42 left, 35.20 MiB/s  docs/pho.../summer/beach.jpg",
             ),
             (
                 60,
-                " 45%, 1.20 GiB of 2.67 GiB, 0:42 left  ...4/summer/beach.jpg",
+                " 45%, 1.20 GiB of 2.67 GiB, 0:42 left  docs/p...er/beach.jpg",
             ),
-            (50, " 45%, 1.20 GiB of 2.67 GiB  ...24/summer/beach.jpg"),
-            (40, " 45%, 0:42 left  ...024/summer/beach.jpg"),
-            (20, " 45%  ...r/beach.jpg"),
+            (50, " 45%, 1.20 GiB of 2.67 GiB  docs/p...mer/beach.jpg"),
+            (40, " 45%, 0:42 left  docs/p...mmer/beach.jpg"),
+            (20, " 45%  doc...each.jpg"),
             (8, " 45%"),
             (4, " 45%"),
             (3, ""),
@@ -188,12 +199,16 @@ mod tests {
 
     #[test]
     fn a_name_is_cut_between_characters_and_by_their_width() {
-        assert_eq!(tail("報告書", 6), "報告書");
-        assert_eq!(tail("報告書", 5), "...書");
-        assert_eq!(tail("報告書", 4), "...");
-        assert_eq!(tail("abcde\u{301}f", 5), "...e\u{301}f");
-        assert_eq!(tail("abcde\u{301}fg", 5), "...fg");
-        assert_eq!(tail("abc", 2), "");
+        assert_eq!(shortened("報告書", 6), "報告書");
+        assert_eq!(shortened("報告書", 5), "...書");
+        assert_eq!(shortened("報告書", 4), "...");
+        assert_eq!(shortened("abcde\u{301}f", 5), "...e\u{301}f");
+        assert_eq!(shortened("abcde\u{301}fg", 5), "...fg");
+        assert_eq!(shortened("abc", 2), "");
+        assert_eq!(
+            shortened("a\u{301}bcdefghij.odt", 12),
+            "a\u{301}bc...ij.odt"
+        );
     }
 
     #[test]

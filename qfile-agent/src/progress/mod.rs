@@ -13,6 +13,7 @@ use std::rc::Rc;
 
 use program::inherited;
 use program::say::say;
+use rustix::fs::FileType;
 use transfer::Window;
 
 use console::Console;
@@ -71,6 +72,13 @@ impl Progress {
     pub(crate) fn entry(&mut self, path: &[u8]) {
         if let Display::Console(console) = &mut self.display {
             console.entry(path);
+        }
+    }
+
+    /// An entry of this type is being sent: a file, a folder or a link.
+    pub(crate) fn count(&mut self, kind: FileType) {
+        if let Display::Console(console) = &mut self.display {
+            console.count(kind);
         }
     }
 

@@ -165,6 +165,11 @@ fn refusals() -> Vec<Error> {
                 }))
             })
         })
+        .chain([Error::RefusedOwn(Verdict {
+            error_code: libc::EEXIST.unsigned_abs(),
+            crc32: 0,
+            untrusted_last_name: Some("docs/\u{62a}\u{642}\u{631}\u{64a}\u{631}\t.pdf".into()),
+        })])
         .collect()
 }
 
@@ -202,6 +207,9 @@ fn heading(failure: &Error) -> String {
         Error::Sending(SendError::Text(_)) => "Text where the verdict belongs",
         Error::Sending(SendError::EarlySuccess) => "A confirmation before the end",
         Error::Sending(SendError::Damaged) => "A confirmation with another checksum",
+        Error::RefusedOwn(verdict) => {
+            return format!("Code {} with a name that was sent", verdict.error_code);
+        }
         Error::Sending(SendError::Refused(verdict)) => {
             let named = match verdict.untrusted_last_name {
                 Some(_) => "with a name",

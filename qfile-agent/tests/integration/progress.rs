@@ -152,7 +152,7 @@ fn without_a_terminal_the_console_is_one_plain_line() {
     assert!(
         ended
             .stderr
-            .contains("\nqfile-agent: 1 file copied, 8.00 MiB\n")
+            .contains("\nqfile-agent: 1 file and 1 folder copied, 8.00 MiB (8,388,608 bytes)\n")
     );
 }
 
@@ -176,7 +176,10 @@ fn on_a_terminal_the_line_ends_with_the_target_writing_to_disk() {
     }
     receiver.say(&verdict(0, checksum, None));
     receiver.end_the_answer();
-    while !shown(&screen, "qfile-agent: 1 file copied, 8.00 MiB") {
+    while !shown(
+        &screen,
+        "qfile-agent: 1 file, 1 folder and 1 link copied, 8.00 MiB",
+    ) {
         let count = seen.read(&mut chunk).unwrap();
         screen.extend_from_slice(&chunk[..count]);
     }

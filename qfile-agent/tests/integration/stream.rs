@@ -279,8 +279,8 @@ fn what_cannot_be_opened_is_named_with_the_reason_and_what_to_do() {
     assert_eq!(ended.status, Some(1));
     let lines: Vec<_> = ended.stderr.lines().collect();
     assert!(
-        lines[0].starts_with("qfile-agent: Fatal error: cannot open \"")
-            && lines[0].contains("missing_[31m\": No such file or directory"),
+        lines[0].starts_with("qfile-agent: Fatal error: cannot open $'")
+            && lines[0].contains(r"missing\x1b[31m': No such file or directory"),
         "{lines:?}"
     );
     assert_eq!(lines[1], "qfile-agent: check the spelling");

@@ -51,7 +51,7 @@ fn a_receiver_that_refuses_and_then_neither_reads_nor_closes_does_not_hold_the_a
         receiver.say(&verdict(28, 0, Some(b"f")));
         assert_fails_with(
             &receiver.ended_by_itself(),
-            "File copy: \"No space left on device; Last file: f\" \
+            "File copy: \"No space left on device\"; Last file: \"f\" \
              (error type: No space left on device)",
         );
     }
@@ -93,12 +93,12 @@ fn each_refusal_has_the_words_that_people_search_for() {
         (84, Some(b"a"), format!("Forbidden character in file or link target. Name might look somewhat like \"a\" (error type: {invalid})")),
         (4_294_967_212, Some(b"a"), format!("Forbidden character in file or link target. Name might look somewhat like \"a\" (error type: {invalid})")),
         (67, Some(b"a/l"), "Cannot verify that link at \"a/l\" would not be broken by copy (error type: Link has been severed)".into()),
-        (122, Some(b"a"), "File copy: \"Disk quota exceeded; Last file: a\" (error type: Disk quota exceeded)".into()),
+        (122, Some(b"a"), "File copy: \"Disk quota exceeded\"; Last file: \"a\" (error type: Disk quota exceeded)".into()),
         (28, None, "File copy: \"No space left on device\" (error type: No space left on device)".into()),
         (121, None, "File copy: \"Remote I/O error\" (error type: Remote I/O error)".into()),
-        (LEGAL_EOF, Some(b"a"), "File copy: the stream ended early; Last file: a".into()),
+        (LEGAL_EOF, Some(b"a"), "File copy: the stream ended early; Last file: \"a\"".into()),
         (LEGAL_EOF, None, "File copy: the stream ended early".into()),
-        (5000, Some(b"a"), "File copy: \"Unknown error 5000; Last file: a\"".into()),
+        (5000, Some(b"a"), "File copy: \"Unknown error 5000\"; Last file: \"a\"".into()),
     ];
     for (code, name, message) in table {
         assert_fails_with(&after(&verdict(code, 0, name)), &message);

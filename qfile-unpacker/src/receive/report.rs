@@ -28,7 +28,7 @@ impl<'a> Report<'a> {
     /// Names an entry that landed, with `-v`.
     pub(crate) fn landed(&self, name: SafeName<'_>) {
         if self.say.is_verbose() {
-            self.say.detail(&text::own(name.as_bytes()));
+            self.say.detail(&text::name(name.as_bytes()));
         }
     }
 
@@ -38,13 +38,13 @@ impl<'a> Report<'a> {
         if not_set == NotSet::default() {
             return;
         }
-        let name = text::own(name.as_bytes());
+        let name = text::name(name.as_bytes());
         for (what, errno, was_told) in [
             ("mode", not_set.mode, &self.told_of_mode),
             ("times", not_set.times, &self.told_of_times),
         ] {
             let Some(errno) = errno else { continue };
-            let text = format!("the {what} of \"{name}\" could not be set: {errno}");
+            let text = format!("the {what} of {name} could not be set: {errno}");
             match was_told.replace(true) {
                 true => self.say.detail(&text),
                 false => self.say.to_the_owner(&text),

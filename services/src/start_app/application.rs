@@ -36,11 +36,11 @@ impl Application {
         let Some(resolved) = resolved else {
             let mut why: Vec<String> = problems
                 .iter()
-                .map(|problem| format!("\"{}\": {problem}", text::path(&problem.path)))
+                .map(|problem| format!("{}: {problem}", text::file(&problem.path)))
                 .collect();
             if why.is_empty() {
                 let folders: Vec<String> =
-                    folders.iter().map(|folder| text::path(folder)).collect();
+                    folders.iter().map(|folder| text::file(folder)).collect();
                 why.push(format!(
                     "no desktop file of this name is in {}",
                     folders.join(", ")
@@ -69,17 +69,17 @@ impl Application {
     /// Why the application cannot be started, with its file.
     pub(crate) fn cannot_start(&self, why: &str) -> Failure {
         let id = text::own(&self.id);
-        let file = text::path(&self.file);
-        Failure::new(format_args!("cannot start \"{id}\" of \"{file}\"")).because(why)
+        let file = text::file(&self.file);
+        Failure::new(format_args!("cannot start \"{id}\" of {file}")).because(why)
     }
 
     /// Drop-ins say how the owner wants an application to be started, so none is passed over.
     fn put_on_drop_ins(&mut self, drop_ins: &Path) -> Result<(), Failure> {
         let folder = drop_ins.join(OsStr::from_bytes(&[&self.id, &b".desktop.d"[..]].concat()));
         let unusable = |path: &Path, why: &dyn std::fmt::Display| {
-            let path = text::path(path);
+            let path = text::file(path);
             self.cannot_start(&format!(
-                "the drop-in \"{path}\" changes it and cannot be read: {why}"
+                "the drop-in {path} changes it and cannot be read: {why}"
             ))
             .advise("repair that file, or remove it")
         };

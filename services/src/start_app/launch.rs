@@ -113,9 +113,9 @@ fn command(application: &Application, in_disposables: bool) -> Result<Command, F
     if let Some(path) = entry.string("Path") {
         let path = Path::new(OsStr::from_bytes(&path));
         if !path.is_dir() {
-            let path = text::path(path);
+            let path = text::file(path);
             return Err(cannot(&format_args!(
-                "the folder \"{path}\" of its key Path does not exist"
+                "the folder {path} of its key Path does not exist"
             )));
         }
         command.current_dir(path);

@@ -5,11 +5,13 @@
 //! compiler reports.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod advice;
 mod applications;
 mod attack;
 mod backup;
 mod copy;
 mod device;
+mod documents;
 mod exit_status;
 mod firewall;
 mod gui;
@@ -17,6 +19,7 @@ mod help;
 mod inherited;
 mod loopback;
 mod move_;
+mod names;
 mod network;
 mod open;
 mod qubesdb;
@@ -32,11 +35,13 @@ use std::process::ExitCode;
 use qfile_tests::cannot_run;
 
 qfile_tests::topics! {
+    advice,
     applications,
     attack,
     backup,
     copy,
     device,
+    documents,
     exit_status,
     firewall,
     gui,
@@ -44,6 +49,7 @@ qfile_tests::topics! {
     inherited,
     loopback,
     move_,
+    names,
     network,
     open,
     qubesdb,

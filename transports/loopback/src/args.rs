@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use clap::Parser;
+use program::command_line::what_is_wrong;
 use program::failure::Failure;
 use qfile_proto::QubeName;
 use qrexec::local_side::ProgramLine;
@@ -37,6 +38,9 @@ pub(crate) struct Request {
 /// The usage, or what `--help` prints; a service or target that cannot exist.
 pub(crate) fn parse() -> Result<Request, Failure> {
     let line = CommandLine::try_parse().map_err(|error| {
+        if error.use_stderr() {
+            return Failure::new(what_is_wrong(&error)).with_status(USAGE);
+        }
         let printed = error.print();
         let status = u8::try_from(error.exit_code()).unwrap_or(USAGE);
         match printed {

@@ -74,7 +74,7 @@ pub(crate) fn remove(folder: &Path) -> Result<(), Failure> {
     })
     .map_err(Failure::of(format_args!(
         "cannot remove {}",
-        text::path(folder)
+        text::file(folder)
     )))
 }
 

@@ -26,7 +26,7 @@ use crate::role::Role;
 use program::failure::{Failure, end, pass_on};
 
 fn main() -> ExitCode {
-    program::log::to_stderr();
+    program::log::to_stderr("qrexec-loopback");
     let mut arguments = env::args_os();
     let _own_name = arguments.next();
     let ended = match Role::parse(arguments) {

@@ -108,8 +108,8 @@ fn service_file(
         Failure::new(format_args!("no service {service} in {qube}")).with_status(NO_SERVICE)
     })?;
     access(&file, AccessFlags::X_OK).map_err(|error| {
-        let file = text::path(&file);
-        Failure::new(format_args!("cannot execute \"{file}\""))
+        let file = text::file(&file);
+        Failure::new(format_args!("cannot execute {file}"))
             .because(error)
             .with_status(NOT_EXECUTED)
     })?;

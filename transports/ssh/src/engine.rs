@@ -51,13 +51,11 @@ pub(crate) fn find() -> Result<PathBuf, Failure> {
     match env::var_os(VARIABLE).filter(|path| !path.is_empty()) {
         Some(path) => {
             let path = PathBuf::from(path);
-            let shown = text::path(&path);
+            let shown = text::file(&path);
             match path.is_absolute() && path.is_file() {
                 true => Ok(path),
                 false => missing(
-                    format!(
-                        "{VARIABLE} is \"{shown}\", which is not the absolute path of a program"
-                    ),
+                    format!("{VARIABLE} is {shown}, which is not the absolute path of a program"),
                     "unset it",
                 ),
             }

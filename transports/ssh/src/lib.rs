@@ -29,7 +29,7 @@ use crate::args::{Client, Serve};
 /// Runs `qrexec-ssh`.
 #[must_use]
 pub fn client() -> ExitCode {
-    program::log::to_stderr();
+    program::log::to_stderr(args::CLIENT);
     let line: Client = match command_line::parse() {
         Ok(line) => line,
         Err(status) => return status,
@@ -43,7 +43,7 @@ pub fn client() -> ExitCode {
 /// Runs `qrexec-ssh-serve`.
 #[must_use]
 pub fn serve() -> ExitCode {
-    program::log::to_stderr();
+    program::log::to_stderr(args::SERVE);
     match Serve::try_parse() {
         Ok(line) => end(args::SERVE, serve::run(&line)),
         Err(error) => serve::without_a_command_line(&error),
@@ -53,7 +53,9 @@ pub fn serve() -> ExitCode {
 /// As [`program::failure::end`], for what may also end with the status of a service.
 fn end(program: &str, result: Result<u8, Failure>) -> ExitCode {
     ExitCode::from(result.unwrap_or_else(|failure| {
-        say(failure.lines(program));
+        if !failure.is_said() {
+            say(failure.lines(program));
+        }
         failure.status()
     }))
 }

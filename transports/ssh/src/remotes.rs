@@ -55,17 +55,17 @@ impl Remotes {
     }
 
     fn read(file: &Path) -> Result<Self, Failure> {
-        let shown = text::path(file);
+        let shown = text::file(file);
         // As ssh does with its own configuration: a link is followed, and what it points to counts.
         let text = trusted::read(CWD, file, OnLink::Follow, getuid()).map_err(|why| {
-            Failure::new(format!("cannot use \"{shown}\""))
+            Failure::new(format!("cannot use {shown}"))
                 .because(why)
                 .advise("the file must be yours or root's, and only its owner may write to it")
                 .with_status(REFUSED)
         })?;
         let text = text.unwrap_or_default();
         Self::parse(&text).map_err(|(number, why)| {
-            Failure::new(format!("\"{shown}\", line {number}"))
+            Failure::new(format!("{shown}, line {number}"))
                 .because(why)
                 .advise("a line is NAME = DESTINATION [QUBE]")
                 .with_status(REFUSED)

@@ -154,7 +154,7 @@ fn folders_of_folders_are_gone_on_with() {
         &["qvm-copy-to-vm", "--continue", TARGET, "./d/", "g"],
     );
     rest.assert_code(0);
-    rest.assert_says("1 file copied");
+    rest.assert_says("1 file and 4 folders copied");
     assert_arrived(&moving, &["d/e/a", "d/f/b", "g/c"]);
 }
 

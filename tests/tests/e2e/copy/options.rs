@@ -1,15 +1,19 @@
 //! The options that people look for: what is left out, stdin, more than one target, a time limit, and
 //! what is said to people and to scripts.
 
-use std::fs;
-use std::os::unix::fs::symlink;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::process::{Command, Stdio};
 
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use qfile_tests::fifo;
 use qfile_tests::moving::Moving;
 use qfile_tests::process::{Finished, Running, run};
 use qfile_tests::qubes::{SOURCE, TARGET};
 use qfile_tests::suite;
+use qfile_tests::user::{in_private_mounts, needs_private_mounts};
 
 suite! {
     what_is_excluded_is_counted_and_does_not_arrive,
@@ -21,6 +25,7 @@ suite! {
     each_entry_is_named_with_verbose_and_nothing_is_said_with_quiet,
     quiet_still_names_what_was_left_out,
     a_call_that_takes_too_long_is_cancelled_and_what_arrived_is_said,
+    a_survey_that_does_not_end_in_time_is_left_behind [needs_private_mounts, needs_fuse],
     a_stdin_that_does_not_end_in_time_is_not_sent,
     one_target_may_be_named_with_to,
     several_targets_get_the_same_and_the_worst_result_counts,
@@ -243,6 +248,49 @@ fn a_call_that_takes_too_long_is_cancelled_and_what_arrived_is_said() {
     for time in ["0", "", "soon", "-1"] {
         type_in(&moving, &["qvm-copy", &format!("--timeout={time}"), "a"]).assert_code(2);
     }
+}
+
+fn needs_fuse() -> Result<(), String> {
+    open_fuse()
+        .map(drop)
+        .map_err(|error| format!("needs /dev/fuse: {error}"))
+}
+
+fn open_fuse() -> io::Result<File> {
+    File::options().read(true).write(true).open("/dev/fuse")
+}
+
+/// A file system whose daemon never answers what the kernel asks.
+fn a_survey_that_does_not_end_in_time_is_left_behind() {
+    in_private_mounts(|| {
+        let moving = sources();
+        let silent = moving.path("src/silent");
+        fs::create_dir(&silent).unwrap();
+        let fuse = open_fuse().unwrap();
+        let owner = fs::metadata(&silent).unwrap();
+        let options = format!(
+            "fd={},rootmode=40000,user_id={},group_id={}",
+            fuse.as_raw_fd(),
+            owner.uid(),
+            owner.gid()
+        );
+        let kind = Some("fuse");
+        mount(kind, &silent, kind, MsFlags::MS_NOSUID, Some(&*options)).unwrap();
+        for line in [
+            &["qvm-copy", "--timeout", "300ms", "src"][..],
+            &["qvm-move", "--timeout", "300ms", "src"],
+            &["qvm-copy", "--timeout", "300ms", "--json", "src"],
+        ] {
+            let copied = run(typed(&moving, line));
+            copied.assert_code(32);
+            copied.assert_says("the time limit of 300ms (--timeout) is reached");
+            copied.assert_says("nothing was sent");
+        }
+        drop(fuse);
+        umount2(&silent, MntFlags::MNT_DETACH).unwrap();
+        assert!(moving.path("src/a.c").exists());
+        assert!(!moving.incoming().exists());
+    });
 }
 
 fn a_stdin_that_does_not_end_in_time_is_not_sent() {

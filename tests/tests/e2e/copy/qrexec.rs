@@ -96,7 +96,7 @@ fn a_client_that_cannot_be_started_is_said_without_driving_the_terminal() {
         .env("QREXEC_CLIENT_VM", &client);
     let copied = run(command);
     copied.assert_code(1);
-    copied.assert_says("_[31mclient: Permission denied");
+    copied.assert_says(r"\x1b[31mclient': Permission denied");
 }
 
 fn needs_bash() -> Result<(), String> {

@@ -63,7 +63,7 @@ fn what_has_no_length_is_told_before_the_copy() {
     dry_run.assert_code(0);
     let told = String::from_utf8(dry_run.stdout).unwrap();
     assert!(
-        told.contains("; 7 bytes, plus the content of 1 file of unknown length\n"),
+        told.contains(", 7 bytes, plus the content of 1 file of unknown length\n"),
         "{told}"
     );
 }

@@ -146,9 +146,9 @@ fn all_that_a_reader_would_refuse_is_said_before_the_first_byte() {
     let refused = carriers.send(&[], &image);
     refused.assert_code(1);
     for text in [
-        "src/odd_[31m",
-        "src/absolute -> /etc/passwd",
-        "src/up -> ../..",
+        r"src/odd\x1b[31m",
+        r#""src/absolute" -> "/etc/passwd""#,
+        r#""src/up" -> "../..""#,
     ] {
         refused.assert_says(text);
     }

@@ -60,7 +60,7 @@ fn a_window_holds_a_file_whose_editor_was_not_seen() {
 
     let text = desktop.text(TITLE);
     assert!(
-        text.contains("Press OK when you have finished with letter.txt from personal."),
+        text.contains("Press OK when you have finished with \"letter.txt\" from personal."),
         "{text}"
     );
     desktop.screenshot("press-ok");

@@ -170,7 +170,7 @@ fn a_name_in_an_error_is_plain_text() {
         let errors = errors(&windows, name);
         assert_eq!(errors.len(), 1, "{name:?}: {errors:?}");
         assert!(
-            errors[0].contains(&plain("<b>&amp; -> /", name)),
+            errors[0].contains(&plain("\"<b>&amp;\" -> \"/\"", name)),
             "{errors:?}"
         );
         assert!(is_kde(name) || errors[0].starts_with("--no-markup\n"));

@@ -94,7 +94,7 @@ fn what_is_refused_is_126_and_starts_nothing() {
             "svc",
             "policy refuses",
         ),
-        ("* * @anyvm\n", TARGET, "svc", "30-test.policy: line 1"),
+        ("* * @anyvm\n", TARGET, "svc", "30-test.policy\": line 1"),
         ("* * * * allow\n", "nowhere", "svc", "no local qube nowhere"),
         (
             "* * * * allow\n",

@@ -228,7 +228,7 @@ fn a_dry_run_deletes_nothing() {
     moved.finished.assert_code(0);
     assert_eq!(moved.left.paths(), ["d", "d/f"]);
     let told = String::from_utf8(moved.finished.stdout.clone()).unwrap();
-    assert!(told.contains("1 file, 1 folder"), "{told}");
+    assert!(told.contains("1 file and 1 folder, 5 bytes"), "{told}");
     assert!(told.contains("to delete here"), "{told}");
     assert!(!Path::new(&moving.incoming()).exists());
 }

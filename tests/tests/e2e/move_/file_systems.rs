@@ -235,7 +235,7 @@ fn a_name_that_is_taken_meanwhile_is_not_overwritten() {
     assert_eq!(fs::read(moving.path("d/letter")).unwrap(), b"new");
     assert_eq!(fs::read(&private).unwrap(), b"changed");
     let name = private.file_name().unwrap().to_str().unwrap();
-    let told = format!("d/letter is now {name}");
+    let told = format!("d/letter\" is now \"{name}\"");
     moved.finished.assert_says(&told);
 }
 
@@ -262,7 +262,7 @@ fn without_links_the_private_name_is_told() {
         };
         assert_eq!(fs::read(private).unwrap(), b"confirmed");
         let name = private.file_name().unwrap().to_str().unwrap();
-        let told = format!("d/letter is now {name}");
+        let told = format!("d/letter\" is now \"{name}\"");
         moved.finished.assert_says(&told);
     }
 }

@@ -247,7 +247,7 @@ fn what_vanishes_while_it_is_copied_is_named_once() {
         .finished
         .assert_says("moved or deleted before it could be copied");
     moved.finished.assert_says("no longer found under its name");
-    for name in ["d/one\n", "d/two\n"] {
+    for name in ["d/one\"\n", "d/two\"\n"] {
         assert_eq!(count(&moved, name), 1, "{}", moved.finished.stderr());
     }
     assert_eq!(moved.left.paths(), [""; 0]);
@@ -263,7 +263,7 @@ fn what_is_left_out_is_named_once() {
     moved
         .finished
         .assert_says("2 entries are not deleted here:");
-    for name in ["d/pipe\n", "top pipe\n"] {
+    for name in ["d/pipe\"\n", "top pipe\"\n"] {
         assert_eq!(count(&moved, name), 1, "{}", moved.finished.stderr());
     }
     assert_eq!(moved.left.paths(), ["d", "d/pipe", "top pipe"]);
@@ -282,7 +282,7 @@ fn a_file_that_is_open_for_writing_stays() {
     moved
         .finished
         .assert_says("open for writing: later changes are only in the file here");
-    moved.finished.assert_says("d/letter (in ");
+    moved.finished.assert_says("d/letter\" (in ");
     drop(writer);
     // What is proposed.
     fs::remove_file(moving.incoming().join("d/letter")).unwrap();

@@ -66,7 +66,7 @@ fn files_replaced_all_the_time_are_never_lost() {
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .filter(|name| name.starts_with(".qvm-move-"));
         for name in private {
-            finished.assert_says(&format!("is now {name}"));
+            finished.assert_says(&format!("is now \"{name}\""));
         }
         let told = finished.stderr();
         let heading = told
@@ -204,7 +204,7 @@ fn a_name_that_is_taken_meanwhile_is_not_overwritten() {
     moved.finished.assert_says("has another name now");
     moved
         .finished
-        .assert_says(&format!("d/letter is now {name}"));
+        .assert_says(&format!("d/letter\" is now \"{name}\""));
     moved.finished.assert_says("    => ");
 }
 

@@ -78,7 +78,7 @@ fn an_argument_that_is_left_out_stays() {
         moved.finished.assert_code(3);
         assert_eq!(moved.left.paths(), ["link", "real"]);
         moved.finished.assert_says(reason);
-        moved.finished.assert_says("    link\n");
+        moved.finished.assert_says("    \"link\"\n");
     }
 }
 

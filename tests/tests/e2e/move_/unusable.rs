@@ -43,7 +43,7 @@ fn what_stays_closed_is_not_deleted() {
         ));
         let moved = moving.run(&["d", "h"]);
         moved.assert_nothing_deleted(1, &before.with_times_of_access(&moved.left));
-        moved.finished.assert_says("Last file: d/e/f");
+        moved.finished.assert_says("Last file: \"d/e/f\"");
         assert!(!moving.incoming().join("d/e/f").exists());
     }
 }
@@ -57,7 +57,7 @@ fn what_stays_closed_on_bindfs_is_not_deleted() {
             let mounted = mounted.expect("it has been tried");
             let moved = moving.run(&["d", "h"]);
             moved.assert_nothing_deleted(1, &before.with_times_of_access(&moved.left));
-            moved.finished.assert_says("Last file: d/e/f");
+            moved.finished.assert_says("Last file: \"d/e/f\"");
             drop(mounted);
         });
     }

@@ -57,7 +57,7 @@ fn answered_then(answer: &[u8], then: &str, options: &[&str]) -> (Editing, Finis
 #[track_caller]
 fn assert_kept_aside(editing: &Editing, opened: &Finished, came: &[u8]) {
     opened.assert_code(1);
-    opened.assert_says("letter.txt was not replaced");
+    opened.assert_says("letter.txt\" was not replaced");
     assert_eq!(editing.content(), OLD);
     if came.is_empty() {
         assert_eq!(editing.names(), [NAME]);
@@ -178,7 +178,7 @@ fn a_whole_edit_is_taken_whatever_the_status() {
     ] {
         let (editing, opened) = answered_then(&framed(CHANGED, NEW), end, &[]);
         opened.assert_code(0);
-        opened.assert_says("letter.txt contains the complete edit");
+        opened.assert_says("letter.txt\" contains the complete edit");
         opened.assert_says(says);
         editing.assert_only(NEW);
     }

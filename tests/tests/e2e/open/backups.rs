@@ -65,8 +65,9 @@ fn a_small_file_that_shrinks_a_lot_keeps_a_backup() {
         editing.editor(&format!("head -c {after} /dev/zero > \"$1\""));
         let opened = editing.open();
         opened.assert_code(0);
-        opened
-            .assert_says("letter.txt~, because the edit is less than half as long as the file was");
+        opened.assert_says(
+            "letter.txt~\", because the edit is less than half as long as the file was",
+        );
         assert_eq!(editing.content(), vec![0; after]);
         assert_eq!(editing.names(), [NAME, "letter.txt~"]);
         let backup = fs::read(editing.beside("letter.txt~")).unwrap();

@@ -335,6 +335,6 @@ fn names_from_there_cannot_drive_the_terminal() {
     editing.editor("printf x > \"$(printf '%s.\\033[31m\\nred' \"$1\")\"");
     let (_, finished) = serve(editing.server(), b"a.txt");
     finished.assert_code(0);
-    finished.assert_says("a.txt._[31m_red");
+    finished.assert_says(r"a.txt.\x1b[31m\nred");
     assert!(!finished.stderr.contains(&0x1b));
 }

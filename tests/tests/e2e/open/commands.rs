@@ -210,7 +210,7 @@ fn a_wrong_command_line_is_2() {
         let opened = run(command);
         opened.assert_code(2);
         assert_eq!(opened.stdout, b"");
-        opened.assert_says("Usage: qvm-open-in-vm [OPTIONS] [--] [QUBE] FILE-OR-URL\n");
+        opened.assert_says("usage: qvm-open-in-vm [OPTIONS] [--] [QUBE] FILE-OR-URL\n");
     }
     let mut command = editing.command("qvm-open-in-vm");
     command.args(["my qube", NAME]);
@@ -222,7 +222,7 @@ fn a_wrong_command_line_is_2() {
     command.args(["work", NAME]);
     let opened = run(command);
     opened.assert_code(2);
-    opened.assert_says("Usage: qvm-open-in-dvm [OPTIONS] [--] FILE-OR-URL\n");
+    opened.assert_says("usage: qvm-open-in-dvm [OPTIONS] [--] FILE-OR-URL\n");
 }
 
 fn open_url(editing: &Editing, url: &str) -> Finished {

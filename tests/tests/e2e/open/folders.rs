@@ -35,9 +35,7 @@ impl KeptInTmp {
     #[track_caller]
     fn said_in(opened: &Finished) -> Self {
         let stderr = opened.stderr();
-        let path = stderr
-            .split_whitespace()
-            .rfind(|word| word.starts_with("/tmp/"));
+        let path = stderr.split('"').rfind(|word| word.starts_with("/tmp/"));
         Self(PathBuf::from(
             path.unwrap_or_else(|| panic!("no path in: {stderr}")),
         ))

@@ -149,7 +149,7 @@ fn text_of_a_start_up_file_before_a_big_such_file_is_sent_is_no_reason_to_end_th
     let opened = editing.open_in_target(&[]);
     // What came first cannot be an answer, so the original stays.
     opened.assert_code(1);
-    opened.assert_says("letter.txt was not replaced");
+    opened.assert_says("letter.txt\" was not replaced");
     assert!(editing.content() == old);
     assert_eq!(
         fs::metadata(editing.elsewhere("taken")).unwrap().len(),

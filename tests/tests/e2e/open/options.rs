@@ -5,7 +5,8 @@ use std::fs;
 use std::process::Command;
 
 use qfile_tests::editing::{Editing, NAME, NEW, OLD, UNTIL_THE_END};
-use qfile_tests::process::run;
+use qfile_tests::process::{run, wrapped_in};
+use qfile_tests::receiver::needs_strace;
 use qfile_tests::suite;
 use qfile_tests::terminal::Terminal;
 
@@ -15,6 +16,7 @@ suite! {
     the_change_is_shown_and_whoever_agrees_gets_it,
     whoever_does_not_agree_keeps_the_file_and_the_edit,
     nothing_of_an_edit_is_obeyed_by_the_terminal,
+    a_signal_between_the_difference_and_the_answer_is_noticed [needs_strace],
     where_nobody_can_be_asked_the_file_stays,
     a_call_that_takes_too_long_is_cancelled,
     a_success_says_whether_an_edit_came_back,
@@ -92,6 +94,20 @@ fn nothing_of_an_edit_is_obeyed_by_the_terminal() {
     terminal.type_keys("n\n");
     let left = terminal.finish();
     assert!(!left.bytes.contains(&b'\x1b'), "{:?}", left.bytes);
+}
+
+/// The signal comes with the first bytes of the difference, before anybody waits for an answer.
+fn a_signal_between_the_difference_and_the_answer_is_noticed() {
+    let editing = Editing::with_an_edit();
+    let strace = ["strace", "-f", "-o", "/dev/null", "-P", "/dev/tty", "-e"];
+    let strace = [&strace[..], &["inject=write:signal=TERM:when=1"]].concat();
+    let command = wrapped_in(&strace, &open(&editing, &["--diff"]));
+    let left = Terminal::start(&command, 100).finish();
+    assert_eq!(left.code, 128 + 15, "{}", left.screen);
+    left.assert_shows("interrupted before you answered");
+    assert_eq!(editing.content(), OLD);
+    let edited = editing.beside("letter.txt.edited-in-disposable");
+    assert_eq!(fs::read(edited).unwrap(), NEW);
 }
 
 fn where_nobody_can_be_asked_the_file_stays() {

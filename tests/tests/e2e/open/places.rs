@@ -446,7 +446,7 @@ fn an_attribute_that_cannot_be_read_is_said() {
         xattr::set(editing.file(), "user.origin", b"work").unwrap();
         let opened = opened_where(&editing, &[("fgetxattr", errno)]);
         opened.assert_code(0);
-        opened.assert_says("its attribute user.origin, which cannot be read");
+        opened.assert_says("its attribute \"user.origin\", which cannot be read");
         editing.assert_only(NEW);
     }
 }

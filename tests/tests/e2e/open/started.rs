@@ -268,14 +268,14 @@ fn a_failure_without_a_terminal_is_shown_in_a_window() {
         opened.assert_code(1);
         opened.assert_says("status 7");
         assert!(window.starts_with("--error\n--no-markup\n"), "{window}");
-        assert!(window.contains("letter.txt was not replaced: the call ended with status 7"));
+        assert!(window.contains("letter.txt\" was not replaced: the call ended with status 7"));
 
         let mut command = editing.command("qvm-open-in-dvm");
         command.arg("missing").env(display, "7");
         fs::remove_file(editing.elsewhere("all")).unwrap();
         let (opened, window) = started_by_a_file_manager(&editing, &mut command);
         opened.assert_code(1);
-        assert!(window.contains("cannot open missing"), "{window}");
+        assert!(window.contains("cannot open \"missing\""), "{window}");
     }
 }
 

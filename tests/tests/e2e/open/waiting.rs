@@ -177,7 +177,7 @@ fn assert_a_window_asks(editor: &str) {
     let window = fs::read_to_string(editing.elsewhere("window")).unwrap();
     assert!(window.contains("--info\n--no-markup\n"), "{window}");
     assert!(
-        window.contains("Press OK when you have finished with letter.txt"),
+        window.contains("Press OK when you have finished with \"letter.txt\""),
         "{window}"
     );
 }

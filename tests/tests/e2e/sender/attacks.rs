@@ -116,7 +116,7 @@ fn a_verdict_in_pieces_is_a_verdict() {
             assert!(seen.text.contains("1 file copied"), "{}", seen.text);
         },
     );
-    let full = "No space left on device; Last file: file";
+    let full = r#"No space left on device"; Last file: "file""#;
     in_every_way(|| answers(28), |seen| assert_failed(seen, full));
 }
 
@@ -267,7 +267,7 @@ fn a_name_that_is_announced_as_4_gib_is_cut() {
         Hostile::new(1000).takes_all().says(&answer)
     };
     in_every_way(answers, |seen| {
-        assert_failed(seen, "No space left on device; Last file: nnn");
+        assert_failed(seen, r#"No space left on device"; Last file: "nnn"#);
         assert!(seen.text.contains("nnn..."), "{}", seen.text);
         let names = seen.text.matches('n').count();
         assert!((500..1200).contains(&names), "{names}");

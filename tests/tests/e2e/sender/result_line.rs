@@ -94,7 +94,7 @@ fn a_refusal_is_one_even_where_the_service_ends_well() {
         let verdict = Verdict::new(28, hostile.checksum()).naming("file");
         hostile.says(&verdict.to_bytes())
     };
-    assert_each(refuses, 1, "No space left on device; Last file: file");
+    assert_each(refuses, 1, r#"No space left on device"; Last file: "file""#);
 }
 
 fn a_confirmation_that_is_cut_is_none() {

@@ -49,7 +49,7 @@ fn a_copy_under_way_shows_how_far_it_is_and_which_file() {
     let (share, rest) = line.split_once("%, ").unwrap();
     assert!(share.trim().parse::<u32>().unwrap() < 100, "{line}");
     assert!(rest.contains(" MiB of 4.00 MiB, 0:"), "{line}");
-    assert!(rest.ends_with("iB/s  file"), "{line}");
+    assert!(rest.ends_with("iB/s  \"file\""), "{line}");
     terminal.type_keys("\x03");
     terminal.finish().assert_code(32);
 }
@@ -72,7 +72,7 @@ fn the_line_moves_while_bytes_do() {
 }
 
 fn a_narrow_terminal_keeps_the_percentage_and_the_end_of_the_name() {
-    for (columns, ends) in [(20, "%  ...report.txt"), (10, "%  ..."), (5, "%")] {
+    for (columns, ends) in [(20, "%  \"qu...rt.txt\""), (10, "%  ..."), (5, "%")] {
         let hostile = Hostile::of_file("quarterly-report.txt", LARGE);
         let hostile = hostile.takes(LARGE / 2).waits();
         let mut terminal = Terminal::start(&hostile.command(Sender::Command), columns);
@@ -103,10 +103,10 @@ fn a_terminal_that_becomes_narrower_or_wider_is_followed() {
 
 fn names_of_any_width_stay_on_one_line() {
     for (name, ends) in [
-        ("四半期報告書と予算案の最終版.txt", "最終版.txt"),
-        ("отчёт-за-квартал-и-бюджет.txt", "бюджет.txt"),
-        ("한글로-쓴-아주-긴-파일-이름입니다.txt", "이름입니다.txt"),
-        (&format!("{}end", "long-".repeat(40)), "long-end"),
+        ("四半期報告書と予算案の最終版.txt", "最終版.txt\""),
+        ("отчёт-за-квартал-и-бюджет.txt", "бюджет.txt\""),
+        ("한글로-쓴-아주-긴-파일-이름입니다.txt", "이름입니다.txt\""),
+        (&format!("{}end", "long-".repeat(40)), "long-end\""),
     ] {
         let hostile = Hostile::of_file(name, LARGE).takes(LARGE / 2).waits();
         let mut terminal = Terminal::start(&hostile.command(Sender::Command), 30);
@@ -123,8 +123,11 @@ fn a_name_that_would_drive_the_terminal_is_shown_as_harmless_text() {
     let hostile = Hostile::of_file(name, LARGE).takes(LARGE / 2).waits();
     let mut terminal = Terminal::start(&hostile.command(Sender::Command), 120);
     let screen = terminal.until(|screen| percentage(screen).is_some_and(|now| now >= 50));
-    assert!(line(&screen).contains("  a_[2J_]0;title___"), "{screen}");
-    assert!(line(&screen).ends_with("nd"), "{screen}");
+    assert!(
+        line(&screen).contains(r"  $'a\x1b[2J\x1b]0;title\x07\r\n"),
+        "{screen}"
+    );
+    assert!(line(&screen).ends_with(r"\u202ee\u0301nd'"), "{screen}");
     let bytes = String::from_utf8_lossy(terminal.bytes()).into_owned();
     for hostile in ["\u{1b}[2J", "\u{1b}]", "\u{7}", "\u{9b}", "\u{202e}"] {
         assert!(!bytes.contains(hostile), "{hostile:?}: {bytes:?}");
@@ -149,7 +152,7 @@ fn folder_with_pipe() -> (Qubes, Command) {
 const PLAIN: &str = "\
 qvm-copy-to-vm: 1 special file (named pipes, sockets, devices) will be left out
 qfile-agent: \"folder/pipe\" is a named pipe, which cannot be copied: left out
-qfile-agent: 1 file copied, 7 B
+qfile-agent: 1 file and 1 folder copied, 7 bytes
 qfile-agent: everything else was copied
 ";
 

@@ -185,7 +185,7 @@ fn every_call_is_one_line_in_the_system_log() {
         // Which file and which line, is for the owner only.
         account.write("home/.config/qfile/policy.d/60-x.policy", "who * * *\n");
         let line = call("qrexec-v1 - who+");
-        assert!(line.contains("60-x.policy: line 1: "), "{line}");
+        assert!(line.contains("60-x.policy': line 1: "), "{line}");
         let called = account.call(&["--as", "laptop"], "qrexec-v1 - who+");
         assert!(!called.stderr().contains("60-x"), "{}", called.stderr());
     });

@@ -57,8 +57,8 @@ pub(super) fn answer(decided: &Decided, record: &mut Record) -> Result<u8, Failu
 
 fn start(decided: &Decided) -> Result<(Child, Streams), Failure> {
     let failed = |error: io::Error| {
-        let shown = text::path(&decided.program);
-        Failure::new(format!("cannot execute \"{shown}\""))
+        let shown = text::file(&decided.program);
+        Failure::new(format!("cannot execute {shown}"))
             .because(error)
             .with_status(NOT_EXECUTED)
     };

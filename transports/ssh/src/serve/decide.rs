@@ -96,8 +96,8 @@ pub(super) fn decide(line: &Serve, judged: Judged) -> Result<Decided, Refusal> {
         (file, argument.into_iter().map(str::to_owned).collect())
     };
     access(&program, AccessFlags::X_OK).map_err(|error| {
-        let shown = text::path(&program);
-        Failure::new(format!("cannot execute \"{shown}\""))
+        let shown = text::file(&program);
+        Failure::new(format!("cannot execute {shown}"))
             .because(error)
             .with_status(NOT_EXECUTED)
     })?;

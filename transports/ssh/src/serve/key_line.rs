@@ -33,7 +33,7 @@ pub(super) fn print(line: &Serve) -> Result<(), Failure> {
     // A key that would be refused each time is told of now.
     Key::of(line).map_err(|failure| failure.with_status(program::failure::FAILED))?;
     let path = line.key_line.as_deref().unwrap_or(Path::new(""));
-    let attempted = format!("cannot use \"{}\" as a public key", text::path(path));
+    let attempted = format!("cannot use {} as a public key", text::file(path));
     let mut content = String::new();
     let read = File::open(path).and_then(|file| file.take(MAX_LEN).read_to_string(&mut content));
     read.map_err(Failure::of(&attempted))?;
@@ -64,8 +64,8 @@ fn options(line: &Serve, program: &Path) -> Result<String, Failure> {
     };
     let unsuitable = |path: &Path| {
         Failure::new(format!(
-            "cannot write \"{}\" in authorized_keys",
-            text::path(path)
+            "cannot write {} in authorized_keys",
+            text::file(path)
         ))
         .because("the path has characters that mean something to a shell")
     };
