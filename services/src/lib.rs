@@ -30,6 +30,7 @@
 pub mod app_menus;
 pub mod archive_error;
 pub mod args;
+mod arrival;
 pub mod backup;
 pub mod block;
 pub mod clock;

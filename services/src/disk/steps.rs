@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fmt::Display;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use program::failure::Failure;
@@ -30,14 +31,19 @@ impl Step {
                     "install the package that has {name} in the template of this qube"
                 )));
         };
+        Ok(Self::at(name, &path))
+    }
+
+    /// The program at `path`.
+    pub(super) fn at(name: &'static str, path: &Path) -> Self {
         let mut command = Command::new(path);
         // Its words are read here.
         command.env("LC_ALL", "C");
-        Ok(Self {
+        Self {
             name,
             command,
             shown: name.to_owned(),
-        })
+        }
     }
 
     /// Adds an argument.

@@ -12,7 +12,7 @@ const DRIVERS_SUSPEND: &str = "qubes_exp_pm_use_suspend=1";
 /// Does all steps. One that fails, or for which there is no time, is said.
 pub(super) fn pre(run: &mut Run) {
     if run.root.has_service("network-manager") {
-        let ended = network_manager::stop(run.step_deadline());
+        let ended = network_manager::stop(run);
         run.note("stop NetworkManager", ended);
     }
     let options = run.root.text("proc/cmdline").unwrap_or_default();
