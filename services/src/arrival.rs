@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{Errno, read};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::bounded::timespec;
+use program::bounded::timespec;
 
 /// The time since the machine was started, also while it was suspended (`clock_gettime(2)`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]

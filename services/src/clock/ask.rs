@@ -13,7 +13,7 @@ use super::args::AskForTime;
 use super::set::{Setting, awaited};
 use super::time::MAX_LEN;
 use crate::arrival::{SinceBoot, read_to_end};
-use crate::bounded;
+use program::bounded;
 
 /// The name of the program.
 pub const NAME: &str = "qvm-sync-clock";

@@ -14,7 +14,7 @@ use program::programs::find_in_path;
 use text::line;
 
 use super::args::SyncNtpClock;
-use crate::bounded::{self, Output};
+use program::bounded::{self, Output};
 
 /// The name of the program.
 pub const NAME: &str = "qubes-sync-ntp-clock";

@@ -19,7 +19,7 @@ use text::foreign;
 
 use super::time::{MAX_LEN, Window, after, parse};
 use crate::arrival::{Arrived, Awaited, SinceBoot};
-use crate::bounded;
+use program::bounded;
 
 /// From here on the clock is set.
 const STEP: Duration = Duration::from_secs(2);

@@ -10,7 +10,7 @@ use program::failure::Failure;
 use qrexec::status::of_process;
 use text::line;
 
-use crate::bounded::find;
+use program::bounded::find;
 
 /// A program that does a step. There is no time limit: a program that is stopped half-way is worse than
 /// one that takes long.

@@ -14,7 +14,7 @@ use std::time::Instant;
 use program::failure::Failure;
 use rustix::io::Errno;
 
-use crate::bounded;
+use program::bounded;
 
 /// The word with which `qubes-suspend` has itself write.
 pub(super) const WORD: &str = "write";
