@@ -5,7 +5,7 @@
 //! system, which has taken its request and does not answer, cannot be ended by the kernel, and the
 //! program stays until the daemon answers or is gone. The user has been told before.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
