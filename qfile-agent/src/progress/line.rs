@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use quantity::about;
 use text::{name, name_within};
-use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr};
 
 /// Columns that a name is left with before anything but the percentage is shown.
 const MIN_NAME: usize = 16;
@@ -152,15 +152,15 @@ mod tests {
         let table = [
             (
                 80,
-                " 45%, 1.20 GiB of 2.67 GiB, 0:42 left, 35.20 MiB/s  docs/pho.../summer/beach.jpg",
+                " 45%, 1.20 GiB of 2.67 GiB, 0:42 left, 35.20 MiB/s  \"docs/ph\"...\"mmer/beach.jpg\"",
             ),
             (
                 60,
-                " 45%, 1.20 GiB of 2.67 GiB, 0:42 left  docs/p...er/beach.jpg",
+                " 45%, 1.20 GiB of 2.67 GiB, 0:42 left  \"docs\"...\"/beach.jpg\"",
             ),
-            (50, " 45%, 1.20 GiB of 2.67 GiB  docs/p...mer/beach.jpg"),
-            (40, " 45%, 0:42 left  docs/p...mmer/beach.jpg"),
-            (20, " 45%  doc...each.jpg"),
+            (50, " 45%, 1.20 GiB of 2.67 GiB  \"docs/\"...\"/beach.jpg\""),
+            (40, " 45%, 0:42 left  \"docs/\"...\"r/beach.jpg\""),
+            (20, " 45%  \"do\"...\"h.jpg\""),
             (8, " 45%"),
             (4, " 45%"),
             (3, ""),
@@ -213,7 +213,7 @@ mod tests {
         };
         assert_eq!(
             fitted("報告書報告書.odt", 25),
-            "1.20 GiB  \"報\"...\".odt\""
+            "1.20 GiB  \"報\"...\"書.odt\""
         );
         let escaped = "\u{202e}".repeat(9);
         assert_eq!(fitted(&escaped, 35), "1.20 GiB  ...$'\\u202e\\u202e'");
@@ -223,7 +223,7 @@ mod tests {
             fitted(right_to_left, 24),
             format!("1.20 GiB  \"{right_to_left}\"")
         );
-        assert_eq!(fitted(right_to_left, 23), "1.20 GiB  ...$'5.odt'");
+        assert_eq!(fitted(right_to_left, 23), "1.20 GiB  ...$'.odt'");
     }
 
     #[test]
