@@ -12,7 +12,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use qfile_proto::Refusal;
+use qfile_proto::{Refusal, Verdict};
 
 use crate::options::Level;
 
@@ -54,14 +54,16 @@ pub(crate) enum Error {
     SelfTest(&'static str),
     /// The isolation that could be had is below what was asked for, with what stood in the way.
     Isolation(Option<Level>, Level, Vec<String>),
-    /// The stream was refused, and the caller has the verdict.
+    /// The stream was refused. The caller gets the verdict when the owner's log has the reason.
     Stopped {
         /// The incoming folder, as it is shown.
         into: String,
         /// The last name that came, as it is shown; empty if none did.
         at: String,
-        /// The verdict.
+        /// Why.
         refusal: Refusal,
+        /// What the caller gets.
+        verdict: Verdict,
     },
     /// The verdict could not be sent.
     Verdict(io::Error),
@@ -98,7 +100,9 @@ impl Error {
                 let lines: Vec<&str> = notes.iter().map(String::as_str).collect();
                 format!("{self}: {}", lines.join("; "))
             }
-            Self::Stopped { into, at, refusal } => {
+            Self::Stopped {
+                into, at, refusal, ..
+            } => {
                 let at = match at.as_str() {
                     "" => String::new(),
                     name => format!(" at \"{name}\""),

@@ -16,12 +16,14 @@ impl Read for Stdin {
     }
 }
 
-/// Closes stdin, so that a sender in the middle of a write is not kept waiting by a full pipe. The
-/// same socket may be stdout too, so its reading side is shut first, which closing would not do.
-pub(crate) fn stop_reading() {
-    // ENOTSOCK where stdin is a pipe.
+/// Sends a verdict that refuses the stream, if the caller takes it. A sender in the middle of a write
+/// would not read it, so stdin is closed first.
+pub(crate) fn refuse(verdict: &Verdict) {
+    // The same socket may be stdout too, so its reading side is shut first, which closing would not
+    // do. ENOTSOCK where stdin is a pipe.
     let _ = rustix::net::shutdown(stdio::stdin(), Shutdown::Read);
     let _ = nix::unistd::close(libc::STDIN_FILENO);
+    let _ = send(verdict);
 }
 
 /// Sends the verdict.

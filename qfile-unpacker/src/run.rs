@@ -31,6 +31,10 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say.failure(&error);
+            // A caller that does not take the verdict still gets the status.
+            if let Error::Stopped { verdict, .. } = &error {
+                reply::refuse(verdict);
+            }
             ExitCode::from(error.exit_status())
         }
     }
@@ -88,12 +92,13 @@ fn report_isolation(jailed: &Jailed, say: &Say) {
 fn finish(outcome: &Outcome, into: String, starter: &Starter) -> Result<(), Error> {
     let verdict = outcome.verdict();
     if let Some(refusal) = outcome.refusal {
-        // A sender in the middle of a write would not read the verdict.
-        reply::stop_reading();
-        // A caller that does not take the verdict still gets the status.
-        let _ = reply::send(&verdict);
         let at = text::own(&outcome.untrusted_last_name);
-        return Err(Error::Stopped { into, at, refusal });
+        return Err(Error::Stopped {
+            into,
+            at,
+            refusal,
+            verdict,
+        });
     }
     reply::send(&verdict).map_err(Error::Verdict)?;
     let Landed { files, folders } = outcome.landed;

@@ -1,6 +1,6 @@
 //! The clock of a qube.
 //!
-//! [`time`] understands the line that says what time it is, `line` waits for it, and `set` corrects
+//! [`time`] understands the line that says what time it is, and `set` corrects
 //! the clock. [`sync`] is `qubes-sync-clock`, which is given the line on stdin and is also the service
 //! qubes.SetDateTime. [`ask`] is `qvm-sync-clock`, which calls qubes.GetDate for it. [`ntp`] is the
 //! service qubes.SyncNtpClock, which has the time service of the qube ask the network.
@@ -8,7 +8,6 @@
 
 pub mod args;
 pub mod ask;
-mod line;
 pub mod ntp;
 mod set;
 pub mod sync;

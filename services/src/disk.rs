@@ -9,12 +9,14 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
+use std::time::Duration;
 
 use program::failure::Failure;
 use rustix::stdio::stdin;
 use text::foreign;
 
 use self::args::ResizeDisk;
+use crate::arrival::{Awaited, SinceBoot, read_to_end};
 
 pub mod args;
 pub mod file_system;
@@ -37,7 +39,7 @@ const MAX_NAME: usize = 64;
 /// The volume cannot be resized while the qube runs; or a step failed, which is named, with the status
 /// of its program.
 pub fn serve(args: &ResizeDisk) -> Result<(), Failure> {
-    let untrusted = request()?;
+    let untrusted = request(args.timeout)?;
     match untrusted.trim_ascii() {
         b"private" => grow::grow(&args.private),
         b"root" => root::enlarge(&args.root, &args.disk).and_then(|()| grow::grow(&args.root)),
@@ -57,20 +59,19 @@ fn not_supported(volume: &[u8]) -> Failure {
 }
 
 /// All of stdin, which is a name.
-fn request() -> Result<Vec<u8>, Failure> {
-    let cannot = || Failure::new("cannot read the name of the volume from stdin");
-    let mut name = Vec::new();
-    let mut buffer = [0; MAX_NAME + 1];
-    loop {
-        match rustix::io::read(stdin(), &mut buffer) {
-            Ok(0) => return Ok(name),
-            Ok(count) => name.extend_from_slice(&buffer[..count]),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(cannot().because(error)),
-        }
-        if name.len() > MAX_NAME {
-            return Err(cannot().because(format_args!("it has more than {MAX_NAME} bytes")));
-        }
+fn request(limit: Duration) -> Result<Vec<u8>, Failure> {
+    let what = "the name of the volume from stdin";
+    let awaited = Awaited {
+        what,
+        max_len: MAX_NAME,
+        begin: SinceBoot::now(),
+        limit,
+    };
+    let name = read_to_end(stdin(), awaited)?.untrusted;
+    match name.len() > MAX_NAME {
+        true => Err(Failure::new(format_args!("cannot read {what}"))
+            .because(format_args!("it has more than {MAX_NAME} bytes"))),
+        false => Ok(name),
     }
 }
 

@@ -18,8 +18,7 @@
 //! lines that they are given, and [`mod@command`], what they run.
 //!
 //! **The system.** [`clock`] sets the clock of this qube, [`disk`] grows its file systems, and
-//! [`sleep`] prepares its devices for the sleep of the machine. `bounded` runs other programs for a limited
-//! time.
+//! [`sleep`] prepares its devices for the sleep of the machine.
 //!
 //! **Copies.** [`filecopy`] starts the receiver of copies, and notifies the user when a copy has arrived.
 //!
@@ -31,9 +30,9 @@
 pub mod app_menus;
 pub mod archive_error;
 pub mod args;
+mod arrival;
 pub mod backup;
 pub mod block;
-mod bounded;
 pub mod clock;
 pub mod command;
 pub mod convert;

@@ -34,6 +34,25 @@ pub(crate) struct Parts {
     pub(crate) seed: bool,
 }
 
+/// What came of applying all keys.
+#[derive(Debug)]
+pub(crate) struct Applied {
+    /// The services, as they are now.
+    pub(crate) services: Services,
+    /// A step failed, and was said.
+    pub(crate) has_failed: bool,
+}
+
+impl Applied {
+    /// How a program ends that does nothing else.
+    pub(crate) fn end(&self) -> Result<(), Failure> {
+        match self.has_failed {
+            true => Err(Failure::said(program::failure::FAILED)),
+            false => Ok(()),
+        }
+    }
+}
+
 /// Says something on stderr.
 pub(crate) fn say_line(text: impl Display) {
     program::say::say(format_args!("qubes-config: {text}"));
@@ -60,20 +79,20 @@ pub(crate) fn lock() -> Result<Lock, Failure> {
         .map_err(Failure::of(format_args!("cannot take the lock \"{LOCK}\"")))
 }
 
-/// Applies all keys. The type and what the qube keeps are judged first: without them nothing is
-/// changed. Of all others each that is not understood is said and left alone, and a step that fails
+/// Applies all keys. The folders come first: other programs take them for granted, whatever this qube
+/// is. Then the type and what the qube keeps are judged: without them nothing else is changed. Of all others each that is not understood is said and left alone, and a step that fails
 /// is said and keeps none of the others back.
-pub(crate) fn apply(database: &mut Database, parts: Parts) -> Result<Services, Failure> {
+pub(crate) fn apply(database: &mut Database, parts: Parts) -> Result<Applied, Failure> {
+    let _lock = lock()?;
+    marks::make_folders(Path::new(RUN)).map_err(cannot("make the folders in", RUN))?;
     let kind = needed(database, TYPE, QubeType::parse)?;
     let kept = needed(database, PERSISTENCE, Persistence::parse)?;
     let services = services(database, kind)?;
-    let _lock = lock()?;
-    marks::make_folders(Path::new(RUN)).map_err(cannot("make the folders in", RUN))?;
-    let mut ended = Ok(());
+    let mut has_failed = false;
     let mut step = |done: Result<(), Failure>| {
         if let Err(failure) = done {
             say_failure(&failure);
-            ended = Err(Failure::said(program::failure::FAILED));
+            has_failed = true;
         }
     };
     step(set_type(kind));
@@ -97,7 +116,10 @@ pub(crate) fn apply(database: &mut Database, parts: Parts) -> Result<Services, F
     if parts.seed {
         step(take_seed(database));
     }
-    ended.map(|()| services)
+    Ok(Applied {
+        services,
+        has_failed,
+    })
 }
 
 /// The services, as QubesDB has them.

@@ -1,8 +1,9 @@
 //! The services as files: `/run/qubes-service/NAME` exists while NAME is on.
 //!
-//! All of them are made in a fresh folder that takes the place of the old one in one step, so no
-//! program sees half of them. Programs of the user put files of their own there; those are carried
-//! over. To tell them apart later, [`RECORD`] names the services that were decided here.
+//! At the start of a qube all of them are made in a fresh folder that is put in place in one step, so
+//! no program sees half of them. Programs of the user put files of their own there, at any moment. So
+//! once there is something, only the files of services that differ are touched. To tell them apart,
+//! [`RECORD`] names the services that were decided here.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -12,7 +13,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 
 use crate::keys::ServiceName;
 use crate::services::Services;
@@ -61,7 +62,7 @@ impl Folder {
             .filter_map(|name| ServiceName::parse(name.as_bytes()).ok())
             .collect();
         // What was decided about earlier and is not any more is off; what never was is the user's.
-        let earlier = self.record();
+        let earlier = self.record()?;
         let off: BTreeSet<ServiceName> = decided
             .iter()
             .chain(&earlier)
@@ -72,16 +73,9 @@ impl Folder {
             names.into_iter().map(move |name| Switched { name, is_on })
         };
         let newly_on: Vec<_> = wanted.difference(&before).cloned().collect();
-        let is_so = there.is_some() && newly_on.is_empty() && off.is_empty();
-        if !is_so {
-            let carried = there.unwrap_or_default().into_iter().filter(|name| {
-                let parsed = ServiceName::parse(name.as_bytes());
-                name != RECORD
-                    && parsed.is_ok_and(|name| !off.contains(&name) && !wanted.contains(&name))
-            });
-            self.exchange(&wanted, &decided, carried)?;
-        } else if earlier != decided {
-            self.write_record(&self.0, &decided)?;
+        let is_empty = there.is_none_or(|there| there.is_empty());
+        if !(is_empty && self.put_in_place(&wanted, &decided)?) {
+            self.change(&newly_on, &off, &earlier, &decided)?;
         }
         let mut all: Vec<Switched> = switched(newly_on, true).collect();
         all.extend(switched(off.into_iter().collect(), false));
@@ -98,7 +92,7 @@ impl Folder {
             }
             false => files::remove(&path)?,
         };
-        let mut decided = self.record();
+        let mut decided = self.record()?;
         if has_changed && decided.insert(name.clone()) {
             self.make()?;
             self.write_record(&self.0, &decided)?;
@@ -108,12 +102,12 @@ impl Folder {
     }
 
     /// The services that were decided about, as far as it is known.
-    pub(crate) fn record(&self) -> BTreeSet<ServiceName> {
-        let record = files::read_small(&self.0.join(RECORD));
+    pub(crate) fn record(&self) -> io::Result<BTreeSet<ServiceName>> {
+        let record = files::read_small(&self.0.join(RECORD))?;
         let lines = record.split(|byte| *byte == b'\n');
-        lines
+        Ok(lines
             .filter_map(|line| ServiceName::parse(line).ok())
-            .collect()
+            .collect())
     }
 
     fn write_record(&self, folder: &Path, decided: &BTreeSet<ServiceName>) -> io::Result<()> {
@@ -137,12 +131,13 @@ impl Folder {
         make_folder(&self.0)
     }
 
-    fn exchange(
+    /// Puts a folder with all of it in the place of an empty one, or of none, in one step. `false`: the
+    /// folder is not empty any more, and nothing has changed.
+    fn put_in_place(
         &self,
         wanted: &BTreeSet<ServiceName>,
         decided: &BTreeSet<ServiceName>,
-        carried: impl Iterator<Item = OsString>,
-    ) -> io::Result<()> {
+    ) -> io::Result<bool> {
         let name = self.0.file_name().unwrap_or_default().to_string_lossy();
         let fresh = self.0.with_file_name(format!(".{name}.fresh"));
         // One that was not finished.
@@ -152,25 +147,44 @@ impl Folder {
             create(&fresh.join(name.as_str()))?;
         }
         self.write_record(&fresh, decided)?;
-        let mut folders = Vec::new();
-        for name in carried {
-            let (old, new) = (self.0.join(&name), fresh.join(&name));
-            match fs::hard_link(&old, &new) {
-                Ok(()) => {}
-                // Gone meanwhile.
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                // A folder has one name only.
-                Err(_) => folders.push(name),
+        // Of all folders, rename(2) replaces an empty one only.
+        match fs::rename(&fresh, &self.0) {
+            Ok(()) => Ok(true),
+            Err(error) => {
+                remove_all(&fresh)?;
+                match Errno::from_io_error(&error) {
+                    // EBUSY: it is a mount.
+                    Some(Errno::NOTEMPTY | Errno::EXIST | Errno::BUSY) => Ok(false),
+                    _ => Err(error),
+                }
             }
         }
-        match renameat_with(CWD, &fresh, CWD, &self.0, RenameFlags::EXCHANGE) {
-            Err(rustix::io::Errno::NOENT) => return fs::rename(&fresh, &self.0),
-            other => other?,
+    }
+
+    /// Changes what differs, and nothing else: others put files of their own there.
+    fn change(
+        &self,
+        on: &[ServiceName],
+        off: &BTreeSet<ServiceName>,
+        earlier: &BTreeSet<ServiceName>,
+        decided: &BTreeSet<ServiceName>,
+    ) -> io::Result<()> {
+        // Whoever comes after a process that was killed here must know of everything that it may have
+        // changed.
+        let all: BTreeSet<ServiceName> = earlier.union(decided).cloned().collect();
+        if all != *earlier {
+            self.write_record(&self.0, &all)?;
         }
-        for name in folders {
-            let _gone_meanwhile = fs::rename(fresh.join(&name), self.0.join(&name));
+        for name in on {
+            create(&self.0.join(name.as_str()))?;
         }
-        remove_all(&fresh)
+        for name in off {
+            files::remove(&self.0.join(name.as_str()))?;
+        }
+        if all != *decided {
+            self.write_record(&self.0, decided)?;
+        }
+        Ok(())
     }
 }
 
@@ -273,19 +287,59 @@ mod tests {
         folder.apply(&services).unwrap();
         fs::write(folder.path().join("of-user"), "text").unwrap();
         fs::write(folder.path().join("also"), "").unwrap();
+        // What can be no service.
+        fs::write(folder.path().join(".hidden file"), "text").unwrap();
         fs::create_dir(folder.path().join("deep")).unwrap();
         fs::write(folder.path().join("deep/file"), "").unwrap();
-        // Left by one that was killed.
-        fs::create_dir(place.0.path().join(".services.fresh")).unwrap();
         services.forget(&cups);
         services.enter(b"also", b"0").unwrap();
         let said = lines(&folder.apply(&services).unwrap());
         assert_eq!(said, ["service \"also\" is off", "service \"cups\" is off"]);
-        let expected = ["deep", "meminfo-writer", "of-user", "software-rendering"];
+        let expected = [
+            ".hidden file",
+            "deep",
+            "meminfo-writer",
+            "of-user",
+            "software-rendering",
+        ];
         assert_eq!(place.names(), expected);
         assert_eq!(fs::read(folder.path().join("of-user")).unwrap(), b"text");
         assert!(folder.path().join("deep/file").exists());
         assert_eq!(fs::read_dir(place.0.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_comes_in_between_is_not_lost() {
+        let place = Place::new();
+        let folder = place.folder();
+        // Left by one that was killed.
+        fs::create_dir(place.0.path().join(".services.fresh")).unwrap();
+        fs::create_dir(folder.path()).unwrap();
+        let services = Services::of(QubeType::Disposable);
+        let all = services.decided();
+        // The folder was empty when it was looked at.
+        fs::write(folder.path().join("of-user"), "text").unwrap();
+        assert!(!folder.put_in_place(&all, &all).unwrap());
+        assert_eq!(place.names(), ["of-user"]);
+        // What is there is the same file afterwards, so whoever has it open writes to it.
+        let inode = |path: &Path| std::os::unix::fs::MetadataExt::ino(&fs::metadata(path).unwrap());
+        let before = [inode(folder.path()), inode(&folder.path().join("of-user"))];
+        assert_eq!(folder.apply(&services).unwrap().len(), 2);
+        assert_eq!(
+            [inode(folder.path()), inode(&folder.path().join("of-user"))],
+            before
+        );
+        assert_eq!(
+            place.names(),
+            ["meminfo-writer", "of-user", "software-rendering"]
+        );
+        assert_eq!(fs::read_dir(place.0.path()).unwrap().count(), 1);
+        // An empty one is replaced in one step.
+        fs::remove_dir_all(folder.path()).unwrap();
+        fs::create_dir(folder.path()).unwrap();
+        let before = inode(folder.path());
+        folder.apply(&services).unwrap();
+        assert_ne!(inode(folder.path()), before);
     }
 
     #[test]
@@ -299,7 +353,7 @@ mod tests {
         assert_eq!(on.to_string(), "service \"getty@tty\" is on");
         assert_eq!(folder.set(&name("getty@tty"), true).unwrap(), None);
         assert_eq!(place.names(), ["getty@tty", "meminfo-writer", "of-user"]);
-        assert!(folder.record().contains(&name("getty@tty")));
+        assert!(folder.record().unwrap().contains(&name("getty@tty")));
         let off = folder.set(&name("getty@tty"), false).unwrap().unwrap();
         assert_eq!(off.to_string(), "service \"getty@tty\" is off");
         assert_eq!(folder.set(&name("getty@tty"), false).unwrap(), None);
@@ -315,6 +369,9 @@ mod tests {
         let folder = place.folder();
         folder.apply(&Services::of(QubeType::Disposable)).unwrap();
         fs::write(folder.path().join(RECORD), "../outside\n\0\nmeminfo-writer").unwrap();
-        assert_eq!(folder.record(), BTreeSet::from([name("meminfo-writer")]));
+        assert_eq!(
+            folder.record().unwrap(),
+            BTreeSet::from([name("meminfo-writer")])
+        );
     }
 }

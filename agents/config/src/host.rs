@@ -29,9 +29,10 @@ pub(crate) fn set_name(name: &QubeName) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Gives the file the name; whether it did not have it.
+/// Gives the file the name; whether it did not have it. A file that cannot be read whole is left
+/// alone.
 pub(crate) fn set_hosts(path: &Path, name: &QubeName, is_debian: bool) -> io::Result<bool> {
-    let hosts = files::read_small(path);
+    let hosts = files::read_small(path)?;
     let own = if is_debian { "127.0.1.1" } else { "127.0.0.1" };
     let mut changed = hosts.clone();
     for address in [own, "::1"] {
@@ -171,6 +172,21 @@ mod tests {
         assert!(set_hosts(&path, &name, false).unwrap());
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.starts_with("127.0.0.1 localhost work\n"), "{text}");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_whole_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("hosts");
+        let name = QubeName::parse(b"work").unwrap();
+        let long = "10.0.0.1 x\n".repeat(100_000);
+        fs::write(&path, &long).unwrap();
+        assert!(set_hosts(&path, &name, true).is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), long);
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(set_hosts(&path, &name, true).is_err());
+        assert!(path.is_dir());
     }
 
     proptest! {

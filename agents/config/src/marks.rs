@@ -27,7 +27,7 @@ pub(crate) fn make_folders(run: &Path) -> io::Result<()> {
         };
         fs::set_permissions(&of_qubes, fs::Permissions::from_mode(mode))?;
     }
-    for name in ["xen-hotplug", "xen"] {
+    for name in ["qubes-service", "xen-hotplug", "xen"] {
         let path = run.join(name);
         if make(&path)? {
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
@@ -112,7 +112,8 @@ mod tests {
                 return;
             }
         }
-        assert_eq!(names(run.path()), ["qubes", "xen", "xen-hotplug"]);
+        let expected = ["qubes", "qubes-service", "xen", "xen-hotplug"];
+        assert_eq!(names(run.path()), expected);
         let mode = fs::metadata(run.path().join("xen"))
             .unwrap()
             .permissions()

@@ -36,7 +36,9 @@ fn run(wishes: &Apply) -> Result<(), Failure> {
     let mut database = Database::wait_for(Duration::from_secs(wishes.wait))?;
     if wishes.watch {
         watch::begin(&mut database)?;
-        let known = apply(&mut database, parts)?;
+        // A step that failed was said. The next change, of this key or another, is applied all the
+        // same, and whoever waits for this program waits for it to watch.
+        let known = apply(&mut database, parts)?.services;
         if let Some(systemd) = Systemd::from_environment() {
             systemd
                 .tell(READY)
@@ -49,7 +51,7 @@ fn run(wishes: &Apply) -> Result<(), Failure> {
         seed: false,
         ..parts
     };
-    apply(&mut database, others)?;
+    let applied = apply(&mut database, others)?;
     match parts.seed && is_first {
         true => match seed::wait_for(&mut database, Duration::from_secs(wishes.seed_wait))? {
             true => say_seed(),
@@ -59,5 +61,5 @@ fn run(wishes: &Apply) -> Result<(), Failure> {
         false if parts.seed => take_seed(&mut database)?,
         false => {}
     }
-    Ok(())
+    applied.end()
 }

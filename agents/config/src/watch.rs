@@ -30,10 +30,10 @@ pub(crate) fn go_on(
     loop {
         let done = match database.next_event(None)? {
             None => Ok(()),
-            Some(Event::Reconnected) => apply(database, parts).map(|now| known = now),
+            Some(Event::Reconnected) => apply(database, parts).map(|now| known = now.services),
             Some(Event::Changed(path)) => change(database, &mut known, path.as_str(), parts),
         };
-        if let Some(failure) = done.err().filter(|failure| !failure.is_said()) {
+        if let Err(failure) = done {
             say_failure(&failure);
         }
     }
@@ -103,7 +103,16 @@ fn switch_all(known: &mut Services, now: Services) -> Result<(), Failure> {
     names.extend(now.decided());
     names.retain(|name| known.is_on(name) != now.is_on(name));
     *known = now;
-    names.iter().try_for_each(|name| switch(known, name))
+    let mut last = Ok(());
+    for name in &names {
+        if let Err(failure) = switch(known, name) {
+            // One that fails keeps no other back.
+            if let Err(earlier) = std::mem::replace(&mut last, Err(failure)) {
+                say_failure(&earlier);
+            }
+        }
+    }
+    last
 }
 
 fn switch(known: &Services, name: &ServiceName) -> Result<(), Failure> {

@@ -61,7 +61,7 @@ impl<'a> Place<'a> {
         };
         let path = self.path(name);
         let has_folder = path.parent().is_some_and(Path::is_dir);
-        if has_folder && files::read_small(&path) != text.as_bytes() {
+        if has_folder && !files::holds(&path, text.as_bytes()) {
             files::replace(&path, text.as_bytes(), 0o644)?;
             has_changed = true;
         }

@@ -6,6 +6,8 @@ mod excluded;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use files::Lock;
 use program::failure::Failure;
@@ -14,6 +16,7 @@ use text::foreign;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::device::describe;
 use self::device::{Verdict, judge};
+use crate::backend;
 use crate::database::Published;
 use crate::run::{Steps, say_line};
 use crate::system::System;
@@ -28,6 +31,12 @@ const LOCK: &str = "/run/qubes-block-devices.lock";
 /// What the files begin with that name the parts of a device of the device mapper, a line each: when
 /// it is gone, they may be published.
 const CACHE: &str = "run/qubes/block-slave-cache-";
+
+/// How long the backend of an event is waited for. Between its event and its file there is one script
+/// of Xen in this qube. udev gives an event 180 seconds.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often it is looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A name that dom0 takes: `[a-z0-9-]{1,12}`.
 pub(crate) fn is_taken_by_dom0(name: &str) -> bool {
@@ -172,7 +181,18 @@ pub(crate) fn remove(event: &Properties) -> Result<(), Failure> {
     let mut work = Work::begin()?;
     // What consisted of parts is known by their names only.
     let cache = work.cache(&name);
-    let cached = files::read_small(&cache);
+    // Others may write to the folder, so it may be anything.
+    let cached = files::read_small_of(&cache, 0).map_err(Failure::of(format_args!(
+        "cannot read what \"{name}\" consisted of from \"{}\"",
+        text::path(&cache)
+    )));
+    let cached = match cached {
+        Ok(cached) => cached,
+        Err(failure) => {
+            work.steps.take(Err(failure));
+            Vec::new()
+        }
+    };
     let _there = files::remove(&cache);
     let lines = cached.split(|byte| *byte == b'\n');
     let slaves = lines.filter_map(|line| std::str::from_utf8(line).ok());
@@ -205,9 +225,15 @@ pub(crate) fn remove(event: &Properties) -> Result<(), Failure> {
     work.steps.end()
 }
 
-/// Anything may have happened, such as a device that was attached to another qube or given back. dom0
-/// looks in any case.
-pub(crate) fn refresh() -> Result<(), Failure> {
+/// Anything may have happened, such as a device that was attached to another qube or given back: then
+/// `event` is that of its backend. dom0 looks in any case.
+pub(crate) fn refresh(event: &Properties) -> Result<(), Failure> {
+    // Before the lock is taken: other events go on.
+    let started = Instant::now();
+    backend::wait(Path::new("/"), event, || {
+        thread::sleep(LOOK_EVERY);
+        started.elapsed() < PATIENCE
+    });
     let mut work = Work::begin()?;
     let mut names: BTreeSet<String> = work.published.names()?.into_iter().collect();
     names.extend(work.system.all());

@@ -1,7 +1,11 @@
 //! The folder of QubesDB in which devices are published.
 //!
 //! dom0 watches the folder itself: it looks when an empty value is written to it. So all keys of a
-//! device are written first.
+//! device are written first. A file says from before the first key until dom0 was told that there is
+//! something to tell: whoever comes after a process that was killed in between tells it.
+
+use std::fs;
+use std::path::PathBuf;
 
 use program::failure::Failure;
 use qubesdb::{Address, Client, Error, Path, Value, folder};
@@ -14,6 +18,8 @@ pub(crate) type Entry = Vec<(&'static str, String)>;
 pub(crate) struct Published {
     client: Client,
     folder: &'static str,
+    /// It is there while dom0 has not been told of a change.
+    untold: PathBuf,
 }
 
 impl Published {
@@ -26,10 +32,15 @@ impl Published {
             .because(error)
             .advise("is the QubesDB daemon of this qube running?")
         })?;
-        Ok(Self {
+        let mut published = Self {
             client,
             folder: folder_of_devices,
-        })
+            untold: format!("/run{folder_of_devices}.untold").into(),
+        };
+        if published.untold.exists() {
+            published.tell()?;
+        }
+        Ok(published)
     }
 
     /// The names of all that are published.
@@ -66,6 +77,10 @@ impl Published {
                 changed.push((key, value));
             }
         }
+        if changed.is_empty() {
+            return Ok(false);
+        }
+        self.begin_change()?;
         for (key, value) in &changed {
             if let Err(error) = self.write(&format!("{}/{name}/{key}", self.folder), value) {
                 // The same trouble may keep it from being withdrawn, which is no news then.
@@ -78,20 +93,24 @@ impl Published {
                 .advise("it was withdrawn"));
             }
         }
-        if !changed.is_empty() {
-            self.tell()?;
+        if let Err(failure) = self.tell() {
+            // dom0 must not come upon a device of which it was not told.
+            let _withdrawn = self.withdraw(name);
+            return Err(failure);
         }
-        Ok(!changed.is_empty())
+        Ok(true)
     }
 
     /// Withdraws a device, if it is published; whether it was.
     pub(crate) fn withdraw(&mut self, name: &str) -> Result<bool, Failure> {
+        if !self.has(name)? {
+            return Ok(false);
+        }
+        self.begin_change()?;
         let was_there = path(&format!("{}/{name}/", self.folder))
             .and_then(|path| self.client.remove(&path))
             .map_err(self.cannot("withdraw a device from"))?;
-        if was_there {
-            self.tell()?;
-        }
+        self.tell()?;
         Ok(was_there)
     }
 
@@ -99,7 +118,22 @@ impl Published {
     pub(crate) fn tell(&mut self) -> Result<(), Failure> {
         let folder = self.folder;
         self.write(folder, "")
-            .map_err(self.cannot("tell dom0 about a change in"))
+            .map_err(self.cannot("tell dom0 about a change in"))?;
+        files::remove(&self.untold)
+            .map(drop)
+            .map_err(self.marking())
+    }
+
+    /// Comes before the first change.
+    fn begin_change(&self) -> Result<(), Failure> {
+        fs::write(&self.untold, "").map_err(self.marking())
+    }
+
+    fn marking(&self) -> impl FnOnce(std::io::Error) -> Failure + use<> {
+        Failure::of(format!(
+            "cannot take note of a change in \"{}\"",
+            self.untold.display()
+        ))
     }
 
     fn write(&mut self, key: &str, value: &str) -> Result<(), Error> {

@@ -2,10 +2,12 @@
 //! other qubes.
 //!
 //! udev starts the programs at each event. `udev` reads what it knows of a device, `system` what the
-//! kernel knows, `usage` which devices are in use. `block` and `usb` judge a device, and `database`
+//! kernel knows, `usage` which devices are in use,
+//! and `backend` which ones Xen gives to other qubes. `block` and `usb` judge a device, and `database`
 //! publishes or withdraws it.
 
 pub mod args;
+mod backend;
 mod block;
 mod database;
 #[cfg(any(test, fuzzing))]

@@ -26,7 +26,7 @@ pub fn main_of_block() -> ExitCode {
         match args.event {
             Event::AddChange => block::add_change(&event()),
             Event::Remove => block::remove(&event()),
-            Event::Refresh => block::refresh(),
+            Event::Refresh => block::refresh(&event()),
         },
     )
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
@@ -22,10 +23,12 @@ impl Properties {
 
     /// Those that the database has of another device: the file `bMAJOR:MINOR` of a block device,
     /// `cMAJOR:MINOR` of any other. `None`: udev has not seen it, or is not there.
-    pub(crate) fn in_database(root: &Path, file: &str) -> Option<Self> {
+    pub(crate) fn in_database(root: &Path, file: &str) -> io::Result<Option<Self>> {
         let path = root.join("run/udev/data").join(file);
-        path.is_file()
-            .then(|| Self::parse(&files::read_small(&path)))
+        if !path.try_exists()? {
+            return Ok(None);
+        }
+        Ok(Some(Self::parse(&files::read_small(&path)?)))
     }
 
     /// Reads a file of the database: the lines `E:NAME=VALUE`.
@@ -85,11 +88,14 @@ mod tests {
     #[test]
     fn a_device_that_udev_has_not_seen_has_none() {
         let root = tempfile::tempdir().unwrap();
-        assert_eq!(Properties::in_database(root.path(), "b7:0"), None);
+        let found = Properties::in_database(root.path(), "b7:0").unwrap();
+        assert_eq!(found, None);
         let folder = root.path().join("run/udev/data");
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("b7:0"), "E:A=b\n").unwrap();
-        let found = Properties::in_database(root.path(), "b7:0").unwrap();
+        let found = Properties::in_database(root.path(), "b7:0")
+            .unwrap()
+            .unwrap();
         assert_eq!(found.get("A"), b"b");
     }
 

@@ -3,17 +3,25 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::time::{Duration, Instant};
 
+use program::bounded;
 use program::programs::find_in_path;
 use rustix::fs::{FileType, major, minor, stat};
 
+use crate::backend;
 use crate::system::{Number, System, number};
 
 /// Where `dmsetup` is, for the short `PATH` of udev's programs.
 const DMSETUP: [&str; 2] = ["/usr/sbin/dmsetup", "/sbin/dmsetup"];
+
+/// How long `dmsetup` may take. Other events wait meanwhile; it answers in milliseconds, unless the
+/// kernel holds the device.
+const LIMIT: Duration = Duration::from_secs(5);
 
 /// The devices in use, at one moment.
 #[derive(Clone, Debug, Default)]
@@ -21,19 +29,34 @@ pub(crate) struct Usage {
     mounted: BTreeSet<Number>,
     swapped_to: BTreeSet<Number>,
     attached: BTreeSet<Number>,
+    unknown: Option<&'static str>,
 }
 
 impl Usage {
     /// Looks.
     pub(crate) fn now(system: &System) -> Self {
         let root = system.root();
-        let read = |path: &str| fs::read(root.join(path)).unwrap_or_default();
+        let read = |path: &str| fs::read(root.join(path)).ok();
         let of_path = |path: &[u8]| device(root, path);
+        let (mountinfo, swaps) = (read("proc/self/mountinfo"), read("proc/swaps"));
+        let (attached, are_all) = attached(root);
+        let unknown = match (&mountinfo, &swaps, are_all) {
+            (None, _, _) => Some("what is mounted cannot be read from \"/proc/self/mountinfo\""),
+            (_, None, _) => Some("what is used for swapping cannot be read from \"/proc/swaps\""),
+            (_, _, false) => Some("it is not known which disk Xen gives to another qube"),
+            (Some(_), Some(_), true) => None,
+        };
         Self {
-            mounted: mounted(&read("proc/self/mountinfo"), of_path),
-            swapped_to: swapped_to(&read("proc/swaps"), of_path),
-            attached: attached(root),
+            mounted: mounted(&mountinfo.unwrap_or_default(), of_path),
+            swapped_to: swapped_to(&swaps.unwrap_or_default(), of_path),
+            attached,
+            unknown,
         }
+    }
+
+    /// Why a device that is not known to be in use may be in use all the same; `None`: it is free.
+    pub(crate) fn unknown(&self) -> Option<&'static str> {
+        self.unknown
     }
 
     /// Is the device attached to another qube?
@@ -111,19 +134,37 @@ fn device(root: &Path, path: &[u8]) -> Option<Number> {
     is_device.then(|| (major(found.st_rdev), minor(found.st_rdev)))
 }
 
-/// The devices that Xen has given to other qubes.
-fn attached(root: &Path) -> BTreeSet<Number> {
-    let driver = root.join("sys/bus/xen-backend/drivers/vbd");
-    let backends = fs::read_dir(driver).into_iter().flatten().flatten();
-    let of_disks = backends.filter(|entry| entry.file_name().as_bytes().starts_with(b"vbd-"));
-    let numbers = of_disks.filter_map(|entry| {
-        let text = fs::read(entry.path().join("physical_device")).ok()?;
-        number(text.trim_ascii(), 16)
-    });
-    numbers.collect()
+/// The devices that Xen has given to other qubes, and whether these are all.
+fn attached(root: &Path) -> (BTreeSet<Number>, bool) {
+    let mut numbers = BTreeSet::new();
+    let backends = match fs::read_dir(root.join(backend::DRIVER)) {
+        Ok(backends) => backends,
+        // No Xen, or no disk was ever given away.
+        Err(error) => return (numbers, error.kind() == ErrorKind::NotFound),
+    };
+    let mut are_all = true;
+    for entry in backends {
+        let Ok(entry) = entry else {
+            are_all = false;
+            continue;
+        };
+        if !entry.file_name().as_bytes().starts_with(b"vbd-") {
+            continue;
+        }
+        let text = fs::read(entry.path().join(backend::DEVICE)).ok();
+        match text.and_then(|text| number(text.trim_ascii(), 16)) {
+            Some(number) => {
+                numbers.insert(number);
+            }
+            // One that is gone meanwhile has given its disk back.
+            None => are_all &= !entry.path().exists(),
+        }
+    }
+    (numbers, are_all)
 }
 
-/// Is a device of the device mapper open? Only `dmsetup` knows; where it cannot be asked, yes.
+/// Is a device of the device mapper open? Only `dmsetup` knows; where it cannot be asked, or gives no
+/// answer, yes.
 fn is_open(device: Number) -> bool {
     let known = DMSETUP
         .iter()
@@ -133,13 +174,15 @@ fn is_open(device: Number) -> bool {
         return true;
     };
     let (major, minor) = (device.0.to_string(), device.1.to_string());
-    let asked = Command::new(program)
+    let mut command = Command::new(program);
+    command
         .args(["info", "--columns", "--noheadings", "--options", "open"])
-        .args(["--major", &major, "--minor", &minor])
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output();
-    asked.map_or(true, |output| {
+        .args(["--major", &major, "--minor", &minor]);
+    answers_open(&mut command, Instant::now() + LIMIT)
+}
+
+fn answers_open(command: &mut Command, deadline: Instant) -> bool {
+    bounded::output(command, deadline).map_or(true, |output| {
         !output.status.success() || output.stdout.trim_ascii() != b"0"
     })
 }
@@ -181,14 +224,46 @@ mod tests {
         for (name, text) in [
             ("vbd-5-51712", "7:1f\n"),
             ("vbd-6-51712", "FD:0"),
-            ("vbd-7-51712", "junk"),
             ("bind", "8:0"),
         ] {
             fs::create_dir_all(driver.join(name)).unwrap();
             fs::write(driver.join(name).join("physical_device"), text).unwrap();
         }
+        let expected = BTreeSet::from([(7, 31), (253, 0)]);
+        assert_eq!(attached(root.path()), (expected.clone(), true));
+        // One that has no device yet, and one that tells none, may have any.
         fs::create_dir_all(driver.join("vbd-8-51712")).unwrap();
-        assert_eq!(attached(root.path()), BTreeSet::from([(7, 31), (253, 0)]));
+        assert_eq!(attached(root.path()), (expected.clone(), false));
+        fs::write(driver.join("vbd-8-51712/physical_device"), "junk").unwrap();
+        assert_eq!(attached(root.path()), (expected, false));
+    }
+
+    #[test]
+    fn what_cannot_be_read_leaves_no_device_free() {
+        let root = tempfile::tempdir().unwrap();
+        let unknown = || Usage::now(&System::at(root.path())).unknown();
+        fs::create_dir_all(root.path().join("proc/self")).unwrap();
+        assert!(unknown().is_some_and(|why| why.contains("mountinfo")));
+        fs::write(root.path().join("proc/self/mountinfo"), "").unwrap();
+        assert!(unknown().is_some_and(|why| why.contains("swaps")));
+        fs::write(root.path().join("proc/swaps"), "").unwrap();
+        assert_eq!(unknown(), None);
+        let driver = root.path().join(backend::DRIVER);
+        fs::create_dir_all(driver.parent().unwrap()).unwrap();
+        fs::write(&driver, "").unwrap();
+        assert!(unknown().is_some());
+    }
+
+    #[test]
+    fn a_device_without_an_answer_in_time_is_open() {
+        let answer = |script: &str, limit| {
+            let mut command = Command::new("sh");
+            answers_open(command.args(["-c", script]), Instant::now() + limit)
+        };
+        let long = Duration::from_secs(600);
+        assert!(!answer("echo ' 0'", long));
+        assert!(answer("echo 1", long) && answer("echo 0; exit 1", long) && answer(":", long));
+        assert!(answer("echo 0; exec tail -f /dev/null", Duration::ZERO));
     }
 
     proptest! {

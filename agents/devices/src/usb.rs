@@ -186,7 +186,12 @@ pub(crate) fn refresh() -> Result<(), Failure> {
         there.insert(id.as_str().to_owned());
         // udev has not judged one that it does not know.
         if let Some(properties) = in_database(root, &folder.join(&name)) {
-            let done = settle(&mut published, &id, judge(&properties, &folder.join(&name)));
+            // One that is not to be published may be there from before.
+            let verdict = match judge(&properties, &folder.join(&name)) {
+                Verdict::Ignore => Verdict::Withdraw,
+                other => other,
+            };
+            let done = settle(&mut published, &id, verdict);
             steps.take(done);
         }
     }
@@ -203,7 +208,9 @@ pub(crate) fn refresh() -> Result<(), Failure> {
 fn in_database(root: &Path, folder: &Path) -> Option<Properties> {
     let number = fs::read(folder.join("dev")).ok()?;
     let number = std::str::from_utf8(number.trim_ascii()).ok()?;
-    let mut properties = Properties::in_database(root, &format!("c{number}"))?;
+    // One that cannot be read tells nothing, so the device cannot be described.
+    let mut properties = Properties::in_database(root, &format!("c{number}"))
+        .unwrap_or_else(|_| Some(Properties::default()))?;
     let path = fs::canonicalize(folder).ok()?;
     let relative = path
         .strip_prefix(fs::canonicalize(root.join("sys")).ok()?)

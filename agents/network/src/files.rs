@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-pub(crate) use ::files::{is_protected, read_small as read, remove};
+pub(crate) use ::files::{holds, is_protected, read_small as read, remove};
 
 /// Puts a text file in the place of `path`: [`::files::replace`].
 pub(crate) fn replace(path: &Path, content: &str, mode: u32) -> io::Result<()> {

@@ -23,9 +23,7 @@ pub(crate) fn set(interface: &Name, servers: &[Of<IpAddr>]) -> Result<(), Failur
             .map(|server| format!("nameserver {server}\n"));
         let text: String = lines.collect();
         // What is so already is not touched: programs watch this file.
-        if files::read(Path::new(RESOLV_CONF)) != text.as_bytes()
-            || !Path::new(RESOLV_CONF).exists()
-        {
+        if !files::holds(Path::new(RESOLV_CONF), text.as_bytes()) {
             files::replace(Path::new(RESOLV_CONF), &text, 0o644).map_err(Failure::of(
                 format_args!(
                     "cannot write the name servers of \"{interface}\" to \"{RESOLV_CONF}\""
@@ -51,7 +49,8 @@ pub(crate) fn set(interface: &Name, servers: &[Of<IpAddr>]) -> Result<(), Failur
 /// The servers that this qube asks, in order, without those in this qube: packets from elsewhere
 /// cannot be sent to them.
 pub(crate) fn in_use() -> Vec<IpAddr> {
-    let mut all = name_servers_in_use(|file| files::read(Path::new(file)));
+    // A list that cannot be read names no server.
+    let mut all = name_servers_in_use(|file| files::read(Path::new(file)).unwrap_or_default());
     all.retain(|server| !server.is_loopback() && !server.is_unspecified());
     all
 }

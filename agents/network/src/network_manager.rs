@@ -28,7 +28,7 @@ pub(crate) fn add(interface: &Name, mac: Mac, uplink: &Uplink) -> Result<(), Fai
     );
     let shown = text::path(&path);
     // What is so already is not touched, so that the connection is not started again.
-    if files::read(&path) == text.as_bytes() {
+    if files::holds(&path, text.as_bytes()) {
         return Ok(());
     }
     files::replace(&path, &text, 0o600).map_err(Failure::of(format_args!(

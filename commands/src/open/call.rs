@@ -101,6 +101,15 @@ impl Call<'_> {
         };
         let received = Received::new(original, conversation, choice);
         let (ended, status) = tokio::select! {
+            biased;
+            // What has come stays: it is all, as far as the other qube has said. The signal may be an
+            // older one, which came while the difference was shown.
+            signal = interrupt.caught() => {
+                terminate(client).await;
+                let why = Failure::new("interrupted before the call had ended")
+                    .advise("open it again");
+                (Ended::Badly(why), signalled(signal))
+            }
             status = tokio::time::timeout(patience, client.wait()) => match status {
                 Ok(status) => {
                     let status: CallStatus = status
@@ -114,13 +123,6 @@ impl Call<'_> {
                     (Ended::Unknown, 1)
                 }
             },
-            // What has come stays: it is all, as far as the other qube has said.
-            signal = interrupt.caught() => {
-                terminate(client).await;
-                let why = Failure::new("interrupted before the call had ended")
-                    .advise("open it again");
-                (Ended::Badly(why), signalled(signal))
-            }
             () = Deadline::reached(self.deadline) => {
                 terminate(client).await;
                 let what = format!("{} before the call had ended", self.over());

@@ -15,7 +15,9 @@ mod state;
 pub use open::{NotOpened, OnLink, open_regular};
 pub use path::{last_component, split_last};
 pub use rename::{Fallback, is_unsupported, rename_new};
-pub use replace::{Lock, is_protected, read_small, remove, replace, replace_with_link};
+pub use replace::{
+    Lock, holds, is_protected, read_small, read_small_of, remove, replace, replace_with_link,
+};
 pub use state::{FileId, Stat, State, Time};
 
 /// Bytes of a file that are read, and passed on, at once: what Linux reads ahead by default

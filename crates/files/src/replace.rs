@@ -5,7 +5,10 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, OFlags};
 use rustix::io::Errno;
+
+use crate::open::{NotOpened, OnLink, open_regular};
 
 /// Folders of files that name, one a line, the files that no program may change.
 const PROTECTED: [&str; 2] = [
@@ -16,7 +19,8 @@ const PROTECTED: [&str; 2] = [
 /// Most bytes of a file that are read.
 const MAX_LEN: u64 = 1 << 20;
 
-/// Is `file` to stay as it is, because the owner of this qube has named it?
+/// Is `file` to stay as it is, because the owner of this qube has named it? Also where that cannot be
+/// read: nothing is changed that the owner may have named.
 #[must_use]
 pub fn is_protected(file: &str) -> bool {
     PROTECTED
@@ -25,21 +29,63 @@ pub fn is_protected(file: &str) -> bool {
 }
 
 fn is_named_in(folder: &Path, file: &str) -> bool {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.map(|entry| read_small(&entry.path())).any(|text| {
-        text.split(|byte| *byte == b'\n')
-            .any(|line| line == file.as_bytes())
-    })
+    let has_line = |entry: io::Result<fs::DirEntry>| {
+        let path = entry?.path();
+        match fs::metadata(&path) {
+            Ok(found) if found.is_file() => {}
+            // A folder, and whatever else has no lines, names nothing.
+            Ok(_) => return Ok(false),
+            // A link to nothing.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        let text = read_small(&path)?;
+        let mut lines = text.split(|byte| *byte == b'\n');
+        Ok::<_, io::Error>(lines.any(|line| line == file.as_bytes()))
+    };
+    match fs::read_dir(folder) {
+        Ok(mut entries) => entries.any(|entry| has_line(entry).unwrap_or(true)),
+        Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
+    }
 }
 
-/// What is in a file, at most 1 MiB; one that cannot be read has nothing.
+/// What is in a regular file, or in the one that a link leads to. One that is not there has nothing.
+///
+/// # Errors
+/// It cannot be read, is no regular file, or has more than 1 MiB (`EFBIG`).
+pub fn read_small(path: &Path) -> io::Result<Vec<u8>> {
+    read(path, OnLink::Follow, None)
+}
+
+/// The same, in a folder where others than `owner` may put something: a link, or a file of another
+/// user, is an error.
+///
+/// # Errors
+/// As [`read_small`]; `EPERM`: the file belongs to another user.
+pub fn read_small_of(path: &Path, owner: u32) -> io::Result<Vec<u8>> {
+    read(path, OnLink::Refuse, Some(owner))
+}
+
+/// Does a file hold this, and nothing else? One that cannot be read does not.
 #[must_use]
-pub fn read_small(path: &Path) -> Vec<u8> {
-    let mut text = Vec::new();
-    if let Ok(file) = File::open(path) {
-        let _got = file.take(MAX_LEN).read_to_end(&mut text);
+pub fn holds(path: &Path, content: &[u8]) -> bool {
+    path.exists() && read_small(path).is_ok_and(|now| now == content)
+}
+
+fn read(path: &Path, on_link: OnLink, owner: Option<u32>) -> io::Result<Vec<u8>> {
+    let (file, stat) = match open_regular(CWD, path, OFlags::RDONLY, on_link) {
+        Err(NotOpened::System(Errno::NOENT)) => return Ok(Vec::new()),
+        opened => opened?,
+    };
+    if owner.is_some_and(|owner| owner != stat.owner.0) {
+        return Err(Errno::PERM.into());
     }
-    text
+    let mut content = Vec::new();
+    file.take(MAX_LEN + 1).read_to_end(&mut content)?;
+    match content.len() as u64 > MAX_LEN {
+        true => Err(Errno::FBIG.into()),
+        false => Ok(content),
+    }
 }
 
 /// Puts a file in the place of `path`, or of a link there: the old content or the new one is there
@@ -157,6 +203,46 @@ mod tests {
             Path::new("/no/such/folder"),
             "/etc/resolv.conf"
         ));
+    }
+
+    #[test]
+    fn what_cannot_be_read_protects() {
+        let folder = tempfile::tempdir().unwrap();
+        let is_protected = || is_named_in(folder.path(), "/etc/resolv.conf");
+        fs::create_dir(folder.path().join("folder")).unwrap();
+        symlink("nowhere", folder.path().join("dangling")).unwrap();
+        assert!(!is_protected());
+        let long = File::create(folder.path().join("long")).unwrap();
+        long.set_len(MAX_LEN + 1).unwrap();
+        assert!(is_protected());
+    }
+
+    #[test]
+    fn a_file_is_read_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        assert_eq!(read_small(&path("missing")).unwrap(), b"");
+        fs::write(path("file"), vec![b'x'; 1 << 20]).unwrap();
+        symlink("file", path("link")).unwrap();
+        assert_eq!(read_small(&path("link")).unwrap().len(), 1 << 20);
+        fs::write(path("file"), vec![b'x'; (1 << 20) + 1]).unwrap();
+        let error = read_small(&path("file")).unwrap_err();
+        assert_eq!(Errno::from_io_error(&error), Some(Errno::FBIG));
+        assert!(read_small(folder.path()).is_err());
+        fs::write(path("own"), "text").unwrap();
+        let me = std::os::unix::fs::MetadataExt::uid(&fs::metadata(path("own")).unwrap());
+        assert!(holds(&path("own"), b"text") && !holds(&path("own"), b"tex"));
+        assert!(!holds(&path("missing"), b"") && !holds(folder.path(), b""));
+        assert_eq!(read_small_of(&path("own"), me).unwrap(), b"text");
+        assert_eq!(read_small_of(&path("missing"), me).unwrap(), b"");
+        let error = read_small_of(&path("own"), me + 1).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        symlink("own", path("other")).unwrap();
+        let mode = rustix::fs::Mode::RWXU;
+        rustix::fs::mknodat(CWD, path("fifo"), rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        for name in ["other", "fifo"] {
+            assert!(read_small_of(&path(name), me).is_err(), "{name}");
+        }
     }
 
     #[test]

@@ -11,6 +11,10 @@ use text::own;
 use crate::failure::{Failure, end};
 use crate::say::say;
 
+/// The longest time that an option can give: a year. Clocks cannot count to every time that can be
+/// typed.
+pub const MAX_TIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// The exit status of a command line that is wrong.
 pub const WRONG_USAGE: u8 = 2;
 
@@ -68,9 +72,13 @@ pub fn size(typed: &str) -> Result<u64, String> {
 /// The value of an option that is a time: see [`quantity::time`].
 ///
 /// # Errors
-/// What a time looks like.
+/// What a time looks like; or it is more than [`MAX_TIME`].
 pub fn time(typed: &str) -> Result<Duration, String> {
-    quantity::time(typed.as_bytes()).ok_or_else(|| format!("give {}", quantity::TIME_FORM))
+    match quantity::time(typed.as_bytes()) {
+        Some(time) if time > MAX_TIME => Err("give at most 365d".to_owned()),
+        Some(time) => Ok(time),
+        None => Err(format!("give {}", quantity::TIME_FORM)),
+    }
 }
 
 /// Says what is to be said of a command line, on stderr. It repeats what was typed, and file names may
@@ -83,9 +91,7 @@ pub fn say_lines(text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
-    use super::what_is_wrong;
+    use super::*;
 
     #[derive(Debug, Parser)]
     #[command(name = "p")]
@@ -104,5 +110,23 @@ mod tests {
         );
         let hostile = wrong(&["p", "--number", "\u{202e}x"]);
         assert!(hostile.starts_with("invalid value '_x' for"), "{hostile}");
+    }
+
+    #[test]
+    fn a_time_that_no_clock_can_count_to_is_refused() {
+        assert_eq!(time("365d"), Ok(MAX_TIME));
+        for typed in [
+            "366d",
+            "31536001",
+            "18446744073709551615",
+            "18446744073709551615ms",
+        ] {
+            assert_eq!(time(typed), Err("give at most 365d".to_owned()), "{typed}");
+        }
+        assert!(
+            time("1w")
+                .unwrap_err()
+                .starts_with("give a number of seconds")
+        );
     }
 }

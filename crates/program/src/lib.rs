@@ -1,7 +1,8 @@
 //! What every program needs, whatever it does.
 //!
 //! [`command_line`] reads the arguments of programs whose stdout is not for people, [`programs`]
-//! finds the other programs of the suite and those in `PATH`, [`inherited`] takes a descriptor known
+//! finds the other programs of the suite and those in `PATH`, [`bounded`] runs one for a limited time,
+//! [`inherited`] takes a descriptor known
 //! by its number, [`say`] writes to people on stderr, [`failure`] tells them why a program failed
 //! and ends it, [`system_log`] writes to the log of this qube, and [`systemd`] is told that a daemon is
 //! ready. [`services`] says which services of this qube are on, and [`new_names`] tells of new files.
@@ -10,6 +11,7 @@
 //! shows the single steps to whoever asks, and [`reaper`], which starts programs and waits for all
 //! that descends from them.
 
+pub mod bounded;
 pub mod command_line;
 pub mod failure;
 pub mod inherited;

@@ -42,7 +42,7 @@ pub fn own(name: &[u8]) -> String {
     cut(shown)
 }
 
-/// The path of a file of the person who reads it, as [`name`]: with its quotes.
+/// The path of a file of the person who reads it, as [`name()`]: with its quotes.
 #[must_use]
 pub fn file(path: &Path) -> String {
     name(path.as_os_str().as_encoded_bytes())

@@ -10,10 +10,10 @@ use qrexec::status::{CallStatus, of_process};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::args::AskForTime;
-use super::line::{SinceBoot, read_to_end};
-use super::set::Setting;
+use super::set::{Setting, awaited};
 use super::time::MAX_LEN;
-use crate::bounded;
+use crate::arrival::{SinceBoot, read_to_end};
+use program::bounded;
 
 /// The name of the program.
 pub const NAME: &str = "qvm-sync-clock";
@@ -45,7 +45,7 @@ pub fn run(args: &AskForTime) -> Result<(), Failure> {
     let Some(answer) = call.stdout.take() else {
         return Err(Failure::new("cannot read the answer"));
     };
-    let arrived = read_to_end(&answer, begin, args.timeout);
+    let arrived = read_to_end(&answer, awaited(begin, args.timeout));
     let setting = Setting {
         program: NAME,
         dry_run: args.dry_run,

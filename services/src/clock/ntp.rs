@@ -14,7 +14,7 @@ use program::programs::find_in_path;
 use text::line;
 
 use super::args::SyncNtpClock;
-use crate::bounded::{self, Output};
+use program::bounded::{self, Output};
 
 /// The name of the program.
 pub const NAME: &str = "qubes-sync-ntp-clock";
@@ -137,14 +137,18 @@ impl Chrony {
 
     fn synchronise(&self) -> Result<(), Failure> {
         let chronyc = |arguments: &[&str]| self.waiting.step(&self.chronyc, arguments);
+        let tracking = || -> Result<Option<Tracking>, Failure> {
+            Ok(Tracking::parse(&chronyc(&["-n", "-c", "tracking"])?.stdout))
+        };
+        let before = tracking()?;
         // Four good answers of each server, of at most eight.
         chronyc(&["-n", "burst", "4/8"])?;
         let mut offset = 0.0;
         self.waiting.until("chrony", || {
-            let tracking = chronyc(&["-n", "-c", "tracking"])?;
-            let tracking = Tracking::parse(&tracking.stdout);
-            offset = tracking.map_or(0.0, |tracking| tracking.offset);
-            Ok(tracking.is_some_and(|tracking| tracking.is_synchronised))
+            let now = tracking()?;
+            offset = now.as_ref().map_or(0.0, |now| now.offset);
+            // The burst goes on after chronyc has ended, and what was measured before is no answer.
+            Ok(now.is_some_and(|now| now.is_synchronised_since(before.as_ref())))
         })?;
         if offset.abs() >= STEP {
             chronyc(&["-n", "makestep"])?;
@@ -154,8 +158,10 @@ impl Chrony {
 }
 
 /// What chrony says of itself.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 struct Tracking {
+    /// When the last answer of a server was taken into account, in its words.
+    reference: String,
     /// How many seconds the clock is off.
     offset: f64,
     is_synchronised: bool,
@@ -167,7 +173,7 @@ impl Tracking {
     fn parse(line: &[u8]) -> Option<Self> {
         let line = std::str::from_utf8(line).ok()?;
         let columns: Vec<&str> = line.trim().split(',').collect();
-        let [id, _, _, _, offset, .., state] = columns[..] else {
+        let [id, _, _, reference, offset, .., state] = columns[..] else {
             return None;
         };
         let offset: f64 = offset
@@ -177,9 +183,16 @@ impl Tracking {
         // 7F7F0101 is the own clock, which is no server.
         let has_server = !["00000000", "7F7F0101"].contains(&id);
         Some(Self {
+            reference: reference.to_owned(),
             offset,
             is_synchronised: has_server && state != "Not synchronised",
         })
+    }
+
+    /// Is the clock right by an answer that was not there `before`?
+    fn is_synchronised_since(&self, before: Option<&Self>) -> bool {
+        let is_new = before.is_none_or(|before| before.reference != self.reference);
+        self.is_synchronised && is_new
     }
 }
 
@@ -220,18 +233,26 @@ fn identity(path: &Path) -> Option<(u64, i64, i64)> {
 /// ntpd of ntp.org or `NTPsec`, by its program of control.
 struct Ntpd {
     ntpq: PathBuf,
+    /// What it said first.
+    before: Variables,
     waiting: Waiting,
 }
 
 impl Ntpd {
-    const QUESTION: [&str; 3] = ["-n", "-c", "rv 0 leap"];
+    const QUESTION: [&str; 3] = ["-n", "-c", "rv 0 leap,reftime"];
 
     fn find(waiting: Waiting) -> Result<Self, String> {
         let ntpq = installed("ntpq")?;
         // Its status does not say whether there was an answer.
         match waiting.output(&ntpq, &Self::QUESTION) {
-            Ok(output) if leap(&output.stdout).is_some() => Ok(Self { ntpq, waiting }),
-            Ok(output) => Err(said(&output)),
+            Ok(output) => match Variables::parse(&output.stdout) {
+                Some(before) => Ok(Self {
+                    ntpq,
+                    before,
+                    waiting,
+                }),
+                None => Err(said(&output)),
+            },
             Err(error) => Err(error.to_string()),
         }
     }
@@ -239,16 +260,40 @@ impl Ntpd {
     fn synchronise(&self) -> Result<(), Failure> {
         self.waiting.until("ntpd", || {
             let answer = self.waiting.step(&self.ntpq, &Self::QUESTION)?;
-            Ok(leap(&answer.stdout).is_some_and(|leap| leap != "11" && leap != "3"))
+            let now = Variables::parse(&answer.stdout);
+            Ok(now.is_some_and(|now| now.is_synchronised_since(&self.before)))
         })
     }
 }
 
-/// The leap indicator in an answer of ntpd; 11 in binary says that its clock is not right.
-fn leap(answer: &[u8]) -> Option<&str> {
-    let answer = std::str::from_utf8(answer).ok()?;
-    let words = answer.split([',', '\n', ' ']);
-    words.filter_map(|word| word.strip_prefix("leap=")).next()
+/// What ntpd says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Variables {
+    /// Its leap indicator; 11 in binary says that its clock is not right.
+    leap: String,
+    /// When it last corrected the clock, in its words. It stays the same until a server has answered
+    /// again.
+    reference: String,
+}
+
+impl Variables {
+    /// Understands an answer such as `leap=00, reftime=ecd0a1b2.00000000 Thu, Nov 26 2026 …`.
+    fn parse(answer: &[u8]) -> Option<Self> {
+        let answer = std::str::from_utf8(answer).ok()?;
+        let value = |key: &str| {
+            let mut words = answer.split([',', '\n', ' ']);
+            words.find_map(|word| word.strip_prefix(key))
+        };
+        Some(Self {
+            leap: value("leap=")?.to_owned(),
+            reference: value("reftime=")?.to_owned(),
+        })
+    }
+
+    /// Is the clock right by an answer that was not there `before`?
+    fn is_synchronised_since(&self, before: &Self) -> bool {
+        !["11", "3"].contains(&self.leap.as_str()) && self.reference != before.reference
+    }
 }
 
 #[cfg(test)]
@@ -266,6 +311,7 @@ mod tests {
         assert_eq!(
             good,
             Some(Tracking {
+                reference: "1795656466.5".to_owned(),
                 offset: -0.000_012,
                 is_synchronised: true
             })
@@ -281,19 +327,44 @@ mod tests {
 
     #[test]
     fn ntpd_is_right_when_its_leap_indicator_says_so() {
-        assert_eq!(leap(b"leap=00\n"), Some("00"));
-        assert_eq!(
-            leap(b"associd=0 status=0615 leap_none,\nleap=11"),
-            Some("11")
-        );
-        assert_eq!(leap(b"ntpq: read: Connection refused\n"), None);
-        assert_eq!(leap(b"\xFF"), None);
+        let parse = |answer: &str| Variables::parse(answer.as_bytes());
+        let before = parse("leap=00, reftime=ecd0a1b2.00000000  Thu, Nov 26 2026  1:27:46.000\n");
+        let before = before.unwrap();
+        assert_eq!(before.leap, "00");
+        assert_eq!(before.reference, "ecd0a1b2.00000000");
+        // What it measured before it was asked says nothing about now.
+        assert!(!before.is_synchronised_since(&before));
+        let after = |answer: &str| parse(answer).unwrap().is_synchronised_since(&before);
+        assert!(after("leap=01, reftime=ecd0a1b3.00000000  Thu"));
+        assert!(after(
+            "associd=0 status=0615 leap_none,\nleap=0,\nreftime=ecd0a1b3.00000000"
+        ));
+        for leap in ["11", "3"] {
+            assert!(!after(&format!("leap={leap}, reftime=ecd0a1b3.00000000")));
+        }
+        assert_eq!(parse("ntpq: read: Connection refused\n"), None);
+        assert_eq!(parse("leap=00\n"), None);
+        assert_eq!(Variables::parse(b"\xFF"), None);
+    }
+
+    #[test]
+    fn chrony_is_right_only_by_an_answer_that_it_has_got_since() {
+        let tracking = |id: &str, reference: &str| {
+            let line = format!("{id},192.168.1.1,3,{reference},-3600.0,0.1,64.5,Normal\n");
+            Tracking::parse(line.as_bytes()).unwrap()
+        };
+        let before = tracking("C0A80101", "1795656466.5");
+        assert!(before.is_synchronised_since(None));
+        assert!(!before.is_synchronised_since(Some(&before)));
+        let after = tracking("C0A80101", "1795656470.5");
+        assert!(after.is_synchronised_since(Some(&before)));
+        assert!(!tracking("7F7F0101", "1795656470.5").is_synchronised_since(Some(&before)));
     }
 
     proptest! {
         #[test]
         fn whatever_a_time_service_says_is_understood_or_not(said in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _no_panic = (Tracking::parse(&said), leap(&said));
+            let _no_panic = (Tracking::parse(&said), Variables::parse(&said));
         }
 
         #[test]

@@ -17,9 +17,9 @@ use rustix::io::Errno;
 use rustix::time::{ClockId, Timespec, clock_settime};
 use text::foreign;
 
-use super::line::{Arrived, SinceBoot};
-use super::time::{Window, after, parse};
-use crate::bounded;
+use super::time::{MAX_LEN, Window, after, parse};
+use crate::arrival::{Arrived, Awaited, SinceBoot};
+use program::bounded;
 
 /// From here on the clock is set.
 const STEP: Duration = Duration::from_secs(2);
@@ -40,6 +40,16 @@ delta = int(sys.argv[1])
 if c.adjtime(ctypes.byref(Timeval(0, delta)), None):
     sys.exit(ctypes.get_errno())
 ";
+
+/// The line that says what time it is, which has as long as `limit` from `begin` on.
+pub(super) fn awaited(begin: SinceBoot, limit: Duration) -> Awaited {
+    Awaited {
+        what: "the time",
+        max_len: MAX_LEN,
+        begin,
+        limit,
+    }
+}
 
 /// How a program corrects the clock.
 #[derive(Clone, Copy, Debug)]

@@ -5,8 +5,8 @@ use program::failure::Failure;
 use rustix::stdio::stdin;
 
 use super::args::SyncClock;
-use super::line::{SinceBoot, read_to_end};
-use super::set::Setting;
+use super::set::{Setting, awaited};
+use crate::arrival::{SinceBoot, read_to_end};
 
 /// The name of the program.
 pub const NAME: &str = "qubes-sync-clock";
@@ -17,7 +17,7 @@ pub const NAME: &str = "qubes-sync-clock";
 /// What arrives is no time, cannot be right, or is late; or the clock cannot be set.
 pub fn serve(args: &SyncClock) -> Result<(), Failure> {
     let begin = SinceBoot::now();
-    let arrived = read_to_end(stdin(), begin, args.timeout)?;
+    let arrived = read_to_end(stdin(), awaited(begin, args.timeout))?;
     let setting = Setting {
         program: NAME,
         dry_run: args.dry_run,

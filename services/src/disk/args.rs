@@ -2,8 +2,10 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Parser;
+use program::command_line::time;
 
 /// Make the file system of a volume as large as its device: the service qubes.ResizeDisk.
 ///
@@ -25,6 +27,10 @@ pub struct ResizeDisk {
     /// The disk of the volume root, on which the device of the root file system is
     #[arg(long, value_name = "DEVICE", default_value = "/dev/xvda", value_parser = device)]
     pub disk: PathBuf,
+
+    /// The longest time to wait for the name of the volume. Its steps have no limit
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
+    pub timeout: Duration,
 
     /// Must be empty: the service takes no argument
     #[arg(hide = true, value_parser = crate::args::no_argument)]

@@ -76,7 +76,7 @@ fn step(kind: Kind, device: &Path, point: Option<&Path>) -> Result<Step, Failure
     let needs_mount = || {
         let on = text::path(device);
         Failure::new(format_args!("cannot resize {kind} on \"{on}\""))
-            .because("it grows only while it is mounted, and it is not")
+            .because("it grows only while it is mounted, and it is not, or no path leads to it")
             .advise("nothing was changed; mount it and call the service again")
     };
     match kind {

@@ -17,6 +17,15 @@ pub enum Last {
     CanGrow,
 }
 
+/// What a table says of a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// Whether it can be grown.
+    pub last: Last,
+    /// Its length in bytes.
+    pub len: u64,
+}
+
 /// Why a partition cannot be grown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unfit {
@@ -47,7 +56,7 @@ impl fmt::Display for Unfit {
 ///
 /// # Errors
 /// Why it cannot be grown.
-pub fn judge(json: &[u8], number: u64, disk: u64) -> Result<Last, Unfit> {
+pub fn judge(json: &[u8], number: u64, disk: u64) -> Result<Judged, Unfit> {
     let table: Value = serde_json::from_slice(json).map_err(|_| Unfit::NotUnderstood)?;
     let table = &table["partitiontable"];
     // Older versions tell sectors of 512 bytes without saying so.
@@ -66,11 +75,15 @@ pub fn judge(json: &[u8], number: u64, disk: u64) -> Result<Last, Unfit> {
     if let Some(other) = partitions.iter().find(is_behind) {
         return Err(Unfit::NotLast(other.number));
     }
-    match disk.checked_sub(wanted.end) {
-        None => Err(Unfit::Beyond),
-        Some(gap) if gap < GAP => Ok(Last::Whole),
-        Some(_) => Ok(Last::CanGrow),
-    }
+    let last = match disk.checked_sub(wanted.end) {
+        None => return Err(Unfit::Beyond),
+        Some(gap) if gap < GAP => Last::Whole,
+        Some(_) => Last::CanGrow,
+    };
+    Ok(Judged {
+        last,
+        len: wanted.end - wanted.begin,
+    })
 }
 
 /// Where a partition is, in bytes.
@@ -117,10 +130,22 @@ mod tests {
 
     const MIB: u64 = 2048;
 
+    /// Whether it can be grown; its length has a test of its own.
+    fn last(json: &[u8], number: u64, disk: u64) -> Result<Last, Unfit> {
+        judge(json, number, disk).map(|judged| judged.last)
+    }
+
+    #[test]
+    fn the_length_of_a_partition_is_told_in_bytes() {
+        let text = table("/dev/xvda", &[("1", MIB, MIB), ("3", 2 * MIB, 3 * MIB)]);
+        let judged = judge(text.as_bytes(), 3, 5 << 20).unwrap();
+        assert_eq!(judged.len, 3 << 20);
+    }
+
     #[test]
     fn only_the_last_partition_grows_and_only_into_a_gap() {
         let rows = [("1", MIB, MIB), ("2", 2 * MIB, MIB), ("3", 3 * MIB, MIB)];
-        let judged = |disk: u64| judge(table("/dev/xvda", &rows).as_bytes(), 3, disk << 20);
+        let judged = |disk: u64| last(table("/dev/xvda", &rows).as_bytes(), 3, disk << 20);
         assert_eq!(judged(4), Ok(Last::Whole));
         assert_eq!(judged(5), Ok(Last::Whole));
         assert_eq!(judged(6), Ok(Last::CanGrow));
@@ -132,12 +157,12 @@ mod tests {
         assert!(judge(text.as_bytes(), 1, 9 << 20).is_err());
 
         let behind = [("3", MIB, MIB), ("1", 2 * MIB, MIB)];
-        let judged = judge(table("/dev/xvda", &behind).as_bytes(), 3, 9 << 20);
+        let judged = last(table("/dev/xvda", &behind).as_bytes(), 3, 9 << 20);
         assert_eq!(judged, Err(Unfit::NotLast(1)));
         let none = table("/dev/xvda", &[("1", MIB, MIB)]);
-        assert_eq!(judge(none.as_bytes(), 3, 9 << 20), Err(Unfit::Missing(3)));
+        assert_eq!(last(none.as_bytes(), 3, 9 << 20), Err(Unfit::Missing(3)));
         let digit = table("/dev/loop0", &[("p3", MIB, MIB)]);
-        assert_eq!(judge(digit.as_bytes(), 3, 9 << 20), Ok(Last::CanGrow));
+        assert_eq!(last(digit.as_bytes(), 3, 9 << 20), Ok(Last::CanGrow));
     }
 
     #[test]
@@ -171,7 +196,7 @@ mod tests {
             }
             let judged = |disk: u64, number| {
                 let told = sfdisk(&["--json"], image.path(), "").unwrap();
-                judge(&told, number, disk)
+                last(&told, number, disk)
             };
             assert_eq!(judged(64 << 20, 3), Ok(Last::Whole));
             assert!(matches!(judged(64 << 20, 2), Err(Unfit::NotLast(3))));
@@ -189,7 +214,7 @@ mod tests {
             let _no_panic = judge(text.as_bytes(), 3, disk);
             let rows: Vec<(String, u64, u64)> = rows.into_iter().map(|(n, start, size)| (n.to_string(), start, size)).collect();
             let rows: Vec<(&str, u64, u64)> = rows.iter().map(|(n, start, size)| (n.as_str(), *start, *size)).collect();
-            let _no_panic = judge(table("/dev/xvda", &rows).as_bytes(), 3, disk);
+            let _no_panic = last(table("/dev/xvda", &rows).as_bytes(), 3, disk);
         }
     }
 }

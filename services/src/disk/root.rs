@@ -2,6 +2,7 @@
 //!
 //! It is the disk itself, the third partition of the disk, or a mapping of the disk.
 
+use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,7 @@ use super::steps::Step;
 
 /// The partition of the root file system.
 const PARTITION: u64 = 3;
-/// The size of a sector in the tables of mappings, in bytes.
+/// The size of a sector in the tables of mappings and in the files of the kernel, in bytes.
 const SECTOR: u64 = 512;
 
 /// What the device of the root file system is.
@@ -38,9 +39,17 @@ enum Root {
 pub(super) fn enlarge(root: &Path, disk: &Path) -> Result<(), Failure> {
     let on_disk = Device::open(disk)?;
     let number = Device::open(root)?.number;
-    match kind(number, on_disk.number, &Sysfs::of_this_machine()) {
+    let sysfs = Sysfs::of_this_machine();
+    match kind(number, on_disk.number, &sysfs) {
         Root::Disk => Ok(()),
-        Root::Partition => partition(disk, &on_disk),
+        Root::Partition => {
+            let partition = OfPartition {
+                disk,
+                len: on_disk.len,
+                known: sysfs.len(number),
+            };
+            partition.grow(Step::new).map(|()| settle())
+        }
         Root::Mapping => mapping(root, &on_disk),
         Root::Other => Err(cannot(root).because(format_args!(
             "it is neither \"{}\", nor partition {PARTITION} of it, nor a mapping",
@@ -65,6 +74,12 @@ impl Sysfs {
     fn folder(&self, number: u64) -> PathBuf {
         self.0.join(format!("{}:{}", major(number), minor(number)))
     }
+
+    /// The size of a device in bytes.
+    fn len(&self, number: u64) -> Option<u64> {
+        let sectors = fs::read_to_string(self.folder(number).join("size")).ok()?;
+        sectors.trim().parse::<u64>().ok()?.checked_mul(SECTOR)
+    }
 }
 
 fn kind(root: u64, disk: u64, sysfs: &Sysfs) -> Root {
@@ -86,36 +101,84 @@ fn kind(root: u64, disk: u64, sysfs: &Sysfs) -> Root {
     }
 }
 
-fn partition(disk: &Path, on_disk: &Device) -> Result<(), Failure> {
-    let told = Step::new("sfdisk")?.arg("--json").arg(disk).run()?;
-    let last = partitions::judge(&told, PARTITION, on_disk.len).map_err(|unfit| {
-        Failure::new(format_args!(
-            "cannot make partition {PARTITION} of \"{}\" larger",
-            text::path(disk)
-        ))
-        .because(unfit)
-        .advise("nothing was changed; change the partitions by hand, for example with cfdisk")
-    })?;
-    if last == Last::Whole {
-        return Ok(());
+/// The disk of a partition.
+struct OfPartition<'a> {
+    disk: &'a Path,
+    /// Its size in bytes.
+    len: u64,
+    /// The size of the partition in bytes, as the kernel knows it.
+    known: Option<u64>,
+}
+
+impl OfPartition<'_> {
+    /// Grows the partition. `find` gives the programs that do it.
+    fn grow(&self, find: impl Fn(&'static str) -> Result<Step, Failure>) -> Result<(), Failure> {
+        let disk = self.disk;
+        let shown = text::path(disk);
+        let told = find("sfdisk")?.arg("--json").arg(disk).run()?;
+        let cannot = |why: &dyn Display| {
+            Failure::new(format_args!(
+                "cannot make partition {PARTITION} of \"{shown}\" larger"
+            ))
+            .because(why)
+        };
+        let judged = partitions::judge(&told, PARTITION, self.len).map_err(|unfit| {
+            cannot(&unfit).advise(
+                "nothing was changed; change the partitions by hand, for example with cfdisk",
+            )
+        })?;
+        // The file system would grow over the end that the table gives it after the next start.
+        if let Some(known) = self.known.filter(|known| *known > judged.len) {
+            return Err(cannot(&format_args!(
+                "it has {} in the table on the disk, and the kernel knows {}",
+                super::shown(judged.len),
+                super::shown(known)
+            ))
+            .advise("nothing was changed; compare the two with lsblk and \"sfdisk --dump\""));
+        }
+        let is_whole = judged.last == Last::Whole;
+        // A call that was stopped between the two steps has changed the table alone.
+        if is_whole && self.known == Some(judged.len) {
+            return Ok(());
+        }
+        let number = PARTITION.to_string();
+        let write = find("sfdisk")?
+            .arg("--no-reread")
+            .arg("--no-tell-kernel")
+            .arg("-N")
+            .arg(&number)
+            .arg(disk);
+        let write_by_hand = format!("echo ', +' | {}", write.shown());
+        // Without it, the table would be changed and the kernel not.
+        let tell = find("partx").map_err(|missing| {
+            let (state, by_hand) = match is_whole {
+                true => (
+                    "the table on the disk has been changed already, and the kernel does not know it",
+                    format!(
+                        "by hand, run as root in this qube: partx --update --nr {number} {shown}\n\
+                         without partx, restart this qube"
+                    ),
+                ),
+                false => (
+                    "nothing was changed",
+                    format!(
+                        "without partx, run as root in this qube: {write_by_hand}\n\
+                         then restart this qube"
+                    ),
+                ),
+            };
+            missing.advise(format_args!(
+                "{state}; install the package util-linux in the template of this qube\n{by_hand}\n\
+                 then resize the file system again"
+            ))
+        })?;
+        if !is_whole {
+            by_hand(write_by_hand, write.run_with(", +\n"))?;
+        }
+        // The partition is in use, so that the kernel cannot read the whole table again.
+        let tell = tell.arg("--update").arg("--nr").arg(&number).arg(disk);
+        by_hand(tell.shown().to_owned(), tell.run())
     }
-    let number = PARTITION.to_string();
-    let write = Step::new("sfdisk")?
-        .arg("--no-reread")
-        .arg("--no-tell-kernel")
-        .arg("-N")
-        .arg(&number)
-        .arg(disk);
-    by_hand(write.shown().to_owned(), write.run_with(", +\n"))?;
-    // The partition is in use, so that the kernel cannot read the whole table again.
-    let tell = Step::new("partx")?
-        .arg("--update")
-        .arg("--nr")
-        .arg(&number)
-        .arg(disk);
-    by_hand(tell.shown().to_owned(), tell.run())?;
-    settle();
-    Ok(())
 }
 
 /// Waits until udev has seen the change, if there is udev.
@@ -209,5 +272,119 @@ mod tests {
         for (major, minor) in [(202, 1), (202, 16), (202, 19), (7, 0)] {
             assert_eq!(kind_of(major, minor), Root::Other, "{major}:{minor}");
         }
+    }
+
+    #[test]
+    fn the_kernel_counts_in_sectors() {
+        let made_up = tempfile::tempdir().unwrap();
+        let device = made_up.path().join("202:3");
+        fs::create_dir(&device).unwrap();
+        let sysfs = Sysfs(made_up.path().to_owned());
+        assert_eq!(sysfs.len(makedev(202, 3)), None);
+        fs::write(device.join("size"), "2048\n").unwrap();
+        assert_eq!(sysfs.len(makedev(202, 3)), Some(1 << 20));
+    }
+
+    const MIB: u64 = 1 << 20;
+
+    /// The image of a disk whose third partition can grow, and the programs: a real sfdisk, and a script
+    /// for partx, since an image has no partitions in the kernel.
+    struct Image {
+        folder: tempfile::TempDir,
+    }
+
+    impl Image {
+        /// `None` without sfdisk.
+        fn new() -> Option<Self> {
+            let folder = tempfile::tempdir().unwrap();
+            let image = fs::File::create(folder.path().join("image")).unwrap();
+            image.set_len(64 * MIB).unwrap();
+            let this = Self { folder };
+            let make = Step::new("sfdisk").ok()?.arg("--quiet").arg(this.path());
+            make.run_with("label: dos\nsize=1M\nsize=1M\n, +\n")
+                .unwrap();
+            image.set_len(128 * MIB).unwrap();
+            Some(this)
+        }
+
+        fn path(&self) -> PathBuf {
+            self.folder.path().join("image")
+        }
+
+        fn judged(&self) -> partitions::Judged {
+            let ask = Step::new("sfdisk").unwrap().arg("--json").arg(self.path());
+            partitions::judge(&ask.run().unwrap(), PARTITION, 128 * MIB).unwrap()
+        }
+
+        /// Grows the third partition with a partx that ends with this status; `None`: without one.
+        fn grow(&self, known: u64, status: Option<u8>) -> Result<(), Failure> {
+            let partx = self.folder.path().join("partx");
+            if let Some(status) = status {
+                let calls = self.folder.path().join("calls");
+                let text = format!("echo \"$@\" >>'{}'\nexit {status}", calls.display());
+                fs::write(&partx, text).unwrap();
+            }
+            let path = self.path();
+            let disk = OfPartition {
+                disk: &path,
+                len: 128 * MIB,
+                known: Some(known),
+            };
+            disk.grow(|name| match (name, status) {
+                ("partx", None) => Step::new("no-such-program"),
+                // A script that was just written cannot be run itself while another test forks.
+                ("partx", Some(_)) => Ok(Step::at("partx", Path::new("/bin/sh")).arg(&partx)),
+                _ => Step::new(name),
+            })
+        }
+
+        fn calls(&self) -> usize {
+            let calls = fs::read_to_string(self.folder.path().join("calls")).unwrap_or_default();
+            let right = format!("--update --nr 3 {}", self.path().display());
+            assert!(calls.lines().all(|call| call == right), "{calls}");
+            calls.lines().count()
+        }
+    }
+
+    #[test]
+    fn a_partition_does_not_grow_in_the_table_alone() {
+        let Some(image) = Image::new() else {
+            return;
+        };
+        let before = image.judged();
+        assert_eq!(before.last, Last::CanGrow);
+        // Without partx the table stays as it is.
+        let missing = image.grow(before.len, None).unwrap_err();
+        let advice = missing.advice().unwrap();
+        assert!(advice.starts_with("nothing was changed; "), "{advice}");
+        assert!(
+            advice.contains("echo ', +' | sfdisk --no-reread "),
+            "{advice}"
+        );
+        assert_eq!(image.judged(), before);
+        // partx fails; so it is called again the next time, though the table is right by then.
+        for calls in [1, 2] {
+            let failed = image.grow(before.len, Some(7)).unwrap_err();
+            assert_eq!(failed.status(), 7);
+            assert_eq!(image.calls(), calls);
+        }
+        let after = image.judged();
+        assert_eq!(after.last, Last::Whole);
+        assert!(after.len > before.len);
+        let missing = image.grow(before.len, None).unwrap_err();
+        let advice = missing.advice().unwrap();
+        assert!(advice.contains("has been changed already"), "{advice}");
+        assert!(advice.contains("partx --update --nr 3 /"), "{advice}");
+        image.grow(before.len, Some(0)).unwrap();
+        assert_eq!(image.calls(), 3);
+        let larger = image.grow(after.len + 512, Some(0)).unwrap_err();
+        assert!(
+            larger.reason().contains("and the kernel knows "),
+            "{larger}"
+        );
+        assert_eq!(image.calls(), 3);
+        // The kernel knows it now.
+        image.grow(after.len, None).unwrap();
+        assert_eq!(image.calls(), 3);
     }
 }

@@ -3,13 +3,14 @@
 use std::ffi::OsStr;
 use std::fmt::Display;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use program::failure::Failure;
 use qrexec::status::of_process;
 use text::line;
 
-use crate::bounded::find;
+use program::bounded::find;
 
 /// A program that does a step. There is no time limit: a program that is stopped half-way is worse than
 /// one that takes long.
@@ -30,14 +31,19 @@ impl Step {
                     "install the package that has {name} in the template of this qube"
                 )));
         };
+        Ok(Self::at(name, &path))
+    }
+
+    /// The program at `path`.
+    pub(super) fn at(name: &'static str, path: &Path) -> Self {
         let mut command = Command::new(path);
         // Its words are read here.
         command.env("LC_ALL", "C");
-        Ok(Self {
+        Self {
             name,
             command,
             shown: name.to_owned(),
-        })
+        }
     }
 
     /// Adds an argument.

@@ -72,8 +72,16 @@ pub enum Action {
 /// without a driver is left as it is.
 #[derive(Debug, Parser)]
 #[command(name = "qubes-detach-pci-device", version, after_help = STATUS_OF_DETACH)]
-#[command(override_usage = "qubes-detach-pci-device [--root FOLDER] < ADDRESS")]
+#[command(override_usage = "qubes-detach-pci-device [OPTION]... < ADDRESS")]
 pub struct DetachPciDevice {
+    /// The longest time for the address to arrive and the driver to let the device go
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
+    pub timeout: Duration,
+
+    /// Write to a file of the kernel, as a process that can be left behind
+    #[arg(long, hide = true, num_args = 2, value_names = ["FILE", "VALUE"], allow_hyphen_values = true)]
+    pub write: Vec<OsString>,
+
     /// Use sys of this folder in place of /sys. The program can be tried on a made-up tree with it
     #[arg(long, value_name = "FOLDER", default_value = "/", alias = "sysfs-root")]
     pub root: PathBuf,
@@ -94,7 +102,7 @@ Exit status:
 const STATUS_OF_DETACH: &str = "\
 Exit status:
   0   the device has no driver
-  1   the address is not understood, there is no such device, or its driver keeps it
+  1   the address is not understood or late, there is no such device, or its driver keeps it
   2   the command line is wrong";
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! The service qubes.DetachPciDevice.
 
 use std::io;
+use std::path::Path;
+use std::time::Instant;
 
 use program::failure::Failure;
-use rustix::io::Errno;
 use rustix::stdio::stdin;
 use text::foreign;
 
@@ -11,19 +12,30 @@ use super::args::DetachPciDevice;
 use super::kernel;
 use super::pci::Address;
 use super::root::Root;
+use crate::arrival::{Awaited, SinceBoot, read_to_end};
 
 /// The name of the program.
 pub const NAME: &str = "qubes-detach-pci-device";
 
-/// Most bytes of stdin: an address, a newline, and one more to see that there is more.
-const MAX_LEN: usize = 14;
+/// Most bytes of stdin: an address and a newline.
+const MAX_LEN: usize = 13;
 
 /// Takes the device whose address is on stdin from its driver.
 ///
 /// # Errors
 /// Stdin has no address, there is no such device, or the driver keeps it.
 pub fn serve(args: &DetachPciDevice) -> Result<(), Failure> {
-    let untrusted = request()?;
+    if let [file, value] = &args.write[..] {
+        return kernel::write_here(Path::new(file), &value.to_string_lossy());
+    }
+    let deadline = Instant::now() + args.timeout;
+    let awaited = Awaited {
+        what: "the address of the device from stdin",
+        max_len: MAX_LEN,
+        begin: SinceBoot::now(),
+        limit: args.timeout,
+    };
+    let untrusted = read_to_end(stdin(), awaited)?.untrusted;
     let line = untrusted.strip_suffix(b"\n").unwrap_or(&untrusted);
     let address: Option<Address> = std::str::from_utf8(line)
         .ok()
@@ -49,25 +61,18 @@ pub fn serve(args: &DetachPciDevice) -> Result<(), Failure> {
     if driver.is_none() {
         return Ok(());
     }
-    let written = kernel::write_now(&address.unbind(&root), &address.to_string());
+    // A driver that hangs keeps whoever asks it to let a device go.
+    let unbind = address.unbind(&root);
+    let written = kernel::write_as(kernel::OPTION, &unbind, &address.to_string(), deadline);
     match written {
         // Somebody else was quicker.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+            Err(cannot().because(format_args!(
+                "the driver has not let it go within {} s",
+                args.timeout.as_secs()
+            )))
+        }
         written => written.map_err(|error| cannot().because(error)),
     }
-}
-
-/// Stdin, or as much of it as shows that it is no address.
-fn request() -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    let mut buffer = [0; MAX_LEN];
-    while bytes.len() < MAX_LEN {
-        match rustix::io::read(stdin(), &mut buffer) {
-            Ok(0) => break,
-            Ok(count) => bytes.extend_from_slice(&buffer[..count]),
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(Failure::of("cannot read stdin")(error)),
-        }
-    }
-    Ok(bytes)
 }

@@ -14,16 +14,30 @@ use std::time::Instant;
 use program::failure::Failure;
 use rustix::io::Errno;
 
-use crate::bounded;
+use program::bounded;
 
-/// Writes `value` to a file that is there, in another process.
+/// The word with which `qubes-suspend` has itself write.
+pub(super) const WORD: &str = "write";
+/// The option with which `qubes-detach-pci-device` does.
+pub(super) const OPTION: &str = "--write";
+
+/// Writes `value` to a file that is there, in another process of `qubes-suspend`.
+///
+/// # Errors
+/// As [`write_as`].
+pub(super) fn write(file: &Path, value: &str, deadline: Instant) -> io::Result<()> {
+    write_as(WORD, file, value, deadline)
+}
+
+/// Writes `value` to a file that is there, in another process of this program, which knows by `form`
+/// that it has to.
 ///
 /// # Errors
 /// What the kernel says; `ETIMEDOUT` if it does not answer in time.
-pub(super) fn write(file: &Path, value: &str, deadline: Instant) -> io::Result<()> {
+pub(super) fn write_as(form: &str, file: &Path, value: &str, deadline: Instant) -> io::Result<()> {
     // Nothing of the caller's stays open in a process that may never end.
     let mut child = Command::new(env::current_exe()?)
-        .arg("write")
+        .arg(form)
         .arg(file)
         .arg(value)
         .stdin(Stdio::null())
@@ -55,7 +69,7 @@ pub(super) fn write_here(file: &Path, value: &str) -> Result<(), Failure> {
 ///
 /// # Errors
 /// What the kernel says.
-pub(super) fn write_now(file: &Path, value: &str) -> io::Result<()> {
+fn write_now(file: &Path, value: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).open(file)?;
     file.write_all(value.as_bytes())
 }

@@ -6,6 +6,7 @@ use tokio::runtime::Builder;
 use tokio::time::timeout;
 use zbus::{Connection, Error};
 
+use super::Run;
 use super::pre::tool;
 
 const NAME: &str = "org.freedesktop.NetworkManager";
@@ -15,18 +16,34 @@ const ALREADY: &str = "org.freedesktop.NetworkManager.AlreadyAsleepOrAwake";
 const UNIT: &str = "NetworkManager.service";
 
 /// Has it sleep. If that cannot be, it is stopped.
-pub(super) fn stop(deadline: Instant) -> Result<(), String> {
-    sleep(true, deadline).or_else(|asked| by_systemd("stop", &asked, deadline))
+pub(super) fn stop(run: &Run) -> Result<(), String> {
+    ask_or_tell(run, |until| sleep(true, until), "stop")
 }
 
 /// Has it wake up. If that cannot be, it is started.
-pub(super) fn start(deadline: Instant) -> Result<(), String> {
-    sleep(false, deadline).or_else(|asked| by_systemd("start", &asked, deadline))
+pub(super) fn start(run: &Run) -> Result<(), String> {
+    ask_or_tell(run, |until| sleep(false, until), "start")
 }
 
-fn by_systemd(verb: &str, asked: &str, deadline: Instant) -> Result<(), String> {
-    let done = tool("systemctl", &[verb, UNIT], deadline);
-    done.map_err(|told| format!("the bus says \"{asked}\", and systemctl {verb} \"{told}\""))
+fn ask_or_tell(
+    run: &Run,
+    ask: impl FnOnce(Instant) -> Result<(), String>,
+    verb: &str,
+) -> Result<(), String> {
+    let by_systemd = |until| tool("systemctl", &[verb, UNIT], until);
+    one_after_the_other(run, ask, by_systemd).map_err(|(asked, told)| {
+        format!("the bus says \"{asked}\", and systemctl {verb} \"{told}\"")
+    })
+}
+
+/// Does the second if the first fails. The first may have used up its time, so the second has its own.
+fn one_after_the_other(
+    run: &Run,
+    first: impl FnOnce(Instant) -> Result<(), String>,
+    second: impl FnOnce(Instant) -> Result<(), String>,
+) -> Result<(), (String, String)> {
+    first(run.step_deadline())
+        .or_else(|asked| second(run.step_deadline()).map_err(|told| (asked, told)))
 }
 
 fn sleep(is_asleep: bool, deadline: Instant) -> Result<(), String> {
@@ -49,5 +66,39 @@ fn sleep(is_asleep: bool, deadline: Instant) -> Result<(), String> {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(text::line(error.to_string().as_bytes())),
         Err(_elapsed) => Err("no answer in time".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::sleep::root::Root;
+
+    #[test]
+    fn systemd_has_time_when_the_bus_has_used_up_its_own() {
+        let begin = Instant::now();
+        let run = Run {
+            root: Root::new("/".into()),
+            deadline: begin + Duration::from_secs(600),
+            seconds: 600,
+            failed: 0,
+        };
+        let until_bus = Cell::new(begin);
+        let bus = |until| {
+            until_bus.set(until);
+            // The time that it takes.
+            let asked = Instant::now();
+            while Instant::now() == asked {}
+            Err("no answer in time".to_owned())
+        };
+        let systemd = |until| {
+            assert!(until > until_bus.get());
+            Err("no".to_owned())
+        };
+        let (asked, told) = one_after_the_other(&run, bus, systemd).unwrap_err();
+        assert_eq!((asked.as_str(), told.as_str()), ("no answer in time", "no"));
     }
 }

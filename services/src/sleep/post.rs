@@ -2,6 +2,7 @@
 //! is tried again the next time.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::modules::Name;
@@ -19,7 +20,7 @@ pub(super) fn post(run: &mut Run) {
     attach(run);
     switch_on(run);
     if run.root.has_service("network-manager") {
-        let ended = network_manager::start(run.step_deadline());
+        let ended = network_manager::start(run);
         run.note("start NetworkManager", ended);
     }
 }
@@ -60,12 +61,15 @@ fn attach(run: &mut Run) {
             // It has gone meanwhile, or a module has taken it.
             _ if !is_there => Ok(()),
             Ok(Some(_)) => Ok(()),
-            Ok(None) => kernel::write(
-                &driver.join("bind"),
-                &address.to_string(),
-                run.step_deadline(),
-            ),
-            Err(error) => Err(error),
+            Ok(None) => driver.and_then(|driver| {
+                kernel::write(
+                    &driver.join("bind"),
+                    &address.to_string(),
+                    run.step_deadline(),
+                )
+                .map_err(|error| error.to_string())
+            }),
+            Err(error) => Err(error.to_string()),
         };
         ended(run, &mut list, &item, &step, done);
     }
@@ -95,13 +99,23 @@ fn last_first(list: &List) -> Vec<String> {
     list.items().iter().rev().cloned().collect()
 }
 
-/// The device and the folder of its driver in a note. The folder has to be one of a driver.
-fn noted(sys: &Path, item: &str) -> Option<(Address, PathBuf)> {
+/// The device and the folder of its driver in a note. The folder has to be one of a driver; if it is
+/// missing, its module can be loaded later, and why it cannot be used now is told.
+fn noted(sys: &Path, item: &str) -> Option<(Address, Result<PathBuf, String>)> {
     let (address, driver) = item.split_once(' ')?;
     let address = address.parse().ok()?;
-    let drivers = fs::canonicalize(sys.join("bus/pci/drivers")).ok()?;
-    let driver = fs::canonicalize(driver).ok()?;
-    (driver.parent() == Some(&drivers)).then_some((address, driver))
+    let driver = Path::new(driver);
+    let drivers = sys.join("bus/pci/drivers");
+    let drivers = fs::canonicalize(&drivers).unwrap_or(drivers);
+    let (folder, usable) = match fs::canonicalize(driver) {
+        Ok(folder) => (folder.clone(), Ok(folder)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let missing = format!("there is no driver \"{}\" now", text::path(driver));
+            (driver.to_owned(), Err(missing))
+        }
+        Err(_) => return None,
+    };
+    (folder.parent() == Some(&drivers)).then_some((address, usable))
 }
 
 /// Forgets what was undone.
@@ -124,12 +138,45 @@ fn ended<E: std::fmt::Display>(
     }
 }
 
-/// A note that this program did not write, or whose driver has gone, helps nobody.
+/// A note that this program did not write helps nobody.
 fn not_understood(run: &mut Run, list: &mut List, name: &str, item: &str) {
     run.failed(
         format_args!("undo \"{}\"", text::own(item.as_bytes())),
-        format_args!("this line of /run/{name} is not understood, or its driver has gone"),
+        format_args!("this line of /run/{name} is not understood"),
     );
     let forgotten = list.remove(item);
     run.note(format_args!("change /run/{name}"), forgotten);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_kept_while_its_driver_is_missing() {
+        let machine = tempfile::tempdir().unwrap();
+        let sys = fs::canonicalize(machine.path()).unwrap();
+        let drivers = sys.join("bus/pci/drivers");
+        let ahci = drivers.join("ahci");
+        let item = |driver: &Path| format!("0000:00:07.0 {}", driver.display());
+        // Not even the folder of all drivers is there.
+        assert!(noted(&sys, &item(&ahci)).unwrap().1.is_err());
+        fs::create_dir_all(&drivers).unwrap();
+        let (address, missing) = noted(&sys, &item(&ahci)).unwrap();
+        assert_eq!(address.to_string(), "0000:00:07.0");
+        assert!(missing.unwrap_err().contains("there is no driver \"/"));
+        fs::create_dir(&ahci).unwrap();
+        assert_eq!(noted(&sys, &item(&ahci)).unwrap().1, Ok(ahci.clone()));
+        for wrong in [
+            sys.clone(),
+            sys.join("elsewhere"),
+            drivers.join(".."),
+            drivers.join("x/.."),
+            ahci.join("x"),
+        ] {
+            assert_eq!(noted(&sys, &item(&wrong)), None, "{}", wrong.display());
+        }
+        assert_eq!(noted(&sys, "0000:00:07.0"), None);
+        assert_eq!(noted(&sys, &format!("../x {}", ahci.display())), None);
+    }
 }

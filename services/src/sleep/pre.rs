@@ -12,7 +12,7 @@ const DRIVERS_SUSPEND: &str = "qubes_exp_pm_use_suspend=1";
 /// Does all steps. One that fails, or for which there is no time, is said.
 pub(super) fn pre(run: &mut Run) {
     if run.root.has_service("network-manager") {
-        let ended = network_manager::stop(run.step_deadline());
+        let ended = network_manager::stop(run);
         run.note("stop NetworkManager", ended);
     }
     let options = run.root.text("proc/cmdline").unwrap_or_default();
@@ -125,8 +125,8 @@ fn remove_modules(run: &mut Run) {
 
 /// Runs a program of the system.
 pub(super) fn tool(name: &str, arguments: &[&str], deadline: Instant) -> Result<(), String> {
-    let path = crate::bounded::find(name).ok_or_else(|| format!("there is no {name}"))?;
-    match crate::bounded::output(Command::new(path).args(arguments), deadline) {
+    let path = program::bounded::find(name).ok_or_else(|| format!("there is no {name}"))?;
+    match program::bounded::output(Command::new(path).args(arguments), deadline) {
         Ok(output) if output.status.success() => Ok(()),
         Ok(output) => Err(match output.stderr.trim_ascii() {
             b"" => format!("{name} ended: {}", output.status),

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::Run;
-use crate::bounded;
+use program::bounded;
 
 /// The longest time for one script.
 const LIMIT: Duration = Duration::from_secs(20);

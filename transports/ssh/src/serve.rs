@@ -27,6 +27,9 @@ const WANTED: &str = "SSH_ORIGINAL_COMMAND";
 /// What sshd sets for every command: the two ends of the connection.
 const CONNECTION: &str = "SSH_CONNECTION";
 
+/// What sshd sets for a session with a terminal.
+const TERMINAL: &str = "SSH_TTY";
+
 /// Does what the command line says; the exit status.
 ///
 /// # Errors
@@ -57,10 +60,9 @@ pub(crate) fn run(line: &Serve) -> Result<u8, Failure> {
 /// well, which is refused: the line in authorized_keys is wrong.
 pub(crate) fn without_a_command_line(error: &clap::Error) -> ExitCode {
     let shown = error.render().to_string();
-    let is_a_call = [WANTED, CONNECTION]
-        .map(env::var_os)
-        .iter()
-        .any(Option::is_some);
+    // A forced command has no terminal: `--key-line` forbids it. A person who has logged in has one.
+    let is_set = |name| env::var_os(name).is_some();
+    let is_a_call = is_set(WANTED) || (is_set(CONNECTION) && !is_set(TERMINAL));
     if !error.use_stderr() || !is_a_call {
         say_lines(&shown);
         return match error.use_stderr() {

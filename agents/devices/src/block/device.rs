@@ -44,9 +44,16 @@ pub(crate) fn judge(
     if usage.is_attached(device) && is_published {
         return Verdict::Keep;
     }
-    let in_database =
-        || Properties::in_database(system.root(), &format!("b{}:{}", device.0, device.1));
-    let known = of_event.cloned().or_else(in_database);
+    if let Some(why) = usage.unknown() {
+        return Verdict::Error(why);
+    }
+    let known = match of_event {
+        Some(event) => Ok(Some(event.clone())),
+        None => Properties::in_database(system.root(), &format!("b{}:{}", device.0, device.1)),
+    };
+    let Ok(known) = known else {
+        return Verdict::Error("what udev knows of it cannot be read");
+    };
     let is_known = known.is_some();
     let properties = known.unwrap_or_default();
     if is_withheld(system, usage, name, device, &properties, of_event.is_some()) {

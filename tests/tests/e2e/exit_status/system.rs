@@ -67,7 +67,7 @@ fn with_time_service(answer: &str) -> Finished {
 }
 
 pub(crate) fn a_time_service_is_ready(_program: &str) {
-    with_time_service("echo leap=00").assert_code(0);
+    with_time_service("echo leap=00, reftime=$$").assert_code(0);
 }
 
 pub(crate) fn there_is_no_time_service(_program: &str) {

@@ -135,11 +135,17 @@ fn a_forced_command_that_is_wrong_refuses_every_call() {
         command.env("SSH_CONNECTION", "192.0.2.1 5000 192.0.2.2 22");
         run(command).assert_code(126);
         assert!(only_line(log).contains("status=126"));
-        // Typed by a person, it is no call.
+        // Typed by a person, here or after a login over ssh, it is no call.
         let mut command = account.command(&["--as"], b"");
         command
             .env_remove("SSH_ORIGINAL_COMMAND")
             .env_remove("SSH_CONNECTION");
+        run(command).assert_code(2);
+        let mut command = account.command(&["--as"], b"");
+        command
+            .env_remove("SSH_ORIGINAL_COMMAND")
+            .env("SSH_CONNECTION", "192.0.2.1 5000 192.0.2.2 22")
+            .env("SSH_TTY", "/dev/pts/1");
         run(command).assert_code(2);
         assert_eq!(next_line(log), None);
     });

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use qfile_tests::clock::{Change, Guard, needs_guard};
-use qfile_tests::process::Finished;
+use qfile_tests::process::{Finished, run};
 use qfile_tests::programs::program;
 use qfile_tests::qubes::{Qubes, SOURCE, TARGET};
 use qfile_tests::suite;
@@ -26,6 +26,7 @@ suite! {
     a_quarter_of_an_hour_is_told_and_a_second_is_not [needs_guard],
     the_service_sets_the_clock_too [needs_guard],
     windows_of_linux_have_no_mode,
+    a_time_limit_that_no_clock_can_count_to_is_refused,
 }
 
 /// Some time after this program was written, and far from now.
@@ -310,5 +311,27 @@ fn windows_of_linux_have_no_mode() {
         finished.assert_code(code);
         finished.assert_says("qubes.SetGuiMode: ");
         assert_eq!(finished.stdout, b"");
+    }
+}
+
+fn a_time_limit_that_no_clock_can_count_to_is_refused() {
+    let options = |name, option, more: &'static [&'static str]| (name, option, more);
+    for (name, option, more) in [
+        options("qubes-sync-clock", "--timeout", &[]),
+        options("qvm-sync-clock", "--timeout", &[]),
+        options("qubes-sync-ntp-clock", "--timeout", &[]),
+        options("qubes-resize-disk", "--timeout", &[]),
+        options("qubes-detach-pci-device", "--timeout", &[]),
+        options("qubes-suspend", "--timeout", &["pre"]),
+        options("qvm-copy", "--timeout", &["x"]),
+        options("qfile-agent", "--verdict-timeout", &["x"]),
+    ] {
+        for typed in ["18446744073709551615", "366d"] {
+            let mut command = Command::new(program(name));
+            command.args([option, typed]).args(more);
+            let finished = run(command);
+            finished.assert_code(2);
+            finished.assert_says("give at most 365d");
+        }
     }
 }

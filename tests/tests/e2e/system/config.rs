@@ -26,6 +26,8 @@ qfile_tests::suite! {
     what_others_put_beside_the_services_stays [needs_private_mounts],
     the_seed_is_waited_for_at_the_first_time_only [needs_private_mounts],
     a_step_that_fails_is_said_and_keeps_no_other_back [needs_private_mounts],
+    a_step_that_fails_at_the_start_does_not_end_the_watch [needs_private_mounts],
+    hosts_that_cannot_be_read_whole_stay [needs_private_mounts],
     without_qubesdb_nothing_changes [needs_private_mounts],
     a_change_touches_its_own_file_and_says_so [needs_private_mounts],
     a_change_of_any_other_key_is_applied_too [needs_private_mounts],
@@ -84,7 +86,9 @@ fn with_made_up_zones(qube: &mut Qube, body: impl FnOnce(&mut Qube)) {
 }
 
 fn prepare() {
+    // As at the start of a qube.
     fs::remove_dir(SERVICES).unwrap();
+    let _none = fs::remove_file("/run/qubes-service-environment");
     fs::write("/etc/debian_version", "12\n").unwrap();
     fs::write("/etc/hosts", "127.0.0.1 localhost\n127.0.1.1 debian\n").unwrap();
     for file in ["/etc/timezone", "/etc/localtime"] {
@@ -295,13 +299,12 @@ fn a_wrong_type_or_persistence_changes_nothing() {
             done.assert_code(1);
             done.assert_says(&format!("key \"{key}\""));
             done.assert_says("nothing was changed");
-            for path in [
-                SERVICES,
-                "/run/qubes",
-                "/run/qubes-service-environment",
-                "/etc/timezone",
-            ] {
+            for path in ["/run/qubes-service-environment", "/etc/timezone"] {
                 assert!(!Path::new(path).exists(), "{path}");
+            }
+            // Other programs take the folders for granted, whatever this qube is.
+            for path in [SERVICES, "/run/qubes", "/run/xen"] {
+                assert_eq!(fs::read_dir(path).unwrap().count(), 0, "{path}");
             }
         }
     });
@@ -451,6 +454,40 @@ fn a_step_that_fails_is_said_and_keeps_no_other_back() {
         assert_eq!(services(), ["cups", "getty@tty", "software-rendering"]);
         assert!(fs::read_link("/etc/localtime").is_ok());
         assert!(Path::new("/run/qubes-service-environment").exists());
+    });
+}
+
+/// The rest of the life of the qube is not left without its settings.
+fn a_step_that_fails_at_the_start_does_not_end_the_watch() {
+    in_qube_with_zones(|qube| {
+        fs::remove_file("/etc/hosts").unwrap();
+        fs::create_dir("/etc/hosts").unwrap();
+        qube.write(&KEYS);
+        let socket = UnixDatagram::bind("/run/notify").unwrap();
+        let mut command = command(qube, "apply --watch");
+        command.env("NOTIFY_SOCKET", "/run/notify");
+        let watching = Speaking::start(command);
+        watching.assert_says(&SAID[..6]);
+        let mut state = [0; 20];
+        let len = socket.recv(&mut state).unwrap();
+        assert_eq!(&state[..len], b"READY=1");
+        qube.write(&[("/qubes-service/x", "1")]);
+        until(Path::new(SERVICES), || {
+            Path::new("/run/qubes-service/x").exists()
+        });
+        drop(watching);
+    });
+}
+
+fn hosts_that_cannot_be_read_whole_stay() {
+    in_qube_with_zones(|qube| {
+        qube.write(&KEYS);
+        let long = "10.0.0.1 x\n".repeat(100_000);
+        fs::write("/etc/hosts", &long).unwrap();
+        let done = apply(qube);
+        done.assert_code(1);
+        done.assert_says("cannot write the name of the host to \"/etc/hosts\": ");
+        assert_eq!(fs::read_to_string("/etc/hosts").unwrap(), long);
     });
 }
 

@@ -25,6 +25,10 @@ qfile_tests::suite! {
     a_mounted_device_is_withdrawn [needs_private_mounts, needs_loop_devices, needs_ext4],
     an_excluded_folder_holds_back_partitions_too [needs_private_mounts, needs_partitions],
     what_is_attached_stays_and_its_relatives_go_and_come_back [needs_private_mounts, needs_partitions],
+    a_disk_that_xen_gives_away_is_waited_for [needs_private_mounts, needs_partitions],
+    a_change_that_dom0_was_not_told_of_is_told [needs_private_mounts],
+    what_stands_for_the_parts_of_a_device_is_not_waited_for [needs_private_mounts],
+    a_device_is_withdrawn_where_mounts_cannot_be_read [needs_private_mounts],
     a_partition_that_is_gone_frees_its_disk [needs_private_mounts, needs_partitions],
     a_device_is_removed_also_where_it_was_not_published [needs_private_mounts],
     a_model_like_an_option_and_a_size_of_0_are_published [needs_private_mounts],
@@ -352,6 +356,91 @@ fn what_is_attached_stays_and_its_relatives_go_and_come_back() {
     });
 }
 
+/// The event of a backend comes before it tells its disk.
+fn a_disk_that_xen_gives_away_is_waited_for() {
+    in_qube(|qube| {
+        let disk = Disk::with_partition("image");
+        disk.is_known_to_udev();
+        disk.change_partition(qube).assert_code(0);
+        disk.change(qube).assert_code(0);
+        attach(Some(&disk.number(disk.name())));
+        let file = Path::new("/sys/bus/xen-backend/drivers/vbd/vbd-5-51712/physical_device");
+        let number = fs::read(file).unwrap();
+        fs::remove_file(file).unwrap();
+        let event = [
+            ("SUBSYSTEM", "xen-backend"),
+            ("DEVPATH", "/devices/vbd-5-51712"),
+        ];
+        std::thread::scope(|scope| {
+            let refresh = scope.spawn(|| block(qube, "refresh", &event));
+            fs::write(file, &number).unwrap();
+            refresh.join().unwrap().assert_code(0);
+        });
+        assert!(is_published(qube, disk.name()));
+        assert!(!is_published(qube, &disk.partition()));
+        // One that never tells its disk may have any: nothing is free.
+        attach(None);
+        block(qube, "refresh", &[]).assert_code(0);
+        assert!(is_published(qube, &disk.partition()));
+        fs::create_dir(file.parent().unwrap()).unwrap();
+        let done = disk.change(qube);
+        done.assert_code(1);
+        done.assert_says("which disk Xen gives to another qube");
+        assert!(!is_published(qube, disk.name()));
+        assert!(!is_published(qube, &disk.partition()));
+    });
+}
+
+fn a_change_that_dom0_was_not_told_of_is_told() {
+    in_qube(|qube| {
+        made_up_disk();
+        block(qube, "add-change", &DISK).assert_code(0);
+        assert!(!Path::new("/run/qubes-block-devices.untold").exists());
+        // As one leaves it that is killed behind its last key.
+        fs::write("/run/qubes-block-devices.untold", "").unwrap();
+        let mut all = qube.database.watch("/");
+        block(qube, "add-change", &DISK).assert_code(0);
+        assert_next(&mut all, "/qubes-block-devices");
+        block(qube, "add-change", &DISK).assert_code(0);
+        qube.write(&[("/mark", "")]);
+        assert_next(&mut all, "/mark");
+    });
+}
+
+/// Others may write to the folder.
+fn what_stands_for_the_parts_of_a_device_is_not_waited_for() {
+    in_qube(|qube| {
+        let cache = Path::new("/run/qubes/block-slave-cache-sdq");
+        fs::create_dir_all(cache.parent().unwrap()).unwrap();
+        let make: [fn(&Path); 2] = [
+            |path| nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).unwrap(),
+            |path| std::os::unix::fs::symlink("/dev/zero", path).unwrap(),
+        ];
+        for make in make {
+            make(cache);
+            qube.write(&[("/qubes-block-devices/sdq/desc", "x")]);
+            let done = block(qube, "remove", &[("DEVNAME", "/dev/sdq")]);
+            done.assert_code(1);
+            done.assert_says("cannot read what \"sdq\" consisted of");
+            assert!(!qube.database.has("/qubes-block-devices/sdq/desc"));
+            assert!(fs::symlink_metadata(cache).is_err());
+        }
+    });
+}
+
+fn a_device_is_withdrawn_where_mounts_cannot_be_read() {
+    in_qube(|qube| {
+        made_up_disk();
+        block(qube, "add-change", &DISK).assert_code(0);
+        assert!(is_published(qube, "sdq"));
+        mount_tmpfs(Path::new("/proc"), 1 << 20, "");
+        let done = block(qube, "add-change", &DISK);
+        done.assert_code(1);
+        done.assert_says("what is mounted cannot be read");
+        assert!(!is_published(qube, "sdq"));
+    });
+}
+
 fn a_partition_that_is_gone_frees_its_disk() {
     in_qube(|qube| {
         let disk = Disk::with_partition("image");
@@ -643,6 +732,14 @@ fn all_usb_devices_are_judged_again() {
         let expected = ["0a5c:21e8  Stick ", "2", ""].map(|text| Some(text.to_owned()));
         assert_eq!(usb_published(qube), expected);
         fs::write("/run/udev/data/c189:5", "E:QUBES_EXPORT_USB_DEVICE=0\n").unwrap();
+        refresh(qube).assert_code(0);
+        assert_eq!(usb_published(qube), [None, None, None]);
+        // Neither does a hub stay that somebody published.
+        qube.write(&[("/qubes-usb-devices/2-1_4/desc", "x")]);
+        let uevent = Path::new("/sys")
+            .join(USB_PATH.trim_start_matches('/'))
+            .join("uevent");
+        fs::write(uevent, "DEVTYPE=usb_device\nTYPE=9/0/1\n").unwrap();
         refresh(qube).assert_code(0);
         assert_eq!(usb_published(qube), [None, None, None]);
     });

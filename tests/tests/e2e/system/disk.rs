@@ -2,6 +2,7 @@
 //! `losetup -c` as dom0 makes a volume larger.
 
 use std::fs::{self, OpenOptions};
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -13,7 +14,7 @@ use qfile_tests::qubes::{Qubes, SOURCE, TARGET};
 use qfile_tests::raw_device::Loop;
 use qfile_tests::suite;
 use qfile_tests::tree::TempFolder;
-use qfile_tests::user::{in_private_mounts, needs_private_mounts, needs_root};
+use qfile_tests::user::{in_private_mounts, mount_tmpfs, needs_private_mounts, needs_root};
 
 const MIB: u64 = 1 << 20;
 
@@ -31,6 +32,8 @@ suite! {
     a_root_that_is_elsewhere_is_refused [needs_loops],
     other_volumes_are_refused,
     a_name_that_is_no_volume_is_refused,
+    a_name_that_does_not_end_is_refused,
+    a_mount_that_is_covered_is_passed_over [needs_loops, needs_private_mounts, needs_xfs],
     the_service_has_no_argument,
 }
 
@@ -374,4 +377,53 @@ fn the_service_has_no_argument() {
     let finished = run(command);
     finished.assert_code(2);
     finished.assert_says("the service has no argument");
+}
+
+fn a_name_that_does_not_end_is_refused() {
+    let folder = TempFolder::open_to_all();
+    let fifo = folder.path().join("fifo");
+    let mut held = qfile_tests::fifo::held(&fifo);
+    held.write_all(b"private").unwrap();
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "exec \"$@\" <\"$0\""])
+        .arg(&fifo)
+        .arg(program("qubes-resize-disk"))
+        .args(["--private", "/dev/null", "--timeout", "1ms"]);
+    let finished = run(command);
+    finished.assert_code(1);
+    finished.assert_says(
+        "cannot read the name of the volume from stdin: it has not arrived completely within 0 s",
+    );
+}
+
+fn a_mount_that_is_covered_is_passed_over() {
+    let volume = Volume::new(320 * MIB, "mkfs.xfs", &["-q"]);
+    volume.resize(640 * MIB);
+    in_private_mounts(|| {
+        let [first, second] = ["first", "second"].map(|name| volume.folder.folder(name));
+        let mount_at = |point: &Path| {
+            let flags = MsFlags::empty();
+            mount(
+                Some(volume.device()),
+                point,
+                Some("xfs"),
+                flags,
+                None::<&str>,
+            )
+            .unwrap();
+        };
+        mount_at(&first);
+        mount_tmpfs(&first, 1 << 20, "");
+        let finished = volume.service();
+        finished.assert_code(1);
+        finished.assert_says("no path leads to it");
+        mount_at(&second);
+        let finished = volume.service();
+        finished.assert_code(0);
+        finished.assert_says("has grown from 320.0 MiB");
+        for point in [&second, &first, &first] {
+            umount2(point, MntFlags::empty()).unwrap();
+        }
+    });
 }

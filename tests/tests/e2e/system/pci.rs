@@ -1,6 +1,7 @@
 //! qubes.DetachPciDevice, on a made-up tree of the kernel. No real device is touched.
 
 use std::fs;
+use std::io::Write as _;
 use std::process::Command;
 
 use qfile_tests::process::{Finished, run};
@@ -15,12 +16,18 @@ suite! {
     a_device_that_is_not_there_is_told,
     whatever_is_no_address_is_refused,
     a_driver_that_keeps_its_device_is_told,
+    a_driver_that_hangs_is_not_waited_for,
+    an_address_that_does_not_end_is_refused,
     the_service_has_no_argument,
 }
 
 const DISK: &str = "0000:00:07.0";
 
 fn detach(machine: &Machine, input: &str) -> Finished {
+    detach_within(machine, input, "30s")
+}
+
+fn detach_within(machine: &Machine, input: &str, time: &str) -> Finished {
     let mut command = Command::new("/bin/sh");
     command
         .args([
@@ -31,7 +38,8 @@ fn detach(machine: &Machine, input: &str) -> Finished {
         ])
         .arg(program("qubes-detach-pci-device"))
         .arg("--root")
-        .arg(machine.root());
+        .arg(machine.root())
+        .args(["--timeout", time]);
     let finished = run(command);
     assert_eq!(finished.stdout, b"");
     finished
@@ -104,6 +112,38 @@ fn a_driver_that_keeps_its_device_is_told() {
     let finished = detach(&machine, "00:07.0");
     finished.assert_code(1);
     finished.assert_says("cannot take the device 0000:00:07.0 from its driver: Is a directory");
+}
+
+fn a_driver_that_hangs_is_not_waited_for() {
+    let machine = with_disk();
+    // Nobody answers there.
+    qfile_tests::fifo::make(&machine.path("sys/bus/pci/drivers/ahci/unbind"));
+    let finished = detach_within(&machine, "00:07.0", "1s");
+    finished.assert_code(1);
+    finished.assert_says(
+        "cannot take the device 0000:00:07.0 from its driver: the driver has not let it go within 1 s",
+    );
+}
+
+fn an_address_that_does_not_end_is_refused() {
+    let machine = with_disk();
+    machine.serve("ahci");
+    let fifo = machine.path("fifo");
+    let mut held = qfile_tests::fifo::held(&fifo);
+    held.write_all(b"00:07.0").unwrap();
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "exec \"$@\" <\"$0\""])
+        .arg(&fifo)
+        .arg(program("qubes-detach-pci-device"))
+        .args(["--timeout", "1ms", "--root"])
+        .arg(machine.root());
+    let finished = run(command);
+    finished.assert_code(1);
+    finished.assert_says(
+        "cannot read the address of the device from stdin: it has not arrived completely within 0 s",
+    );
+    assert!(machine.is_bound(DISK));
 }
 
 fn the_service_has_no_argument() {

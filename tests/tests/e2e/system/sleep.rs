@@ -3,6 +3,7 @@
 //! bus. No real device is touched, and no machine sleeps.
 
 use std::fs;
+use std::process::Command;
 
 use qfile_tests::bus::{Bus, FakeNetworkManager};
 use qfile_tests::cannot_run::needs_program;
@@ -25,9 +26,11 @@ suite! {
     without_time_nothing_is_begun,
     a_note_that_is_not_understood_does_nothing,
     what_could_not_come_back_is_tried_again,
+    a_note_is_kept_while_its_driver_is_missing,
     network_manager_sleeps_over_the_bus [needs_bus],
     network_manager_is_stopped_without_a_bus,
     a_small_qube_makes_room,
+    without_memory_the_rest_is_done,
     scripts_run_in_order_and_a_failed_one_is_named,
     a_script_that_takes_too_long_is_killed,
 }
@@ -300,6 +303,29 @@ fn what_could_not_come_back_is_tried_again() {
     assert_eq!(state(&machine, "modules-loaded"), NONE);
 }
 
+fn a_note_is_kept_while_its_driver_is_missing() {
+    let machine = with_devices();
+    machine.run(&["pre"]).assert_code(0);
+    assert_eq!(machine.asked(2).len(), 2);
+    let noted = state(&machine, "pci-devs-detached");
+    // Its module is not loaded yet.
+    let driver = machine.path("sys/bus/pci/drivers/ahci");
+    fs::rename(&driver, machine.path("away")).unwrap();
+    let finished = machine.run(&["post"]);
+    finished.assert_code(1);
+    finished.assert_says(&format!(
+        "cannot give the device {DISK} back to its driver: there is no driver "
+    ));
+    assert_eq!(state(&machine, "pci-devs-detached"), noted);
+    fs::rename(machine.path("away"), &driver).unwrap();
+    machine.run(&["post"]).assert_code(0);
+    assert_eq!(
+        machine.asked(2),
+        [format!("bind {DISK}"), format!("bind {WIFI}")]
+    );
+    assert_eq!(state(&machine, "pci-devs-detached"), NONE);
+}
+
 fn network_manager_sleeps_over_the_bus() {
     let machine = Machine::new();
     machine.write("run/qubes-service/network-manager", "");
@@ -350,6 +376,31 @@ fn a_small_qube_makes_room() {
     machine.run(&["post"]).assert_code(0);
     assert_eq!(machine.text("proc/sys/vm/compact_memory"), "1");
     assert_eq!(machine.text("proc/sys/vm/drop_caches"), "3");
+}
+
+fn without_memory_the_rest_is_done() {
+    let machine = Machine::new();
+    for file in ["compact_memory", "drop_caches"] {
+        machine.write(&format!("proc/sys/vm/{file}"), "");
+    }
+    machine.write("run/qubes-service/minimal-netvm", "");
+    machine.write("proc/meminfo", "MemAvailable: 4194304 kB\n");
+    machine.write("run/qubes-suspend-modules-loaded", "wifi\n");
+    let command = machine.command(&["post"]);
+    let mut limited = Command::new("/bin/sh");
+    limited
+        .args(["-c", "ulimit -v 400000 && exec \"$@\"", "sh"])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .env("PATH", machine.path("stand-ins"));
+    let finished = run(limited);
+    finished.assert_code(1);
+    finished.assert_says(
+        "cannot push what is not used to the swap space: there are no 536870912 bytes of memory",
+    );
+    assert_eq!(finished.stderr().lines().count(), 1);
+    assert_eq!(machine.text("proc/sys/vm/drop_caches"), "3");
+    assert_eq!(machine.notes(), ["modprobe wifi"]);
 }
 
 fn scripts_run_in_order_and_a_failed_one_is_named() {

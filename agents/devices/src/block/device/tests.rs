@@ -19,6 +19,9 @@ impl Tree {
     fn new() -> Self {
         let tree = Self(tempfile::tempdir().unwrap());
         fs::create_dir_all(tree.path("sys/class/block")).unwrap();
+        for file in ["proc/self/mountinfo", "proc/swaps"] {
+            tree.write(file, "");
+        }
         tree.disk("sda", USB_DISK, "8:0", "2048");
         tree.partition("sda", "sda1", "8:1");
         tree.partition("sda", "sda2", "8:2");
@@ -93,6 +96,31 @@ impl Tree {
             other => panic!("{other:?}"),
         }
     }
+}
+
+#[test]
+fn what_cannot_be_read_is_never_free() {
+    let tree = Tree::new();
+    for file in ["proc/self/mountinfo", "proc/swaps"] {
+        fs::rename(tree.path(file), tree.path("aside")).unwrap();
+        for is_published in [true, false] {
+            let verdict = tree.judge_as("sda", Some(""), is_published);
+            assert!(matches!(verdict, Verdict::Error(_)), "{file}: {verdict:?}");
+        }
+        fs::rename(tree.path("aside"), tree.path(file)).unwrap();
+    }
+    tree.attach("8:0");
+    let waiting = tree.path("sys/bus/xen-backend/drivers/vbd/vbd-6-51712");
+    fs::create_dir(&waiting).unwrap();
+    // Whoever has a disk still has it, whatever another is given.
+    assert_eq!(tree.judge_as("sda", Some(""), true), Verdict::Keep);
+    let verdict = tree.judge_as("loop0", None, true);
+    assert!(matches!(verdict, Verdict::Error(_)), "{verdict:?}");
+    fs::remove_dir(&waiting).unwrap();
+    // A file of udev that is too long to be read.
+    tree.know("b7:0", &"E:A=b\n".repeat(200_000));
+    let verdict = tree.judge_as("loop0", None, true);
+    assert!(matches!(verdict, Verdict::Error(_)), "{verdict:?}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Waiting for the line that says what time it is.
+//! What arrives at a program, within a time and a length.
 
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -8,53 +8,67 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{Errno, read};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::time::MAX_LEN;
-use crate::bounded::timespec;
+use program::bounded::timespec;
 
 /// The time since the machine was started, also while it was suspended (`clock_gettime(2)`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
-pub(super) struct SinceBoot(Duration);
+pub(crate) struct SinceBoot(Duration);
 
 impl SinceBoot {
     /// Now.
-    pub(super) fn now() -> Self {
+    pub(crate) fn now() -> Self {
         let now = clock_gettime(ClockId::Boottime);
         Self(Duration::try_from(now).unwrap_or_default())
     }
 
     /// Some other moment.
     #[cfg(test)]
-    pub(super) fn at(since_boot: Duration) -> Self {
+    pub(crate) fn at(since_boot: Duration) -> Self {
         Self(since_boot)
     }
 
     /// How long it is since `earlier`.
-    pub(super) fn since(self, earlier: Self) -> Duration {
+    pub(crate) fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
 }
 
 /// What has arrived, and when its last byte did.
 #[derive(Debug)]
-pub(super) struct Arrived {
+pub(crate) struct Arrived {
     /// The bytes: a line, or something else.
-    pub(super) untrusted: Vec<u8>,
+    pub(crate) untrusted: Vec<u8>,
     /// When they were there.
-    pub(super) at: SinceBoot,
+    pub(crate) at: SinceBoot,
 }
 
-/// Reads to the end of `from`, or until it is too much for a line. `from` has as long as `limit`, from
-/// `begin` on.
+/// What is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Awaited {
+    /// Its name, for messages.
+    pub(crate) what: &'static str,
+    /// Most bytes that it can have.
+    pub(crate) max_len: usize,
+    /// Since when it is waited for.
+    pub(crate) begin: SinceBoot,
+    /// How long it can take from then on.
+    pub(crate) limit: Duration,
+}
+
+/// Reads to the end of `from`, or until there is more than what is awaited can have.
 ///
 /// # Errors
 /// It has not ended in time, or cannot be read.
-pub(super) fn read_to_end(
-    from: impl AsFd,
-    begin: SinceBoot,
-    limit: Duration,
-) -> Result<Arrived, Failure> {
+pub(crate) fn read_to_end(from: impl AsFd, awaited: Awaited) -> Result<Arrived, Failure> {
+    let Awaited {
+        what,
+        max_len,
+        begin,
+        limit,
+    } = awaited;
+    let cannot = || format!("cannot read {what}");
     let late = || {
-        Failure::new("cannot read the time").because(format_args!(
+        Failure::new(cannot()).because(format_args!(
             "it has not arrived completely within {} s",
             limit.as_secs()
         ))
@@ -71,13 +85,13 @@ pub(super) fn read_to_end(
             Ok(0) => return Err(late()),
             Ok(_) => {}
             Err(Errno::INTR) => continue,
-            Err(error) => return Err(Failure::of("cannot wait for the time")(error)),
+            Err(error) => return Err(Failure::of(format_args!("cannot wait for {what}"))(error)),
         }
-        let mut buffer = [0; MAX_LEN + 1];
+        let mut buffer = [0; 512];
         let count = match read(&from, &mut buffer) {
             Ok(count) => count,
             Err(Errno::INTR | Errno::AGAIN) => continue,
-            Err(error) => return Err(Failure::of("cannot read the time")(error)),
+            Err(error) => return Err(Failure::of(cannot())(error)),
         };
         let now = SinceBoot::now();
         // The time that the machine was suspended is no time to wait for `poll`.
@@ -89,7 +103,7 @@ pub(super) fn read_to_end(
         }
         arrived.at = now;
         arrived.untrusted.extend_from_slice(&buffer[..count]);
-        if arrived.untrusted.len() > MAX_LEN {
+        if arrived.untrusted.len() > max_len {
             return Ok(arrived);
         }
     }
@@ -103,26 +117,38 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(600);
 
+    fn awaited(begin: SinceBoot, limit: Duration) -> Awaited {
+        Awaited {
+            what: "the line",
+            max_len: 4,
+            begin,
+            limit,
+        }
+    }
+
     fn arrived(bytes: &[u8], limit: Duration) -> Result<Vec<u8>, Failure> {
         let (from, mut to) = pipe().unwrap();
         to.write_all(bytes).unwrap();
         drop(to);
-        read_to_end(from, SinceBoot::now(), limit).map(|arrived| arrived.untrusted)
+        read_to_end(from, awaited(SinceBoot::now(), limit)).map(|arrived| arrived.untrusted)
     }
 
     #[test]
-    fn all_is_read_but_not_more_than_a_line_can_have() {
+    fn all_is_read_but_not_without_end() {
         assert_eq!(arrived(b"", LONG).unwrap(), b"");
         assert_eq!(arrived(b"12\n3", LONG).unwrap(), b"12\n3");
-        assert_eq!(arrived(&[b'x'; 5000], LONG).unwrap().len(), MAX_LEN + 1);
+        assert_eq!(arrived(&[b'x'; 5000], LONG).unwrap().len(), 512);
     }
 
     #[test]
     fn what_does_not_end_in_time_is_refused() {
         let (from, mut to) = pipe().unwrap();
         to.write_all(b"2026-11-26T01:27:46Z\n").unwrap();
-        let failure = read_to_end(from, SinceBoot::now(), Duration::ZERO).unwrap_err();
-        assert!(failure.reason().contains("within 0 s"), "{failure}");
+        let failure = read_to_end(from, awaited(SinceBoot::now(), Duration::ZERO));
+        assert_eq!(
+            failure.unwrap_err().reason(),
+            "cannot read the line: it has not arrived completely within 0 s"
+        );
         drop(to);
     }
 
@@ -130,7 +156,10 @@ mod tests {
     fn a_call_that_began_too_long_ago_is_late_whatever_the_wait_was() {
         let (from, to) = pipe().unwrap();
         drop(to);
-        let failure = read_to_end(from, SinceBoot(Duration::ZERO), Duration::from_nanos(1));
+        let failure = read_to_end(
+            from,
+            awaited(SinceBoot(Duration::ZERO), Duration::from_nanos(1)),
+        );
         assert!(failure.is_err());
     }
 }

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use program::programs::find_in_path;
+use crate::programs::find_in_path;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
@@ -18,20 +18,20 @@ const MAX_LEN: u64 = 1 << 20;
 
 /// What a program left when it ended.
 #[derive(Debug)]
-pub(crate) struct Output {
+pub struct Output {
     /// How it ended.
-    pub(crate) status: ExitStatus,
+    pub status: ExitStatus,
     /// Its stdout, at most 1 MiB.
-    pub(crate) stdout: Vec<u8>,
+    pub stdout: Vec<u8>,
     /// Its stderr, at most 1 MiB.
-    pub(crate) stderr: Vec<u8>,
+    pub stderr: Vec<u8>,
 }
 
 /// Runs a program with nothing on stdin, and kills it and what it started when the time is over.
 ///
 /// # Errors
 /// It cannot be started, or the time was over (`ETIMEDOUT`).
-pub(crate) fn output(command: &mut Command, deadline: Instant) -> io::Result<Output> {
+pub fn output(command: &mut Command, deadline: Instant) -> io::Result<Output> {
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -52,7 +52,7 @@ pub(crate) fn output(command: &mut Command, deadline: Instant) -> io::Result<Out
 ///
 /// # Errors
 /// As [`output`].
-pub(crate) fn run(command: &mut Command, deadline: Instant) -> io::Result<ExitStatus> {
+pub fn run(command: &mut Command, deadline: Instant) -> io::Result<ExitStatus> {
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::from(io::stderr()))
@@ -63,7 +63,7 @@ pub(crate) fn run(command: &mut Command, deadline: Instant) -> io::Result<ExitSt
 
 /// A program in `PATH`, or in the folders of the programs of the administrator, which are not in the
 /// `PATH` of everybody.
-pub(crate) fn find(name: &str) -> Option<PathBuf> {
+pub fn find(name: &str) -> Option<PathBuf> {
     find_in_path(name).or_else(|| {
         let paths = ["/usr/sbin", "/sbin"].map(|folder| Path::new(folder).join(name));
         paths.into_iter().find(|path| path.is_file())
@@ -74,7 +74,7 @@ pub(crate) fn find(name: &str) -> Option<PathBuf> {
 ///
 /// # Errors
 /// The time was over (`ETIMEDOUT`), or waiting fails.
-pub(crate) fn wait(child: &mut Child, deadline: Instant) -> io::Result<ExitStatus> {
+pub fn wait(child: &mut Child, deadline: Instant) -> io::Result<ExitStatus> {
     let pid = Pid::from_child(child);
     let end = pidfd_open(pid, PidfdFlags::empty())?;
     loop {
@@ -95,7 +95,7 @@ pub(crate) fn wait(child: &mut Child, deadline: Instant) -> io::Result<ExitStatu
 }
 
 /// A time to wait, for `poll(2)`.
-pub(crate) fn timespec(time: Duration) -> Timespec {
+pub fn timespec(time: Duration) -> Timespec {
     // What is longer than the kernel can say is as good as no limit.
     Timespec::try_from(time).unwrap_or(Timespec {
         tv_sec: i64::MAX,
