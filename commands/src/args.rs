@@ -417,7 +417,8 @@ struct Typed {
     /// again. If dom0 asks for the target qube, choose the same qube as before
     #[arg(long = "continue")]
     go_on: bool,
-    /// Cancel the call after this time: a number of seconds, or a time such as 90s, 5m or 2h
+    /// Cancel the call after this time: a number of seconds, or a time such as 90s, 5m or 2h. If a file
+    /// system does not answer, the command says so in time but may end only when it answers
     #[arg(long, value_name = "TIME", value_parser = deadline::limit)]
     timeout: Option<Duration>,
     /// Name each file, folder and link when it has been sent

@@ -4,8 +4,7 @@ use std::env;
 use std::ffi::OsString;
 use std::fs::File;
 use std::process::ExitCode;
-use std::sync::{Arc, mpsc};
-use std::thread;
+use std::sync::Arc;
 
 use desktop::dialog::Notice;
 use program::failure::{Failure, end};
@@ -20,6 +19,7 @@ use crate::client::{Lists, Programs};
 use crate::deadline::Deadline;
 use crate::ending::{Ending, answer, show, usage, with};
 use crate::going_on::{Earlier, keep, keep_confirmed};
+use crate::in_time::{Waiting, in_time};
 use crate::journal::Stage;
 use crate::json;
 use crate::judge::Report;
@@ -288,8 +288,8 @@ pub(crate) fn no_room_for_manifest(error: std::io::Error) -> Failure {
     .advise("nothing was sent; set TMPDIR to a folder that you can write to")
 }
 
-/// Finds out what is to be sent, before the time for the whole call is over: a file system that does not
-/// answer is left behind.
+/// Finds out what is to be sent. A file system that does not answer before the time for the whole call is
+/// over does not hold up what the user is told.
 fn survey(
     arguments: &Arc<Arguments>,
     request: &Request,
@@ -299,18 +299,13 @@ fn survey(
         .deadline
         .and_then(|deadline| Some((deadline, deadline.left()?)))
     else {
-        return survey_all(arguments, request, landed);
+        return survey_all(arguments, request, landed, &Waiting::default());
     };
-    let (done, surveyed) = mpsc::channel();
     let (arguments, request) = (Arc::clone(arguments), request.clone());
-    let work = move || {
-        let _nobody_waits_any_more = done.send(survey_all(&arguments, &request, landed));
-    };
-    thread::Builder::new()
-        .name("survey".to_owned())
-        .spawn(work)
-        .map_err(Failure::of("cannot look for the files"))?;
-    surveyed.recv_timeout(left).unwrap_or_else(|_| {
+    let surveyed = in_time("survey of the files", left, move |waiting| {
+        survey_all(&arguments, &request, landed, waiting)
+    });
+    surveyed?.unwrap_or_else(|| {
         Err(with(Outcome::Cancelled, deadline.told())
             .advise("nothing was sent: looking for the files took too long"))
     })
@@ -321,6 +316,7 @@ fn survey_all(
     arguments: &Arguments,
     request: &Request,
     landed: Option<Landed>,
+    waiting: &Waiting,
 ) -> Result<Survey, Failure> {
     let rules = Rules {
         links: request.links,
@@ -334,7 +330,7 @@ fn survey_all(
             false => report::to_send(entry),
         };
         if written.is_ok() {
-            written = answer(&line);
+            written = waiting.answer(&line);
         }
     };
     let is_named = request.dry_run && (request.json || request.verbose);

@@ -7,7 +7,8 @@
 //! the survey alone. `qvm-move` is the same, and then [`remove`] deletes what was confirmed. `journal`
 //! keeps what a call that stopped has left to do, and `going_on` is `--continue`.
 //! `several` sends to one target after the other, `standard_input` reads the file `-`, `json` is what
-//! scripts read, and [`deadline`] is `--timeout`.
+//! scripts read, and [`deadline`] is `--timeout`: what may never
+//! end is left behind by `in_time`.
 //!
 //! [`open`] is `qvm-open-in-vm` and `qvm-open-in-dvm`. [`run`] is `qvm-run-vm`,
 //! [`features_request`] is `qvm-features-request`. [`device`] is `qvm-copy-to-device`,
@@ -22,6 +23,7 @@ pub mod device;
 pub mod ending;
 pub mod features_request;
 mod going_on;
+mod in_time;
 mod journal;
 mod json;
 pub mod judge;

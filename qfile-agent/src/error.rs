@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use text::name;
 use transfer::result_line::Outcome;
 use transfer::{SendError, refusal};
-use walk::{ArgumentError, Arguments, WalkError};
+use walk::{ArgumentError, Arguments, Links, WalkError};
 
 use crate::source::NoLength;
 
@@ -52,13 +52,13 @@ impl Error {
     }
 
     /// The same; a verdict whose name is that of an entry of `arguments` shows the name that it has here.
-    pub(crate) fn with_own_name(self, arguments: &Arguments) -> Self {
+    pub(crate) fn with_own_name(self, arguments: &Arguments, links: Links) -> Self {
         match self {
             Self::Sending(SendError::Refused(verdict))
                 if verdict
                     .untrusted_last_name
                     .as_deref()
-                    .is_some_and(|name| arguments.own_name(name).is_some()) =>
+                    .is_some_and(|name| arguments.own_name(name, links).is_some()) =>
             {
                 Self::RefusedOwn(verdict)
             }

@@ -84,7 +84,7 @@ fn copy(
     };
     let (arguments, lists) = prepared;
     let (copied, arrived) = send(args, &arguments, lists, progress, cancelled);
-    let copied = copied.map_err(|failure| failure.with_own_name(&arguments));
+    let copied = copied.map_err(|failure| failure.with_own_name(&arguments, args.links()));
     (copied, arrived)
 }
 

@@ -8,10 +8,11 @@ use std::path::Path;
 
 mod charset;
 mod charset_table;
+mod legible;
 mod name;
 
 pub use charset::{Charset, is_safe};
-pub use name::{for_window, name};
+pub use name::{for_window, name, name_within, shortened};
 
 /// Longest text in characters; what is longer ends in `...`.
 pub const MAX_CHARS: usize = 1000;

@@ -4,12 +4,16 @@
 //! A name that can be read in its own script is shown as it is, in double quotes. Any other is shown
 //! as bash writes it, `$'a\tb'`: what cannot be seen, what looks like something else, and what would
 //! change its place among other characters is an escape sequence. So two names never have the same
-//! text, and whoever pastes the text gets the name.
+//! text, and whoever pastes the text into bash gets the name. In a locale that is not UTF-8, bash knows
+//! characters beyond ASCII not by `\uXXXX` and `\UXXXXXXXX`: there, a name with such an escape sequence
+//! pastes back as another.
 //!
 //! What stays is what no rule can tell: a whole word in one script that looks like a word of another.
 
 use std::borrow::Borrow;
 use std::fmt::Write as _;
+
+use crate::legible::{changes_its_place, is_joined, keeps_its_order, must_be_escaped};
 
 /// Longest text between the quotes, in characters: what the kernel takes as a path is shown whole.
 const MAX_SHOWN: usize = 4096;
@@ -20,18 +24,55 @@ const MAX_IN_WINDOW: usize = 80;
 /// Most characters at the end of a name that is too long.
 const MAX_TAIL: usize = 120;
 
-/// The name in quotes, ready to be pasted into a shell. A name of more than 4096 characters loses its
-/// middle, and says so.
+/// What stands for the middle of a name where there is room for little.
+const CUT: &str = "...";
+
+/// The name in quotes, ready to be pasted into bash in a UTF-8 locale. A name of more than 4096
+/// characters loses its middle, and says so.
 #[must_use]
 pub fn name(bytes: &[u8]) -> String {
     let form = Form::of(bytes);
-    let mut shown = Vec::new();
-    for chunk in bytes.utf8_chunks() {
-        let chars: Vec<char> = chunk.valid().chars().collect();
-        form.show(&chars, &mut shown);
-        shown.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+    form.quoted(&form.shown(bytes), MAX_SHOWN)
+}
+
+/// The name in quotes, at most `columns` wide, as `width` measures texts: in the place of its middle
+/// are three dots outside of the quotes, as in `"report"..."draft.odt"`. Empty if there is no room for
+/// a part of it.
+#[must_use]
+pub fn name_within(bytes: &[u8], columns: usize, width: impl Fn(&str) -> usize) -> String {
+    let form = Form::of(bytes);
+    let shown = form.shown(bytes);
+    let whole = form.in_quotes(&shown);
+    if width(&whole) <= columns {
+        return whole;
     }
-    form.quoted(&shown, MAX_SHOWN)
+    let (form, shown) = form.to_be_cut(&shown);
+    let quotes = form.in_quotes::<&str>(&[]);
+    let Some(room) = columns.checked_sub(2 * quotes.len() + CUT.len()) else {
+        return String::new();
+    };
+    let widths: Vec<usize> = shown.iter().map(|one| width(one)).collect();
+    let begin = fitting(widths.iter(), room / 3);
+    let room = room - widths[..begin].iter().sum::<usize>();
+    let tail = fitting(widths[begin..].iter().rev(), room);
+    let end = after_marks(&shown, shown.len() - tail);
+    if begin == 0 && end == shown.len() {
+        return String::new();
+    }
+    let part = |shown: &[String]| match shown {
+        [] => String::new(),
+        shown => form.in_quotes(shown),
+    };
+    format!("{}{CUT}{}", part(&shown[..begin]), part(&shown[end..]))
+}
+
+/// How many of `widths` fit into `room`.
+fn fitting<'w>(widths: impl Iterator<Item = &'w usize>, room: usize) -> usize {
+    let ends = widths.scan(0, |sum, width| {
+        *sum += width;
+        Some(*sum)
+    });
+    ends.take_while(|end| *end <= room).count()
 }
 
 /// `text` for a title, a question or a line of progress, where a long word has no room: each name in
@@ -42,8 +83,10 @@ pub fn for_window(text: &str) -> String {
     shortened(text, MAX_IN_WINDOW)
 }
 
-/// `text` with names of at most `max` characters.
-fn shortened(text: &str, max: usize) -> String {
+/// `text`, in which each name in quotes that has more than `max` characters loses its middle, as in
+/// [`name`]. An escape sequence counts as one character.
+#[must_use]
+pub fn shortened(text: &str, max: usize) -> String {
     let mut short = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, form, shown, after)) = next_quoted(rest) {
@@ -119,24 +162,56 @@ impl Form {
         }
     }
 
+    /// The characters `shown` in quotes.
+    fn in_quotes<S: Borrow<str>>(self, shown: &[S]) -> String {
+        match self {
+            Self::Plain => format!("\"{}\"", shown.concat()),
+            Self::Escaped => format!("$'{}'", shown.concat()),
+        }
+    }
+
     /// The characters `shown` in quotes, without their middle if there are more than `max`. What is left
     /// of the end is enough for an extension.
     fn quoted(self, shown: &[impl Borrow<str>], max: usize) -> String {
-        let quoted = |shown: &[_]| match self {
-            Self::Plain => format!("\"{}\"", shown.concat()),
-            Self::Escaped => format!("$'{}'", shown.concat()),
-        };
         if shown.len() <= max {
-            return quoted(shown);
+            return self.in_quotes(shown);
         }
+        let (form, shown) = self.to_be_cut(shown);
         let tail = (max / 2).min(MAX_TAIL);
-        let (begin, end) = (max - tail, shown.len() - tail);
+        let (begin, end) = (max - tail, after_marks(&shown, shown.len() - tail));
         format!(
             "{}[... {} more ...]{}",
-            quoted(&shown[..begin]),
+            form.in_quotes(&shown[..begin]),
             end - begin,
-            quoted(&shown[end..])
+            form.in_quotes(&shown[end..])
         )
+    }
+
+    /// How the name of the characters `shown` is written where a part of it is left out. That it keeps
+    /// its order was found out for all of it: a part of it need not.
+    fn to_be_cut(self, shown: &[impl Borrow<str>]) -> (Self, Vec<String>) {
+        let owned = || shown.iter().map(|one| one.borrow().to_owned()).collect();
+        if self == Self::Escaped {
+            return (self, owned());
+        }
+        let chars: Vec<char> = shown.concat().chars().collect();
+        if !chars.iter().copied().any(changes_its_place) {
+            return (self, owned());
+        }
+        let mut escaped = Vec::with_capacity(chars.len());
+        Self::Escaped.show(&chars, &mut escaped);
+        (Self::Escaped, escaped)
+    }
+
+    /// One text for each character of the name, and for each byte that is none.
+    fn shown(self, bytes: &[u8]) -> Vec<String> {
+        let mut shown = Vec::new();
+        for chunk in bytes.utf8_chunks() {
+            let chars: Vec<char> = chunk.valid().chars().collect();
+            self.show(&chars, &mut shown);
+            shown.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+        }
+        shown
     }
 
     fn of(bytes: &[u8]) -> Self {
@@ -166,12 +241,22 @@ impl Form {
                     '\r' => "\\r".to_owned(),
                     '\\' => "\\\\".to_owned(),
                     '\'' => "\\'".to_owned(),
-                    c if must_be_escaped(chars, at) || is_right_to_left(c) => escaped(c),
+                    c if must_be_escaped(chars, at) || changes_its_place(c) => escaped(c),
                     c => c.to_string(),
                 },
             });
         }
     }
+}
+
+/// Where, from `at` on, the first of the characters `shown` is that is joined to none before it: a mark
+/// whose letter is left out would be joined to the quote.
+fn after_marks(shown: &[String], at: usize) -> usize {
+    let is_mark = |one: &&String| {
+        let mut chars = one.chars();
+        matches!((chars.next(), chars.next()), (Some(c), None) if is_joined(c))
+    };
+    at + shown[at..].iter().take_while(is_mark).count()
 }
 
 fn escaped(c: char) -> String {
@@ -185,171 +270,6 @@ fn escaped(c: char) -> String {
     text
 }
 
-/// True if the character cannot be told from others where it stands.
-fn must_be_escaped(chars: &[char], at: usize) -> bool {
-    let c = chars[at];
-    if c.is_ascii() {
-        return c.is_ascii_control();
-    }
-    let before = at.checked_sub(1).and_then(|before| chars.get(before));
-    !is_printable(c)
-        || is_look_alike(c)
-        || is_mark(c) && before.is_none_or(|before| !before.is_alphanumeric() && !is_mark(*before))
-        || before.is_some_and(|before| composes(*before, c))
-        || is_mixed_into_latin(chars, at)
-}
-
-/// True if it can be seen: no control or format character, no space but the usual, not unassigned.
-fn is_printable(c: char) -> bool {
-    // After another character, so that a mark is not escaped for being the first.
-    let text = ['a', c];
-    text.iter().collect::<String>().escape_debug().eq(text)
-}
-
-/// A mark that is joined to the character before it. Those that `is_alphanumeric` knows as letters are
-/// none.
-fn is_mark(c: char) -> bool {
-    !c.is_alphanumeric() && c.escape_debug().count() > 1 && is_printable(c)
-}
-
-/// What is invisible, or looks exactly like another character or sequence of characters.
-#[rustfmt::skip]
-const LOOK_ALIKES: [(u32, u32); 51] = [
-    // Marks that are joined to Latin, Greek and Cyrillic letters: é is one character or two.
-    (0x0300, 0x036F), (0x1AB0, 0x1AFF), (0x1DC0, 0x1DFF), (0x20D0, 0x20FF), (0xFE20, 0xFE2F),
-    // Like other characters, by their canonical decomposition.
-    (0x0374, 0x0374), (0x037E, 0x037E), (0x0387, 0x0387), (0x1FBE, 0x1FBE), (0x1FEF, 0x1FEF),
-    (0x1F71, 0x1F71), (0x1F73, 0x1F73), (0x1F75, 0x1F75), (0x1F77, 0x1F77), (0x1F79, 0x1F79),
-    (0x1F7B, 0x1F7B), (0x1F7D, 0x1F7D), (0x1FBB, 0x1FBB), (0x1FFD, 0x1FFD), (0x2000, 0x200F),
-    (0x2126, 0x2126), (0x212A, 0x212B), (0x2329, 0x232A), (0x2F00, 0x2FD5), (0xF900, 0xFAFF),
-    (0x2F800, 0x2FA1F),
-    // Letters and signs made of two, or for another use, that look like the usual ones.
-    (0x0653, 0x0655), (0x0675, 0x0678), (0x0958, 0x095F), (0x09DC, 0x09DD), (0x09DF, 0x09DF),
-    (0x0A33, 0x0A36), (0x0B5C, 0x0B5D), (0x1100, 0x11FF), (0xA960, 0xA97F), (0xD7B0, 0xD7FF),
-    (0xFB00, 0xFDFF), (0xFE70, 0xFEFF), (0x1D400, 0x1D7FF), (0x3099, 0x309A),
-    // Like signs of ASCII.
-    (0x02B9, 0x02CF), (0x2010, 0x2012), (0x2024, 0x2026), (0x2044, 0x2044), (0x2215, 0x2216),
-    (0x2236, 0x2236), (0x29F5, 0x29F9),
-    // Without a shape, though they count as letters, marks or signs.
-    (0x115F, 0x1160), (0x2800, 0x2800), (0x3164, 0x3164), (0xFE00, 0xFE0F),
-];
-
-/// The same; fewer, and only there because a table is easier to read than a long one.
-const UNSEEN: [(u32, u32); 7] = [
-    (0x034F, 0x034F),
-    (0x17B4, 0x17B5),
-    (0x180B, 0x180F),
-    (0xA789, 0xA78A),
-    (0xFF0F, 0xFF0F),
-    (0xFFA0, 0xFFA0),
-    (0xE0100, 0xE01EF),
-];
-
-fn is_look_alike(c: char) -> bool {
-    is_in(&LOOK_ALIKES, c) || is_in(&UNSEEN, c)
-}
-
-/// Pairs that look like one vowel sign, or one letter, which has a code point of its own.
-const COMPOSED: [(u32, u32); 20] = [
-    (0x09C7, 0x09BE),
-    (0x09C7, 0x09D7),
-    (0x0B47, 0x0B3E),
-    (0x0B47, 0x0B56),
-    (0x0B47, 0x0B57),
-    (0x0B92, 0x0BD7),
-    (0x0BC6, 0x0BBE),
-    (0x0BC6, 0x0BD7),
-    (0x0BC7, 0x0BBE),
-    (0x0C46, 0x0C56),
-    (0x0CBF, 0x0CD5),
-    (0x0CC6, 0x0CC2),
-    (0x0CC6, 0x0CD5),
-    (0x0CC6, 0x0CD6),
-    (0x0CCA, 0x0CD5),
-    (0x0D46, 0x0D3E),
-    (0x0D46, 0x0D57),
-    (0x0D47, 0x0D3E),
-    (0x0DD9, 0x0DCF),
-    (0x1025, 0x102E),
-];
-
-fn composes(first: char, second: char) -> bool {
-    COMPOSED.contains(&(first.into(), second.into()))
-}
-
-/// True for a Greek or Cyrillic letter in a word with Latin letters: many look the same.
-fn is_mixed_into_latin(chars: &[char], at: usize) -> bool {
-    let is_other = |c: char| {
-        matches!(c, '\u{370}'..='\u{52F}' | '\u{1C80}'..='\u{1C8F}'
-        | '\u{1F00}'..='\u{1FFF}' | '\u{2DE0}'..='\u{2DFF}' | '\u{A640}'..='\u{A69F}'
-        | '\u{10A0}'..='\u{10FF}' | '\u{13A0}'..='\u{13FF}' | '\u{A4D0}'..='\u{A4FF}')
-    };
-    let is_latin = |c: &char| {
-        c.is_alphabetic()
-            && matches!(*c, '\0'..='\u{24F}' | '\u{1E00}'..='\u{1EFF}'
-            | '\u{2C60}'..='\u{2C7F}' | '\u{A720}'..='\u{A7FF}' | '\u{AB30}'..='\u{AB6F}')
-    };
-    if !is_other(chars[at]) {
-        return false;
-    }
-    let is_letter = |c: &&char| c.is_alphabetic();
-    let mut word = chars[..at]
-        .iter()
-        .rev()
-        .take_while(is_letter)
-        .chain(chars[at..].iter().take_while(is_letter));
-    word.any(is_latin)
-}
-
-/// True if no other name looks the same because characters change their places. Digits stand on the
-/// left of a word that is written from right to left, whether they come before it or after it: only
-/// after it they are left as they are, and only with such signs as are usual between them.
-fn keeps_its_order(chars: &[char]) -> bool {
-    let (mut after_word, mut digit, mut sign) = (false, false, false);
-    // Digits of one kind and of the other are ordered by different rules.
-    let (mut arabic, mut european) = (false, false);
-    for c in chars.iter().copied() {
-        if is_right_to_left(c) {
-            if digit && !after_word {
-                return false;
-            }
-            after_word = true;
-        } else if c.is_numeric() {
-            digit = true;
-            arabic |= is_arabic_digit(c);
-            european |= !is_arabic_digit(c);
-        } else if c.is_alphabetic() {
-            (after_word, digit, sign) = (false, false, false);
-            (arabic, european) = (false, false);
-        } else {
-            sign |= after_word && !matches!(c, ' ' | '.' | '-' | '_');
-        }
-        if after_word && ((digit && sign) || (arabic && european)) {
-            return false;
-        }
-    }
-    true
-}
-
-/// A letter of a script that is written from right to left.
-fn is_right_to_left(c: char) -> bool {
-    !is_arabic_digit(c)
-        && !matches!(c, '\u{6F0}'..='\u{6F9}')
-        && matches!(c, '\u{590}'..='\u{8FF}' | '\u{FB1D}'..='\u{FDFF}' | '\u{FE70}'..='\u{FEFF}'
-            | '\u{10800}'..='\u{10FFF}' | '\u{1E800}'..='\u{1EFFF}')
-}
-
-fn is_arabic_digit(c: char) -> bool {
-    matches!(c, '\u{660}'..='\u{669}')
-}
-
-fn is_in(ranges: &[(u32, u32)], c: char) -> bool {
-    let code = u32::from(c);
-    ranges
-        .iter()
-        .any(|(first, last)| (*first..=*last).contains(&code))
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
@@ -361,6 +281,7 @@ mod tests {
     use unicode_bidi::{BidiInfo, Level};
 
     use super::*;
+    use crate::legible::is_printable;
 
     /// What bash makes of each of these words.
     fn pasted(words: &[String]) -> Vec<Vec<u8>> {
@@ -552,6 +473,90 @@ mod tests {
         // Names of the longest component are whole.
         let bytes = std::ffi::OsStr::from_bytes(&[0xFF; 255]).to_owned();
         assert!(!name(bytes.as_bytes()).contains("more"));
+    }
+
+    #[test]
+    fn a_long_name_that_is_written_from_right_to_left_is_cut_as_escape_sequences() {
+        // Whole, it keeps its order: the digits come after the word.
+        let right_to_left = format!("{}12{}.odt", "\u{5e2}".repeat(10), "3".repeat(10));
+        let whole = name(right_to_left.as_bytes());
+        assert_eq!(whole, format!("\"{right_to_left}\""));
+        let cut = r"$'\u05e2\u05e2\u05e2\u05e2'[... 18 more ...]$'.odt'";
+        assert_eq!(shortened(&whole, 8), cut);
+        let long = name("\u{628}".repeat(5000).as_bytes());
+        assert!(long.is_ascii() && long.starts_with(r"$'\u0628"), "{long}");
+        let digits = format!("{}-b", "\u{661}".repeat(20));
+        assert!(name_within(digits.as_bytes(), 30, str::len).is_ascii());
+    }
+
+    #[test]
+    fn a_name_within_columns_is_cut_between_characters() {
+        let chars = |text: &str| text.chars().count();
+        let table = [
+            ("short.odt", 11, r#""short.odt""#),
+            ("longer-name.odt", 16, r#""lon"..."me.odt""#),
+            ("longer-name.odt", 8, r#"..."t""#),
+            ("longer-name.odt", 7, ""),
+            ("longer-name.odt", 0, ""),
+            // An escape sequence is whole or not there.
+            ("\u{202e}\u{202e}\u{202e}a.odt", 18, "...$'a.odt'"),
+            (
+                "\u{202e}\u{202e}\u{202e}\u{202e}a.odt",
+                29,
+                r"$'\u202e'...$'\u202ea.odt'",
+            ),
+            ("\u{202e}\u{202e}\u{202e}", 14, ""),
+            (
+                "\u{5e2}\u{5e2}\u{5e2}\u{5e2}.txt.txt.txt",
+                16,
+                "...$'txt.txt'",
+            ),
+            // A vowel sign has lost its letter.
+            ("hello\u{915}\u{941}b", 9, r#"..."b""#),
+        ];
+        for (bytes, columns, text) in table {
+            assert_eq!(
+                name_within(bytes.as_bytes(), columns, chars),
+                text,
+                "{columns}"
+            );
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn a_name_within_columns_has_no_part_of_an_escape_sequence(
+            bytes in names(),
+            columns in 0..60_usize,
+        ) {
+            let width = |text: &str| text.chars().count();
+            let text = name_within(&bytes, columns, width);
+            prop_assert!(width(&text) <= columns);
+            if text.is_empty() || text == name(&bytes) {
+                return Ok(());
+            }
+            // Both parts are names of their own: the beginning of this one, and its end.
+            let (head, tail) = text.split_once(CUT).unwrap();
+            let form = match text.contains("$'") {
+                true => Form::Escaped,
+                false => Form::Plain,
+            };
+            let part = |text: &str| match text {
+                "" => Vec::new(),
+                text => {
+                    let (shown, rest) = form.read(text).unwrap();
+                    assert_eq!(rest, "", "{text}");
+                    shown.into_iter().map(str::to_owned).collect::<Vec<_>>()
+                }
+            };
+            let all = form.shown(&bytes);
+            prop_assert!(all.starts_with(&part(head)), "{:?}", text);
+            prop_assert!(all.ends_with(&part(tail)), "{:?}", text);
+            let is_moved = form == Form::Plain && text.chars().any(changes_its_place);
+            prop_assert!(!is_moved, "{:?}", text);
+        }
     }
 
     #[test]

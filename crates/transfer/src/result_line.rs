@@ -7,8 +7,14 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 
-/// Longest message in characters, which has room for two paths; the rest is cut.
+use text::shortened;
+
+/// Longest message in characters. Names in it are shortened so that the reason and the advice have room.
 pub const MAX_MESSAGE_CHARS: usize = 10_000;
+
+/// How many characters each name has at most, the first number with which all of the message has room.
+/// An escape sequence is one of them, and up to ten in the message.
+const NAME_CHARS: [usize; 3] = [500, 100, 20];
 
 /// More bytes than any line has: what has no newline within them is no result line.
 pub const MAX_LINE_BYTES: u64 = 49_152;
@@ -67,14 +73,15 @@ pub struct ResultLine {
 }
 
 impl ResultLine {
-    /// Writes the line in one write. Of the message, control characters become spaces, and what
-    /// exceeds [`MAX_MESSAGE_CHARS`] is cut.
+    /// Writes the line in one write. Of the message, control characters become spaces. If it exceeds
+    /// [`MAX_MESSAGE_CHARS`], names in quotes lose their middle, as by [`text::shortened`]; only what
+    /// exceeds it then is cut.
     ///
     /// # Errors
     /// Those of `output`.
     pub fn write_to(&self, output: &mut impl Write) -> io::Result<()> {
         let status = self.outcome.status();
-        let message: String = one_line(&self.message).take(MAX_MESSAGE_CHARS).collect();
+        let message = bounded(one_line(&self.message).collect());
         output.write_all(format!("{status} {message}\n").as_bytes())
     }
 
@@ -99,6 +106,16 @@ impl ResultLine {
             message: one_line(message).collect(),
         })
     }
+}
+
+fn bounded(message: String) -> String {
+    let is_short = |text: &str| text.chars().nth(MAX_MESSAGE_CHARS).is_none();
+    if is_short(&message) {
+        return message;
+    }
+    let mut shorter = NAME_CHARS.iter().map(|max| shortened(&message, *max));
+    let short = shorter.find(|text| is_short(text));
+    short.unwrap_or_else(|| message.chars().take(MAX_MESSAGE_CHARS).collect())
 }
 
 fn one_line(text: &str) -> impl Iterator<Item = char> {
@@ -173,6 +190,40 @@ mod tests {
             .unwrap()
             .unwrap();
         assert_eq!(line.outcome, Outcome::Failed);
+    }
+
+    #[test]
+    fn the_reason_and_the_advice_survive_the_longest_names() {
+        // Names that have the longest texts: escape sequences, characters of four bytes, bytes.
+        let names = [
+            "\u{e0001}".repeat(1024).into_bytes(),
+            "\u{20000}".repeat(1023).into_bytes(),
+            "\u{1}".repeat(4095).into_bytes(),
+            vec![0xFF; 4095],
+            "\u{5e2}".repeat(2047).into_bytes(),
+        ];
+        for count in [1, 2, 6] {
+            for bytes in &names {
+                let quoted = text::name(bytes);
+                let all = vec![quoted.as_str(); count].join(" and ");
+                let message = format!("cannot send {all}: No space left; make room");
+                let line = written(Outcome::Failed, &message);
+                assert!(u64::try_from(line.len()).unwrap() < MAX_LINE_BYTES);
+                let read = ResultLine::read_from(&line[..]).unwrap().unwrap().message;
+                let names = read.strip_prefix("cannot send ").unwrap();
+                let names = names.strip_suffix(": No space left; make room").unwrap();
+                // Each is cut in the same way, and so none by the end of the message.
+                let names: Vec<&str> = names.split(" and ").collect();
+                assert_eq!(names, vec![names[0]; count]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_that_has_room_keeps_its_names() {
+        let message = format!("{} is gone", text::name(&[b'\t'; 4000]));
+        let line = written(Outcome::Failed, &message);
+        assert_eq!(line, format!("1 {message}\n").as_bytes());
     }
 
     #[test]

@@ -17,6 +17,7 @@ use text::name;
 
 use crate::exclude::Exclude;
 use crate::refusal::refusal_of_name;
+use crate::walk::Links;
 
 /// The longest piece of a path that is given to the kernel at once; its limit is 4096 with the NUL.
 const MAX_PIECE: usize = 4095;
@@ -165,24 +166,49 @@ impl Arguments {
 
     /// The name, if it is that of an entry here that a walk of these arguments meets. What the other end
     /// of a copy calls so is one of our files, and may be shown as such.
+    ///
+    /// The other end chooses what is looked up, so nothing is that a walk would not reach: what is left
+    /// out is not entered, and a link is only followed if `links` says so.
     #[must_use]
-    pub fn own_name<'n>(&self, untrusted_name: &'n [u8]) -> Option<SafeName<'n>> {
+    pub fn own_name<'n>(&self, untrusted_name: &'n [u8], links: Links) -> Option<SafeName<'n>> {
         let name = SafeName::parse(untrusted_name, Charset::All).ok()?;
-        let path = self.path_of(name.as_bytes())?;
-        let is_content = self.list.iter().any(|argument| argument.content.is_some());
-        if is_content {
+        let top = name.components().next()?;
+        let argument = self.list.iter().find(|argument| argument.name() == top)?;
+        if argument.content.is_some() {
             return (name.depth() == 1).then_some(name);
         }
-        let leaf_at = path.len() - last_component(&path).len();
-        let folder = open_folder(self.start(), &path[..leaf_at]).ok()?;
-        let found = statat(&folder, &path[leaf_at..], AtFlags::SYMLINK_NOFOLLOW).ok()?;
-        let kind = FileType::from_raw_mode(found.st_mode);
-        let is_sent = matches!(
-            kind,
-            FileType::RegularFile | FileType::Directory | FileType::Symlink
-        );
-        let is_excluded = self.excludes(name.as_bytes(), kind == FileType::Directory);
-        (is_sent && !is_excluded).then_some(name)
+        let mut folder = self.open_parent(argument).ok()?;
+        let mut path = argument.path.clone();
+        let mut leaf = &argument.path[argument.name_at..];
+        let mut below = name.components().skip(1);
+        loop {
+            // Before it is looked at: it may be left out because its file system does not answer. So a
+            // file whose name is left out for folders counts as left out too.
+            if self.excludes(&path[argument.name_at..], true) {
+                return None;
+            }
+            let listed = kind_of(&folder, leaf, AtFlags::SYMLINK_NOFOLLOW)?;
+            let is_followed = listed == FileType::Symlink && links == Links::Follow;
+            let (kind, flags) = match is_followed {
+                true => (kind_of(&folder, leaf, AtFlags::empty())?, O_FOLDER),
+                false => (listed, O_FOLDER | OFlags::NOFOLLOW),
+            };
+            let Some(next) = below.next() else {
+                let is_sent = match kind {
+                    FileType::RegularFile | FileType::Directory => true,
+                    FileType::Symlink => links == Links::Send,
+                    _ => false,
+                };
+                return is_sent.then_some(name);
+            };
+            if kind != FileType::Directory {
+                return None;
+            }
+            folder = openat(&folder, leaf, flags, Mode::empty()).ok()?;
+            path.push(b'/');
+            path.extend_from_slice(next);
+            leaf = next;
+        }
     }
 
     /// The paths as they were typed, without trailing slashes.
@@ -208,6 +234,11 @@ impl Arguments {
             None => open_folder(self.start(), &argument.path[..argument.name_at]),
         }
     }
+}
+
+fn kind_of(folder: &OwnedFd, leaf: &[u8], flags: AtFlags) -> Option<FileType> {
+    let found = statat(folder, leaf, flags).ok()?;
+    Some(FileType::from_raw_mode(found.st_mode))
 }
 
 /// Opens the folder `path` as a starting point for other calls (`O_PATH`). It may be longer than the
@@ -419,7 +450,7 @@ mod tests {
         let exclude = Exclude::new([OsString::from("b")]).unwrap();
         let arguments = Arguments::new([top.into_os_string()]).unwrap();
         let arguments = arguments.without(Some(exclude));
-        let is_own = |name: &str| arguments.own_name(name.as_bytes()).is_some();
+        let is_own = |name: &str| arguments.own_name(name.as_bytes(), Links::Send).is_some();
         for ours in ["top", "top/\u{5e2}\t.o"] {
             assert!(is_own(ours), "{ours}");
         }
@@ -437,8 +468,67 @@ mod tests {
         }
         let file = std::fs::File::open("/dev/null").unwrap();
         let stdin = Arguments::of_content("letter".into(), file.into()).unwrap();
-        assert!(stdin.own_name(b"letter").is_some());
-        assert!(stdin.own_name(b"letter/a").is_none() && stdin.own_name(b"x").is_none());
+        let is_own = |name: &[u8]| stdin.own_name(name, Links::Send).is_some();
+        assert!(is_own(b"letter") && !is_own(b"letter/a") && !is_own(b"x"));
+    }
+
+    #[test]
+    fn nothing_outside_of_what_is_sent_is_looked_up_for_the_other_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for name in ["top", "top/cache", "top/cache/deep", "beside"] {
+            std::fs::create_dir(path(name)).unwrap();
+        }
+        for name in ["top/cache/deep/a", "beside/a", "file"] {
+            std::fs::write(path(name), "").unwrap();
+        }
+        std::os::unix::fs::symlink("../beside", path("top/link")).unwrap();
+        std::os::unix::fs::symlink("top", path("way")).unwrap();
+        let own = |argument: &str, exclude: &str, links: Links, name: &str| {
+            let arguments = Arguments::new([path(argument).into_os_string()]).unwrap();
+            let exclude = Exclude::new([OsString::from(exclude)]).unwrap();
+            let arguments = arguments.without(Some(exclude));
+            arguments.own_name(name.as_bytes(), links).is_some()
+        };
+        let of_top = |exclude, links, name| own("top", exclude, links, name);
+        assert!(of_top("none", Links::Send, "top/cache/deep/a"));
+        for exclude in ["cache", "cache/", "cache/deep", "deep/", "top"] {
+            assert!(
+                !of_top(exclude, Links::Send, "top/cache/deep/a"),
+                "{exclude}"
+            );
+        }
+        // A link is sent as it is, followed, or left out.
+        for (links, link, behind) in [
+            (Links::Send, true, false),
+            (Links::Ignore, false, false),
+            (Links::Follow, true, true),
+        ] {
+            assert_eq!(of_top("none", links, "top/link"), link, "{links:?}");
+            assert_eq!(of_top("none", links, "top/link/a"), behind, "{links:?}");
+            // The argument is such a link too, if it is its last component.
+            assert_eq!(own("way", "none", links, "way/cache"), behind, "{links:?}");
+        }
+        assert!(!own("file", "none", Links::Send, "file/a"));
+        // On the way to an argument the person named them.
+        assert!(own("way/cache", "none", Links::Send, "cache/deep/a"));
+    }
+
+    #[test]
+    fn what_is_left_out_is_judged_by_the_name_that_it_has_here() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("a")).unwrap();
+        std::fs::write(folder.path().join("a/b"), "").unwrap();
+        let of = |exclude: &str| {
+            let path = folder.path().join("a").into_os_string();
+            let mut arguments = Arguments::new([path]).unwrap();
+            arguments.rename("new".into()).unwrap();
+            let exclude = Exclude::new([OsString::from(exclude)]).unwrap();
+            let arguments = arguments.without(Some(exclude));
+            arguments.own_name(b"new/b", Links::Send).is_some()
+        };
+        assert!(of("new"));
+        assert!(!of("a") && !of("b"));
     }
 
     #[test]

@@ -15,7 +15,6 @@ use program::say::say;
 use quantity::{about, bytes, entries};
 use rustix::fs::FileType;
 use rustix::termios::tcgetwinsize;
-use text::name;
 
 use super::line::{Line, shortened};
 
@@ -157,7 +156,7 @@ fn drawn(text: &Text, state: &ProgressState, total: Option<u64>) -> String {
     match text {
         Text::Waiting(text) => shortened(text, columns),
         Text::File(path) => Line {
-            path: &name(path),
+            path,
             sent: state.pos(),
             total,
             rate: state.per_sec(),

@@ -6,12 +6,13 @@
 use std::time::Duration;
 
 use quantity::about;
-use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+use text::{name, name_within};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr};
 
 /// Columns that a name is left with before anything but the percentage is shown.
 const MIN_NAME: usize = 16;
 
-/// What stands for the middle of a path that is too long.
+/// What stands for the middle of a text that is too long.
 const CUT: &str = "...";
 
 /// Beyond this an estimate says nothing.
@@ -20,8 +21,8 @@ const MAX_LEFT: Duration = Duration::from_secs(100 * 3600);
 /// How far a copy is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Line<'a> {
-    /// The file that is being sent, safe to show.
-    pub(crate) path: &'a str,
+    /// The path of the file that is being sent.
+    pub(crate) path: &'a [u8],
     /// Bytes that were sent.
     pub(crate) sent: u64,
     /// Bytes that there are to send, if that is known.
@@ -35,7 +36,7 @@ pub(crate) struct Line<'a> {
 impl Line<'_> {
     /// The line, no wider than `columns`.
     pub(crate) fn fitted(&self, columns: usize) -> String {
-        let name = self.path.width().min(MIN_NAME) + 2;
+        let name = name(self.path).width().min(MIN_NAME) + 2;
         let mut numbers = String::new();
         for part in [self.percent(), self.bytes(), self.left(), self.rate()] {
             let Some(part) = part else { continue };
@@ -47,7 +48,9 @@ impl Line<'_> {
             }
         }
         let room = columns.checked_sub(numbers.len() + 2);
-        let name = room.map_or(String::new(), |room| shortened(self.path, room));
+        let name = room.map_or(String::new(), |room| {
+            name_within(self.path, room, UnicodeWidthStr::width)
+        });
         if name.is_empty() {
             return numbers;
         }
@@ -95,8 +98,7 @@ impl Line<'_> {
     }
 }
 
-/// `text`, no wider than `columns`: what is too much is its middle, so that a name keeps its beginning
-/// and its extension.
+/// `text`, in which there is no name, no wider than `columns`: what is too much is its middle.
 pub(crate) fn shortened(text: &str, columns: usize) -> String {
     if text.width() <= columns {
         return text.to_owned();
@@ -130,7 +132,7 @@ mod tests {
     use super::*;
 
     const LINE: Line<'_> = Line {
-        path: "docs/photos/2024/summer/beach.jpg",
+        path: b"docs/photos/2024/summer/beach.jpg",
         sent: 1_288_490_189,
         total: Some(2_863_311_531),
         rate: 36_909_875.2,
@@ -141,7 +143,7 @@ mod tests {
     fn a_wide_terminal_shows_everything() {
         assert_eq!(
             LINE.fitted(100),
-            " 45%, 1.20 GiB of 2.67 GiB, 0:42 left, 35.20 MiB/s  docs/photos/2024/summer/beach.jpg"
+            " 45%, 1.20 GiB of 2.67 GiB, 0:42 left, 35.20 MiB/s  \"docs/photos/2024/summer/beach.jpg\""
         );
     }
 
@@ -150,15 +152,15 @@ mod tests {
         let table = [
             (
                 80,
-                " 45%, 1.20 GiB of 2.67 GiB, 0:42 left, 35.20 MiB/s  docs/pho.../summer/beach.jpg",
+                " 45%, 1.20 GiB of 2.67 GiB, 0:42 left, 35.20 MiB/s  \"docs/ph\"...\"mmer/beach.jpg\"",
             ),
             (
                 60,
-                " 45%, 1.20 GiB of 2.67 GiB, 0:42 left  docs/p...er/beach.jpg",
+                " 45%, 1.20 GiB of 2.67 GiB, 0:42 left  \"docs\"...\"/beach.jpg\"",
             ),
-            (50, " 45%, 1.20 GiB of 2.67 GiB  docs/p...mer/beach.jpg"),
-            (40, " 45%, 0:42 left  docs/p...mmer/beach.jpg"),
-            (20, " 45%  doc...each.jpg"),
+            (50, " 45%, 1.20 GiB of 2.67 GiB  \"docs/\"...\"/beach.jpg\""),
+            (40, " 45%, 0:42 left  \"docs/\"...\"r/beach.jpg\""),
+            (20, " 45%  \"do\"...\"h.jpg\""),
             (8, " 45%"),
             (4, " 45%"),
             (3, ""),
@@ -172,6 +174,8 @@ mod tests {
     #[test]
     fn no_line_is_wider_than_the_terminal() {
         let paths = [
+            "\u{5e2}".repeat(60),
+            "\u{202e}\t\u{e0001}".repeat(60),
             "a".repeat(300),
             "報告書".repeat(40),
             "e\u{301}".repeat(200),
@@ -184,7 +188,7 @@ mod tests {
                 for sent in [0, 1, u64::MAX] {
                     for columns in 0..130 {
                         let line = Line {
-                            path,
+                            path: path.as_bytes(),
                             sent,
                             total,
                             ..LINE
@@ -198,7 +202,32 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_cut_between_characters_and_by_their_width() {
+    fn a_name_is_cut_by_the_width_of_its_characters_and_never_within_an_escape_sequence() {
+        let fitted = |path: &str, columns| {
+            let line = Line {
+                path: path.as_bytes(),
+                total: None,
+                ..LINE
+            };
+            line.fitted(columns)
+        };
+        assert_eq!(
+            fitted("報告書報告書.odt", 25),
+            "1.20 GiB  \"報\"...\"書.odt\""
+        );
+        let escaped = "\u{202e}".repeat(9);
+        assert_eq!(fitted(&escaped, 35), "1.20 GiB  ...$'\\u202e\\u202e'");
+        // Whole it keeps its order, and is shown in its script. A part of it may not.
+        let right_to_left = "\u{5e2}\u{5e2}\u{5e2}12345.odt";
+        assert_eq!(
+            fitted(right_to_left, 24),
+            format!("1.20 GiB  \"{right_to_left}\"")
+        );
+        assert_eq!(fitted(right_to_left, 23), "1.20 GiB  ...$'.odt'");
+    }
+
+    #[test]
+    fn a_text_is_cut_between_characters_and_by_their_width() {
         assert_eq!(shortened("報告書", 6), "報告書");
         assert_eq!(shortened("報告書", 5), "...書");
         assert_eq!(shortened("報告書", 4), "...");
@@ -220,7 +249,7 @@ mod tests {
         };
         assert_eq!(
             unknown.fitted(60),
-            "1.20 GiB  docs/photos/2024/summer/beach.jpg"
+            "1.20 GiB  \"docs/photos/2024/summer/beach.jpg\""
         );
         let nothing = Line {
             total: Some(0),
@@ -229,7 +258,7 @@ mod tests {
         };
         assert_eq!(
             nothing.fitted(60),
-            "0 B of 0 B  docs/photos/2024/summer/beach.jpg"
+            "0 B of 0 B  \"docs/photos/2024/summer/beach.jpg\""
         );
         let stalled = Line {
             left: Duration::MAX,

@@ -72,17 +72,14 @@ fn the_line_moves_while_bytes_do() {
 }
 
 fn a_narrow_terminal_keeps_the_percentage_and_the_end_of_the_name() {
-    for (columns, ends) in [(20, "%  \"qu...rt.txt\""), (10, "%  ..."), (5, "%")] {
+    for (columns, ends) in [(20, "%  \"qu\"...\".txt\""), (10, "%"), (5, "%")] {
         let hostile = Hostile::of_file("quarterly-report.txt", LARGE);
         let hostile = hostile.takes(LARGE / 2).waits();
         let mut terminal = Terminal::start(&hostile.command(Sender::Command), columns);
         let screen = terminal.until(|screen| percentage(screen).is_some_and(|now| now >= 50));
         assert_eq!(screen.trim_end().lines().count(), 1, "{screen}");
         let shown = line(&screen);
-        assert!(
-            shown.contains(ends.trim_end_matches("...")),
-            "{columns}: {screen}"
-        );
+        assert!(shown.ends_with(ends), "{columns}: {screen}");
         assert!(shown.len() < usize::from(columns), "{columns}: {screen}");
         terminal.type_keys("\x03");
         terminal.finish().assert_code(32);
@@ -105,7 +102,7 @@ fn names_of_any_width_stay_on_one_line() {
     for (name, ends) in [
         ("四半期報告書と予算案の最終版.txt", "最終版.txt\""),
         ("отчёт-за-квартал-и-бюджет.txt", "бюджет.txt\""),
-        ("한글로-쓴-아주-긴-파일-이름입니다.txt", "이름입니다.txt\""),
+        ("한글로-쓴-아주-긴-파일-이름입니다.txt", "입니다.txt\""),
         (&format!("{}end", "long-".repeat(40)), "long-end\""),
     ] {
         let hostile = Hostile::of_file(name, LARGE).takes(LARGE / 2).waits();
