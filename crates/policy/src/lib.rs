@@ -386,6 +386,6 @@ mod tests {
         );
         write("60-d.policy", "* *");
         let error = Policy::load(folder.path()).unwrap_err().to_string();
-        assert!(error.contains("60-d.policy: line 1: "), "{error}");
+        assert!(error.contains("60-d.policy\": line 1: "), "{error}");
     }
 }

@@ -209,7 +209,7 @@ pub(crate) fn mount_passwd(passwd: &Path, uid: u32, home: &Path) -> Result<()> {
     let mut text: String = others.map(|line| format!("{line}\n")).collect();
     let group = user.gid;
     text += &format!("{own}x:{uid}:{group}::{}:/bin/sh\n", home.display());
-    remove(passwd)?;
+    // The file may be mounted already. Nothing can be mounted over one that was removed.
     fs::write(passwd, text)?;
     let none = None::<&str>;
     mount(Some(passwd), "/etc/passwd", none, MsFlags::MS_BIND, none)

@@ -32,7 +32,7 @@ fn a_failure_is_a_notification_too() {
     let finished = run(command);
     finished.assert_code(1);
     let shown = fake.shown();
-    assert_eq!(shown.title, "Cannot start gone");
+    assert_eq!(shown.title, "Cannot start \"gone\"");
     for part in [
         "user/applications/gone.desktop",
         "the program \"no-such-program\"",
@@ -65,7 +65,7 @@ fn without_a_notification_service_it_is_a_window() {
     windows.prepare(&mut command);
     run(command).assert_code(1);
     let told = windows.told("zenity--error");
-    assert!(told.contains("--title=Cannot start none\n"), "{told}");
+    assert!(told.contains("--title=Cannot start \"none\"\n"), "{told}");
     assert!(told.contains("no desktop file of this name"), "{told}");
 }
 
@@ -104,5 +104,5 @@ fn what_was_started_needs_no_message() {
         let _status = run(command);
     }
     // The first message is of the second one.
-    assert_eq!(fake.shown().title, "Cannot start gone");
+    assert_eq!(fake.shown().title, "Cannot start \"gone\"");
 }
