@@ -16,8 +16,9 @@ suite! {
 }
 
 /// Those that qrexec starts, and what starts an application as they do: what they write to stdout
-/// goes to another qube.
-const SPEAKERS: [&str; 21] = [
+/// goes to another qube. The agents keep their stdout for the program that starts them.
+const SPEAKERS: [&str; 25] = [
+    "meminfo-writer",
     "qfile-agent",
     "qfile-unpacker",
     "qopen-in-vm",
@@ -25,6 +26,8 @@ const SPEAKERS: [&str; 21] = [
     "qrexec-ssh-serve",
     "qubes-app-menus",
     "qubes-backup",
+    "qubes-block-devices",
+    "qubes-config",
     "qubes-desktop-run",
     "qubes-detach-pci-device",
     "qubes-filecopy",
@@ -36,6 +39,7 @@ const SPEAKERS: [&str; 21] = [
     "qubes-wait-for-session",
     "qubes-start-app",
     "qubes-suspend",
+    "qubes-usb-devices",
     "qvm-sync-clock",
     "tar2qfile",
     "vm-file-editor",

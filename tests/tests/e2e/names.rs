@@ -273,12 +273,13 @@ fn progress_keeps_the_beginning_and_the_extension_of_a_long_name() {
     let german = format!("Übersicht-{}-Entwurf.odt", "lang-".repeat(30));
     let arabic = format!("تقرير{}نهائي.pdf", "طويل".repeat(20));
     let chinese = format!("报告{}最终版.odt", "很长".repeat(30));
-    for (name, begin, end) in [
-        (&german, "\"Übersi", "urf.odt\""),
-        (&arabic, "\"تقرير", "نهائي.pdf\""),
-        (&chinese, "\"报告", "最终版.odt\""),
+    // A name that is read from the right is escaped when it is cut.
+    for (name, columns, begin, end) in [
+        (&german, 60, "\"Üb", "urf.odt\""),
+        (&arabic, 80, r"$'\u062a", r"\u064a.pdf'"),
+        (&chinese, 60, "\"报", "终版.odt\""),
     ] {
-        let screen = progress_of(name, 60);
+        let screen = progress_of(name, columns);
         assert!(screen.contains(begin), "{screen}");
         assert!(screen.trim_end().ends_with(end), "{screen}");
     }

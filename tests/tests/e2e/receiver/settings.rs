@@ -199,7 +199,7 @@ fn a_line_that_is_not_understood_refuses_every_copy() {
             )
         },
         |inbox| {
-            let lines = [1, 2, 5].map(|line| format!("{OF_THE_QUBE}, line {line}: "));
+            let lines = [1, 2, 5].map(|line| format!("\"{OF_THE_QUBE}\", line {line}: "));
             assert_refuses_every_copy(inbox, &lines.each_ref().map(String::as_str));
         },
     );
