@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(
             stays.text("a.txt"),
             "not sent back, but kept in this qube: \
-             /home/user/QubesIncoming/work/a.txt-123456/b.pdf"
+             \"/home/user/QubesIncoming/work/a.txt-123456/b.pdf\""
         );
         let stays = Stays {
             files: ["b", "c", "d\u{1b}", "e", "f"].map(PathBuf::from).into(),
@@ -222,8 +222,8 @@ mod tests {
         };
         assert_eq!(
             stays.text("a.txt"),
-            "not sent back, but kept in this qube while it runs: /tmp/work-123456 (b, c, d_ and 2 \
-             more); it cannot be copied to a permanent folder: No space left on device"
+            "not sent back, but kept in this qube while it runs: \"/tmp/work-123456\" (\"b\", \"c\", \
+             $'d\\x1b' and 2 more); it cannot be copied to a permanent folder: No space left on device"
         );
         let stays = Stays {
             unseen: Some("File name too long".to_owned()),
@@ -232,8 +232,8 @@ mod tests {
         };
         assert_eq!(
             stays.text("a.txt"),
-            "other files may have been saved beside a.txt: they are kept in /tmp/work-123456 while \
-             this qube runs; the folder cannot be searched: File name too long"
+            "other files may have been saved beside \"a.txt\": they are kept in \"/tmp/work-123456\" \
+             while this qube runs; the folder cannot be searched: File name too long"
         );
     }
 }
