@@ -47,7 +47,7 @@ test: build
 
 test-desktop: build
 	@dev/scripts/check-desktop
-	QFILE_TEST_DESKTOP=1 $(CARGO) test --locked --package qfile-tests --test e2e gui::desktop:: -- --test-threads=2
+	QFILE_TEST_DESKTOP=1 $(CARGO) test --locked --workspace --test e2e gui::desktop:: -- --test-threads=2
 
 check: toolchain
 	$(CARGO) fmt --all -- --check
