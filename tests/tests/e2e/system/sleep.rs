@@ -194,6 +194,7 @@ fn a_half_done_pre_is_undone() {
     assert!(!running.finish().status.success());
     assert_eq!(machine.asked(1), [format!("unbind {WIFI}")]);
     // What it had begun ends now, without it.
+    drop(qfile_tests::fifo::once_it_is_written(&slow.join("unbind")));
     fs::remove_file(slow.join("unbind")).unwrap();
     fs::remove_file(machine.path(&format!("sys/bus/pci/devices/{DISK}/driver"))).unwrap();
     machine.serve_one("slow", "bind");
