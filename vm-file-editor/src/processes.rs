@@ -135,20 +135,33 @@ fn ends_name(byte: Option<&u8>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use procfs::FromRead as _;
+    use std::io::Read as _;
     use std::process::{Child, Command, Stdio};
+
+    use procfs::FromRead as _;
 
     use super::*;
 
     /// A shell that waits for input; its other arguments are what it names.
     fn waiting(arguments: &[&str], stdout: Stdio) -> Child {
-        Command::new("sh")
-            .args(["-c", "read line", "sh"])
+        let mut child = Command::new("sh")
+            .args(["-xc", "read line", "sh"])
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(stdout)
+            .stderr(Stdio::piped())
             .spawn()
+            .unwrap();
+        // The call returns in the midst of execve(2), before the kernel knows where the code begins.
+        // The trace of its first command shows that the shell runs.
+        let mut runs = [0];
+        child
+            .stderr
+            .as_mut()
             .unwrap()
+            .read_exact(&mut runs)
+            .unwrap();
+        child
     }
 
     fn trace(child: &Child, folder: &Path) -> Option<(bool, bool)> {
