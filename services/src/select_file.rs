@@ -1,10 +1,10 @@
-//! The services qubes.SelectFile and qubes.SelectDirectory: the user chooses a file or a folder, and its
-//! path goes to dom0.
+//! The services qubes.SelectFile and qubes.SelectDirectory: the user chooses a file or a folder, and
+//! its path goes to dom0.
 //!
-//! dom0 refuses many paths, and tells it in dom0, where nobody can rename a file of this qube. `path` has
-//! its rule. What it would refuse is told here, and the user chooses again. `choose` shows the chooser
-//! of the desktop: `portal` that of xdg-desktop-portal, else zenity or kdialog. `start` remembers where
-//! to begin. `caller` notices that nobody waits for the answer any more.
+//! dom0 refuses many paths, and says so in dom0, where nobody can rename a file of this qube. `path`
+//! has its rule. What it would refuse is told here, and the user chooses again. `choose` shows the
+//! chooser of the desktop: `portal` that of xdg-desktop-portal, else zenity or kdialog. `start`
+//! remembers where to begin. `caller` notices that nobody waits for the answer any more.
 
 use std::ffi::OsStr;
 use std::io::{self, Write as _};
@@ -35,8 +35,8 @@ pub const NAME: &str = "qubes-select-file";
 /// Has the user choose, and writes the path to stdout.
 ///
 /// # Errors
-/// Nothing was chosen, which is not said: the user knows. There is no display, or nothing that shows a
-/// chooser. The caller has gone.
+/// Nothing was chosen, which is not said: the user knows. There is no display, or nothing that shows
+/// a chooser. The caller has gone.
 pub fn serve(args: &SelectFile) -> Result<(), Failure> {
     let choice = args.choice();
     if !has_display() {

@@ -8,9 +8,9 @@ use desktop::dialog::Choice;
 /// Let the user choose a file or a folder for dom0: the services qubes.SelectFile and
 /// qubes.SelectDirectory.
 ///
-/// The program shows a file chooser and writes the absolute path and a newline to stdout. If dom0 would
-/// refuse the path, or if the file does not exist, a window says why, and the user chooses again. The
-/// chooser begins in the folder of the last choice.
+/// The program shows a file chooser and writes the absolute path and a newline to stdout. If dom0
+/// would refuse the path, or if the file does not exist, a window says why, and the user chooses
+/// again. The chooser begins in the folder of the last choice.
 #[derive(Debug, Parser)]
 #[command(name = "qubes-select-file", version, after_help = STATUS)]
 #[command(override_usage = "qubes-select-file [OPTION]...")]

@@ -139,8 +139,8 @@ mod tests {
     fn chosen(script: &str) -> Result<Option<Vec<u8>>, String> {
         let folder = tempfile::tempdir().unwrap();
         let path: PathBuf = folder.path().join("zenity");
-        // Another process writes it: a program that another test starts at that moment would inherit a
-        // descriptor that is open for writing, and it could not be executed (`ETXTBSY`).
+        // Another process writes it: a program that another test starts at that moment would inherit
+        // a descriptor that is open for writing, and it could not be executed (`ETXTBSY`).
         let made = std::process::Command::new("sh")
             .args([
                 "-c",

@@ -75,7 +75,7 @@ impl Display for Refusal {
             Self::Characters(characters) => write!(
                 f,
                 "dom0 takes only paths of the letters A-Z and a-z, digits, blanks and \
-                 / : . , _ + = ( ) ? -, but this one has {}.",
+                 - / : . , _ + = ( ) ?, but this one has {}.",
                 characters.join(", ")
             ),
             Self::Long(len) => write!(

@@ -1,7 +1,7 @@
 //! The chooser of xdg-desktop-portal: the interface `org.freedesktop.portal.FileChooser`.
 //!
-//! A choice is a request, which answers later with the signal `Response`. It is heard from the moment
-//! before the call, so none is missed, and only the portal itself is believed. The portal closes the
+//! A choice is a request, which answers later with the signal `Response`. The program listens before
+//! the call, so no answer is missed, and only the portal itself is believed. The portal closes the
 //! window when this program leaves the bus.
 
 use std::collections::HashMap;
@@ -33,7 +33,8 @@ const VERSION_WITH_FOLDERS: u32 = 3;
 /// How long a portal that does not answer is waited for, before another chooser is taken.
 const TO_ANSWER: Duration = Duration::from_secs(10);
 
-/// Bits of names are not to be guessed, and there is one request at a time.
+/// The last part of the path of a request. There is one request at a time, and only answers of the
+/// portal count, so it need not be a secret.
 const TOKEN: &str = "qubes_select_file";
 
 /// The results of a request.
