@@ -1,11 +1,11 @@
 //! The service qubes.GetImageRGBA: gives a picture of this qube, or one that the caller sends, as
 //! pixels.
 //!
-//! Two processes. The first reads the line that names the picture (`request`), opens the file or finds
-//! the icon (`source`), and starts the second, the decoder (`decoder`): it has the picture as stdin and
-//! the answer as stdout, gives up everything else (`confine`) and decodes. It writes nothing before the
-//! picture is whole. Whatever a picture makes of a decoder, also one that runs out of memory or time, the
-//! first process says it and ends with a status.
+//! Two processes. The first reads the line that names the picture (`request`), opens the file or
+//! finds the icon (`source`), and starts the second, the decoder (`decoder`): it has the picture as
+//! stdin and the answer as stdout, gives up everything else (`confine`) and decodes. It writes
+//! nothing before the picture is whole. Whatever a picture makes of a decoder, also one that runs
+//! out of memory or time, the first process says it and ends with a status.
 
 pub mod args;
 mod confine;

@@ -1,4 +1,5 @@
-//! Pictures: written byte by byte, asked for as dom0 does, and read as the receiver there reads them.
+//! Pictures: written byte by byte, asked for as dom0 does, and read as the receiver there reads
+//! them.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -209,7 +210,8 @@ fn crc(bytes: &[u8]) -> u32 {
 /// So many zeros, compressed by `gzip`, which is part of every system.
 #[must_use]
 pub fn gzipped(prefix: &str, zeros: u64, suffix: &str) -> Vec<u8> {
-    let script = "{ printf %s \"$1\"; head -c \"$2\" /dev/zero | tr '\\0' ' '; printf %s \"$3\"; } | gzip -9";
+    let script = "{ printf %s \"$1\"; head -c \"$2\" /dev/zero | tr '\\0' ' '; \
+                  printf %s \"$3\"; } | gzip -9";
     let output = Command::new("sh")
         .args(["-c", script, "sh", prefix, &zeros.to_string(), suffix])
         .output()
@@ -218,8 +220,8 @@ pub fn gzipped(prefix: &str, zeros: u64, suffix: &str) -> Vec<u8> {
     output.stdout
 }
 
-/// The same as a stream of zlib (RFC 1950), in which a PNG has its pixels: the deflated bytes of gzip
-/// between another header and another checksum.
+/// The same as a stream of zlib (RFC 1950), in which a PNG has its pixels: the deflated bytes of
+/// gzip between another header and another checksum.
 #[must_use]
 pub fn zeros(len: u64) -> Vec<u8> {
     let script = "head -c \"$1\" /dev/zero | gzip -9n";

@@ -1,13 +1,13 @@
 //! The icons of a qube: which file is meant by the name of an icon.
 //!
-//! The rules are those of the freedesktop.org *Icon Theme Specification*. [`Folders`] says where icons
-//! are, [`settings`] which theme the user has, [`theme`] reads the description of one. [`find`] looks
-//! in that theme and in those that it inherits from, in `hicolor`, then in the folders themselves,
-//! which have icons without a theme, and at last in all other themes: an icon that looks different
-//! is better than none.
+//! The rules are those of the freedesktop.org *Icon Theme Specification*. [`Folders`] says where
+//! icons are, [`settings`] which theme the user has, [`theme`] reads the description of one.
+//! [`find`] looks in that theme and in those that it inherits from, in `hicolor`, then in the
+//! folders themselves, which have icons without a theme, and at last in all other themes: an icon
+//! that looks different is better than none.
 //!
-//! Of the crate `freedesktop-icons` (0.4) this uses nothing: it does not know the theme of the user,
-//! and asks the file system for every combination of folder, theme, size and suffix.
+//! Of the crate `freedesktop-icons` (0.4) this uses nothing: it does not know the theme of the
+//! user, and asks the file system for every combination of folder, theme, size and suffix.
 
 mod folders;
 #[cfg(any(test, fuzzing))]
@@ -36,7 +36,8 @@ const USUAL: [&str; 4] = ["Humanity", "Adwaita", "gnome", "oxygen"];
 /// Most themes that are looked into.
 const MAX_THEMES: usize = 256;
 
-/// The file of the icon `name` that is best for `size` pixels; `None` if this qube has no such icon.
+/// The file of the icon `name` that is best for `size` pixels; `None` if this qube has no such
+/// icon.
 ///
 /// `name` is no path. A suffix of icons behind it is dropped.
 #[must_use]

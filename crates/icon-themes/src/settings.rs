@@ -1,4 +1,5 @@
-//! The theme that the user has chosen, as far as a file tells it: settings of GTK, then those of KDE.
+//! The theme that the user has chosen, as far as a file tells it: settings of GTK, then those of
+//! KDE.
 //!
 //! GNOME has its settings in a database, which is not read here. Its own theme is the usual one.
 

@@ -34,8 +34,8 @@ struct Folder {
     /// The sizes, in pixels before scaling, for which its icons are meant.
     min: u32,
     max: u32,
-    /// The same for the distance from a size. It differs: the icons of a folder with a threshold are
-    /// compared by their own sizes.
+    /// The same for the distance from a size. It differs: the icons of a folder with a threshold
+    /// are compared by their own sizes.
     size: (u32, u32),
 }
 

@@ -1,8 +1,8 @@
 //! Pictures of every format and kind of colour, and their pixels.
 //!
 //! The files of `fixtures/` were made without this library: PNG, BMP, ICO, XPM and GIF were written
-//! byte by byte from known pixels; JPEG and WebP were written, and decoded, with GraphicsMagick 1.3.40
-//! (libjpeg, libwebp). `FILE.rgba` is the answer of the service for `FILE`.
+//! byte by byte from known pixels; JPEG and WebP were written, and decoded, with GraphicsMagick
+//! 1.3.40 (libjpeg, libwebp). `FILE.rgba` is the answer of the service for `FILE`.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -4,9 +4,9 @@
 //! `formats` decode one format each, nearly all with a library. `scale` makes a picture smaller.
 //!
 //! The bytes are hostile. The size in pixels is compared with [`Limits`] before memory is allocated
-//! for it, but a decoder can still need much time and memory: whoever calls [`decode`] has limits for
-//! both, and expects that the process ends there. Nothing here opens a file: an SVG picture that
-//! refers to another one is drawn without it.
+//! for it, but a decoder can still need much time and memory: whoever calls [`decode`] has limits
+//! for both, and expects that the process ends there. Nothing here opens a file: an SVG picture
+//! that refers to another one is drawn without it.
 
 mod error;
 mod format;
@@ -106,9 +106,8 @@ impl Picture {
 
 /// Decodes a picture. Without `wanted` the format is recognised by the first bytes.
 ///
-/// # Errors
-/// It is no picture of the wanted format, or of any; it exceeds the limits; or it is broken: there is
-/// no half of a picture.
+/// # Errors It is no picture of the wanted format, or of any; it exceeds the limits; or it is
+/// broken: there is no half of a picture.
 pub fn decode(untrusted: &[u8], wanted: Option<Format>, limits: &Limits) -> Result<Picture, Error> {
     let found = Format::of(untrusted).ok_or(Error::Unknown)?;
     if let Some(wanted) = wanted.filter(|wanted| *wanted != found) {

@@ -59,8 +59,8 @@ struct Shares {
     new: u64,
 }
 
-/// An old pixel covers a part of the new pixel `at`, and a part of the one behind it, both as shares
-/// of a new pixel.
+/// An old pixel covers a part of the new pixel `at`, and a part of the one behind it, both as
+/// shares of a new pixel.
 struct Share {
     at: usize,
     first: f32,

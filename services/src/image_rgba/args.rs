@@ -9,10 +9,11 @@ use program::command_line::time;
 
 /// Give a picture as pixels: the service qubes.GetImageRGBA.
 ///
-/// The program reads a line from stdin, which names the picture: xdgicon:NAME is an icon of this qube,
-/// - is a picture that follows on stdin, FORMAT:- one of this format, and anything else is the name of a
-/// file. It writes the width and the height to stdout, then four bytes for each pixel: red, green, blue
-/// and alpha. Nothing is written before the picture is complete.
+/// The program reads a line from stdin, which names the picture: xdgicon:NAME is an icon of this
+/// qube, FORMAT:- is a picture of this format that follows on stdin, - is one of any format, and
+/// anything else is the name of a file. It writes the width and the height to stdout, then four
+/// bytes for each pixel: red, green, blue and alpha. Nothing is written before the picture is
+/// complete.
 #[derive(Debug, Parser)]
 #[command(name = "qubes-image-rgba", version, after_help = STATUS)]
 #[command(override_usage = "qubes-image-rgba [OPTION]... < LINE")]

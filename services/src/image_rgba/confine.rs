@@ -1,8 +1,9 @@
 //! What the decoder gives up before it reads the first byte of a picture.
 //!
-//! Of the file system and the network nothing is left: Landlock allows no access, and the calls that
-//! open or connect anything end the process. It can read and write the descriptors that it has, which
-//! are the picture, the answer, and a pipe for a message. Its memory and its computing time are limited.
+//! Of the file system and the network nothing is left: Landlock allows no access, and the calls
+//! that open or connect anything end the process. It can read and write the descriptors that it
+//! has, which are the picture, the answer, and a pipe for a message. Its memory and its computing
+//! time are limited.
 
 use std::io;
 

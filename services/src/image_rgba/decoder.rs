@@ -127,8 +127,8 @@ fn why(status: ExitStatus, untrusted: &[u8], bounds: Bounds) -> String {
     }
 }
 
-/// Is the decoder: reads a picture from stdin and writes its pixels to stdout. What it says is read by
-/// the process that started it.
+/// Is the decoder: reads a picture from stdin and writes its pixels to stdout. What it says is read
+/// by the process that started it.
 pub(super) fn decode(work: args::Work, format: Option<Format>) -> ExitCode {
     let decoded = prepare(work).and_then(|input| {
         let untrusted = read_input(input, work.bounds())?;

@@ -76,8 +76,8 @@ impl Display for Request {
     }
 }
 
-/// Reads a line from stdin and not a byte more: the picture may follow. The end of stdin ends a line
-/// too.
+/// Reads a line from stdin and not a byte more: the picture may follow. The end of stdin ends a
+/// line too.
 pub(super) fn line(deadline: Instant) -> Result<Vec<u8>, Failure> {
     let cannot = "cannot read the line that names the picture";
     let mut line = Vec::new();

@@ -1,4 +1,5 @@
-//! ICO: the largest picture of an icon of Windows, which is a PNG or a BMP without its first header.
+//! ICO: the largest picture of an icon of Windows, which is a PNG or a BMP without its first
+//! header.
 
 use std::io::Cursor;
 

@@ -21,7 +21,8 @@ pub(crate) fn decode(untrusted: &[u8], limits: &Limits) -> Result<Picture, Error
     probe.decode_headers().map_err(broken)?;
     let info = probe.info().ok_or_else(|| silent("no size"))?;
     let mut picture = Picture::clear(info.width.into(), info.height.into(), limits)?;
-    // The library writes pixels of four inks with a stride of three bytes, whatever it is asked for.
+    // The library writes pixels of four inks with a stride of three bytes, whatever it is asked
+    // for.
     let has_inks = matches!(
         probe.input_colorspace(),
         Some(ColorSpace::CMYK | ColorSpace::YCCK)

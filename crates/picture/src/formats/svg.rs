@@ -1,8 +1,9 @@
 //! SVG, as it is or compressed with gzip: drawn at its own size, or smaller.
 //!
-//! Nothing outside of the text is read: a link to a file or to the network draws nothing, neither does
-//! a drawing within the drawing. Pictures within the text (`data:`) are drawn if they are within the
-//! limits. Scripts are not run. Letters are not drawn, because that needs the fonts of the qube.
+//! Nothing outside of the text is read: a link to a file or to the network draws nothing, neither
+//! does a drawing within the drawing. Pictures within the text (`data:`) are drawn if they are
+//! within the limits. Scripts are not run. Letters are not drawn, because that needs the fonts of
+//! the qube.
 
 use std::borrow::Cow;
 use std::io::Read as _;

@@ -1,7 +1,7 @@
 //! XPM, version 3: a picture as the text of a C program.
 //!
-//! Written here, because the library that has it (`image-extras`) needs a newer Rust. Of the text only
-//! the string constants count: one with the sizes, one for each colour, one for each row.
+//! Written here, because the library that has it (`image-extras`) needs a newer Rust. Of the text
+//! only the string constants count: one with the sizes, one for each colour, one for each row.
 
 use std::collections::HashMap;
 use std::str::{self, FromStr as _};

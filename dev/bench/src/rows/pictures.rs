@@ -94,10 +94,13 @@ fn missing() -> Option<String> {
 fn drawn(place: &Workplace, side: u32) -> Result<PathBuf> {
     let (path, drawing) = (place.path(&format!("{side}.png")), place.path("shades.svg"));
     let shades = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 8 8' width='8' height='8'>\
-        <linearGradient id='a' x2='1' y2='1'><stop stop-color='#e33'/><stop offset='1' stop-color='#36f'/>\
-        </linearGradient><radialGradient id='b'><stop stop-color='#fff'/><stop offset='1' stop-color='#fc0' \
-        stop-opacity='.2'/></radialGradient><rect x='.5' y='.5' width='7' height='7' rx='1' fill='url(#a)'/>\
-        <circle cx='4' cy='4' r='2.5' fill='url(#b)'/><path d='M1 7L4 1L7 7z' fill='#0a0' fill-opacity='.6'/></svg>";
+        <linearGradient id='a' x2='1' y2='1'><stop stop-color='#e33'/>\
+        <stop offset='1' stop-color='#36f'/></linearGradient>\
+        <radialGradient id='b'><stop stop-color='#fff'/>\
+        <stop offset='1' stop-color='#fc0' stop-opacity='.2'/></radialGradient>\
+        <rect x='.5' y='.5' width='7' height='7' rx='1' fill='url(#a)'/>\
+        <circle cx='4' cy='4' r='2.5' fill='url(#b)'/>\
+        <path d='M1 7L4 1L7 7z' fill='#0a0' fill-opacity='.6'/></svg>";
     fs::write(&drawing, shades)?;
     let side = side.to_string();
     let status = Command::new("rsvg-convert")

@@ -1,4 +1,5 @@
-//! Pictures that would take all memory or time: each ends in its limits, with a message and not a byte.
+//! Pictures that would take all memory or time: each ends in its limits, with a message and not a
+//! byte.
 
 use std::fmt::Write as _;
 

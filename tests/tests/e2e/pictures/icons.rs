@@ -89,7 +89,8 @@ fn a_large_drawing_is_drawn_to_fit() {
         ("width='512' height='20'", (512, 20)),
     ] {
         let drawing = format!(
-            "<svg xmlns='http://www.w3.org/2000/svg' {size}><rect width='100%' height='100%'/></svg>"
+            "<svg xmlns='http://www.w3.org/2000/svg' {size}>\
+             <rect width='100%' height='100%'/></svg>"
         );
         let path = gallery.add("icon", drawing);
         let picture = gallery.picture(icon(&path), b"");

@@ -190,7 +190,8 @@ fn a_size_that_is_no_whole_number_is_cut() {
         ("width='1in' height='25.4mm'", (96, 96)),
     ] {
         let drawing = format!(
-            "<svg xmlns='http://www.w3.org/2000/svg' {size}><rect width='100%' height='100%'/></svg>"
+            "<svg xmlns='http://www.w3.org/2000/svg' {size}>\
+             <rect width='100%' height='100%'/></svg>"
         );
         let picture = gallery.picture("-", drawing.as_bytes());
         assert_eq!((picture.width, picture.height), expected, "{size}");
@@ -221,7 +222,7 @@ fn a_drawing_shows_nothing_of_other_files() {
         "<rect width='8' height='8' fill='url(red.svg#r)'/>".to_owned(),
         format!(
             "<image href='data:image/svg+xml,{}' width='8' height='8'/>",
-            red.replace('\'', "%22").replace('#', "%23")
+            red.replace('\'', "%22").replace('<', "%3C")
         ),
         "<xi:include xmlns:xi='http://www.w3.org/2001/XInclude' href='red.svg'/>".to_owned(),
         "<script>document.documentElement.innerHTML='red'</script>".to_owned(),
@@ -268,7 +269,7 @@ fn a_receiver_that_hangs_up_ends_the_call() {
     let gallery = Gallery::new();
     gallery.add("a.png", fixture("rgba8.png"));
     gallery.add("line", "a.png\n");
-    let (reader, writer) = std::io::pipe().unwrap();
+    let (reader, writer) = rustix::pipe::pipe().unwrap();
     drop(reader);
     let mut command = gallery.command();
     command.stdin(fs::File::open(gallery.path("line")).unwrap());

@@ -20,8 +20,8 @@ const THEME: &str = "/usr/share/icons/Adwaita";
 /// How many icons are compared: a look at each of some hundreds takes minutes.
 const COMPARED: usize = 60;
 
-/// How far the channels of a drawing may be from those of librsvg, of 255: on average over the whole
-/// picture, and how many of them may be far off, which are the pixels on the edges of shapes.
+/// How far the channels of a drawing may be from those of librsvg, of 255: on average over the
+/// whole picture, and how many of them may be far off, which are the pixels on the edges of shapes.
 const MEAN: f64 = 5.0;
 const FAR: u8 = 64;
 const FAR_SHARE: f64 = 0.02;
