@@ -12,6 +12,10 @@ use crate::{Error, Format, Limits, Picture};
 pub(crate) fn decode(untrusted: &[u8], limits: &Limits) -> Result<Picture, Error> {
     let broken = Error::broken::<DecodeErrors>(Format::Jpeg);
     let silent = Error::broken::<&str>(Format::Jpeg);
+    // The library does not notice that the lowest blocks are missing.
+    if !has_end(untrusted) {
+        return Err(silent("it ends too early"));
+    }
     // The limits are compared below: what the decoder says of its own names no size.
     let options = DecoderOptions::default()
         .set_strict_mode(true)
@@ -46,4 +50,25 @@ pub(crate) fn decode(untrusted: &[u8], limits: &Limits) -> Result<Picture, Error
         picture.expand_rgb();
     }
     Ok(picture)
+}
+
+/// Does the marker of the end (`EOI`) follow? Segments are passed over by their lengths, since a
+/// preview within one has an end of its own (ITU-T T.81, annex B).
+fn has_end(untrusted: &[u8]) -> bool {
+    let mut rest = untrusted;
+    while let Some(at) = rest.iter().position(|byte| *byte == 0xFF) {
+        let after = &rest[at + 1..];
+        rest = match after {
+            [0xD9, ..] => return true,
+            // Bytes that fill, a byte FF of the pixels, and markers without a segment.
+            [0xFF, ..] => after,
+            [0x00 | 0x01 | 0xD0..=0xD8, others @ ..] => others,
+            [_, high, low, ..] => {
+                let len = usize::from(u16::from_be_bytes([*high, *low]));
+                after.get(1 + len..).unwrap_or_default()
+            }
+            _ => return false,
+        };
+    }
+    false
 }
