@@ -24,7 +24,7 @@ use crate::programs::{folder, rpc_folder};
 use crate::tree::TempFolder;
 use crate::user::{
     self, ORDINARY, am_root, as_ordinary, give_home, give_to_ordinary, in_private_mounts, install,
-    mount_tmpfs, my_uid,
+    make_folders, mount_tmpfs, my_uid,
 };
 
 /// The name that the key of the caller has.
@@ -222,10 +222,7 @@ impl<'a> Far<'a> {
 
     /// Makes `lines` the policy of the account.
     pub fn set_policy(&self, lines: &str) {
-        let folder = self.home().join(".config/qfile/policy.d");
-        fs::create_dir_all(&folder).expect("ours");
-        // Whatever the umask of the tests is.
-        fs::set_permissions(&folder, Permissions::from_mode(0o755)).expect("ours");
+        let folder = make_folders(&self.home(), ".config/qfile/policy.d");
         let file = folder.join("30-test.policy");
         fs::write(&file, lines).expect("ours");
         fs::set_permissions(file, Permissions::from_mode(0o644)).expect("ours");

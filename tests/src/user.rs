@@ -137,6 +137,18 @@ pub fn install(from: &Path, to: &Path, mode: u32) {
     );
 }
 
+/// Makes the folders `below` in `from`. Others may not write to any of them, whatever the umask of the
+/// tests is: programs would not use the settings in them.
+pub fn make_folders(from: &Path, below: impl AsRef<Path>) -> PathBuf {
+    let mut folder = from.to_owned();
+    for name in below.as_ref() {
+        folder.push(name);
+        fs::create_dir_all(&folder).expect("the folder is ours");
+        fs::set_permissions(&folder, Permissions::from_mode(0o755)).expect("it is ours");
+    }
+    folder
+}
+
 /// Who owns `path`.
 #[must_use]
 pub fn owner_of(path: &Path) -> u32 {

@@ -12,6 +12,7 @@ use qfile_tests::tree::TempFolder;
 suite! {
     the_line_has_one_restricted_key,
     what_is_more_than_a_public_key_is_refused,
+    a_second_line_far_behind_the_first_is_found,
     a_name_that_would_refuse_every_call_is_refused_now,
     names_reach_the_program_as_they_are [needs_sshd],
 }
@@ -55,6 +56,18 @@ fn what_is_more_than_a_public_key_is_refused() {
     }
 }
 
+/// A reader of so many bytes would not see it.
+fn a_second_line_far_behind_the_first_is_found() {
+    for len in [64 * 1024, 64 * 1024 + 1] {
+        let comment = "x".repeat(len - KEY.len());
+        let printed = print(&format!("{KEY}{comment}\n{KEY}\n"), &["--as", "laptop"]);
+        printed.assert_code(1);
+        assert_eq!(printed.stdout, b"");
+    }
+    let comment = "x".repeat(64 * 1024 - KEY.len() - 1);
+    print(&format!("{KEY}{comment}\n"), &["--as", "laptop"]).assert_code(0);
+}
+
 fn a_name_that_would_refuse_every_call_is_refused_now() {
     for options in [
         &["--as", "a--b"][..],
@@ -67,6 +80,9 @@ fn a_name_that_would_refuse_every_call_is_refused_now() {
         printed.assert_code(1);
         assert_eq!(printed.stdout, b"", "{options:?}");
     }
+    let printed = print(KEY, &["--as", "a", "--services", "rpc"]);
+    printed.assert_code(2);
+    assert_eq!(printed.stdout, b"");
 }
 
 /// sshd gives the line to a shell in the home folder, where a bare `*` would be its files.

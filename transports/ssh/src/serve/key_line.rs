@@ -35,9 +35,15 @@ pub(super) fn print(line: &Serve) -> Result<(), Failure> {
     let path = line.key_line.as_deref().unwrap_or(Path::new(""));
     let attempted = format!("cannot use {} as a public key", text::file(path));
     let mut content = String::new();
-    let read = File::open(path).and_then(|file| file.take(MAX_LEN).read_to_string(&mut content));
-    read.map_err(Failure::of(&attempted))?;
-    let key = public_key(&content).map_err(|why| {
+    let file = File::open(path).map_err(Failure::of(&attempted))?;
+    let mut file = file.take(MAX_LEN + 1);
+    file.read_to_string(&mut content)
+        .map_err(Failure::of(&attempted))?;
+    let key = match file.limit() {
+        0 => Err("it is longer than 65536 bytes"),
+        _ => public_key(&content),
+    };
+    let key = key.map_err(|why| {
         Failure::new(attempted)
             .because(why)
             .advise("use a file of ssh-keygen whose name ends in .pub")
