@@ -16,7 +16,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-pub use link::{Direction, Fault, Link};
+pub use link::{Direction, Fault, Link, Victim};
+
+use link::Ends;
 
 use crate::cannot_run::needs_program;
 use crate::process::{Finished, run};
@@ -254,6 +256,13 @@ impl<'a> Far<'a> {
         fs::write(&file, format!("{line}\n{rest}")).expect("ours");
     }
 
+    /// Adds lines to the caller's ssh_config, before all others.
+    pub fn configure_caller(&self, lines: &str) {
+        let file = self.root().join("ssh_config");
+        let rest = fs::read_to_string(&file).expect("ours");
+        fs::write(&file, format!("{lines}\n{rest}")).expect("ours");
+    }
+
     /// The variables of its environment, `NAME=VALUE`, in place of those that it has.
     pub fn set_environment(&self, more: &str) {
         let libdir = self.programs();
@@ -307,7 +316,11 @@ impl<'a> Far<'a> {
     /// A link to it that has this fault.
     #[must_use]
     pub fn link(&self, fault: Fault) -> Link {
-        Link::new(self.port, fault)
+        let ends = Ends {
+            ssh: self.root().join("ssh-"),
+            sshd: Arc::clone(&self.connections),
+        };
+        Link::new(self.port, fault, ends)
     }
 
     /// Waits until every connection has ended there, and every service.
@@ -372,7 +385,8 @@ impl<'a> Far<'a> {
         );
         let draft = self.root().join("draft");
         let text = format!(
-            "#!/bin/sh\nexec ssh ${{TEST_PORT:+-o Port=$TEST_PORT}} ${{TEST_OPTIONS-}} \
+            "#!/bin/sh\n[ -z \"${{TEST_PORT-}}\" ] || echo $$ >'{root}/ssh-'\"$TEST_PORT\"\n\
+             exec ssh ${{TEST_PORT:+-o Port=$TEST_PORT}} ${{TEST_OPTIONS-}} \
              -F '{root}/ssh_config' \"$@\"\n"
         );
         fs::write(&draft, text).expect("ours");

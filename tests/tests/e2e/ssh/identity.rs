@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
+use std::process::Command;
 
 use qfile_tests::process::run;
 use qfile_tests::suite;
 use qfile_tests::system_log::{only_line, with_system_log};
-use qfile_tests::user::needs_private_mounts;
+use qfile_tests::user::{Installed, install, needs_private_mounts};
 
 use super::requests::Account;
 
@@ -19,6 +20,7 @@ suite! {
     a_call_that_a_full_log_does_not_take_is_refused [needs_private_mounts],
     a_machine_without_a_log_serves [needs_private_mounts],
     a_local_path_is_for_the_log_only [needs_private_mounts],
+    a_relay_passes_a_call_to_a_disposable_on [needs_private_mounts],
     a_policy_that_is_no_text_is_told_with_its_line [needs_private_mounts],
     a_call_that_is_killed_has_a_line_when_it_starts [needs_private_mounts],
     a_forced_command_that_is_wrong_refuses_every_call [needs_private_mounts],
@@ -265,6 +267,33 @@ fn a_local_path_is_for_the_log_only() {
                 "{line}"
             );
         }
+    });
+}
+
+/// A script stands in for the client of qrexec.
+fn a_relay_passes_a_call_to_a_disposable_on() {
+    with_system_log(|log| {
+        let account = account("* * * * deny\n");
+        let installed = Installed::new(&["qrexec-ssh-serve"]);
+        let draft = account.write("draft", "#!/bin/sh\nprintf '%s\\n' \"$@\"\n");
+        install(&draft, &installed.program("qrexec-client-vm"), 0o755);
+        let mut command = Command::new(installed.program("qrexec-ssh-serve"));
+        command
+            .args(["--as", "laptop", "--relay"])
+            .env("HOME", account.path("home"))
+            .env("SSH_ORIGINAL_COMMAND", "qrexec-v1 @dispvm svc+a");
+        let called = run(command);
+        called.assert_code(0);
+        let expected = "\0qrexec-v1 allowed\n--source-qube=laptop\n@dispvm\nsvc+a\n";
+        assert_eq!(String::from_utf8(called.stdout).unwrap(), expected);
+        let call = "source=laptop service=svc+a target=@dispvm";
+        let line = next_line(log).unwrap();
+        assert!(line.ends_with(&format!("{call} starting")), "{line}");
+        let line = only_line(log);
+        assert!(
+            line.contains(&format!("{call} status=0 in=0 out=36 ")),
+            "{line}"
+        );
     });
 }
 

@@ -13,6 +13,7 @@ suite! {
     the_line_has_one_restricted_key,
     what_is_more_than_a_public_key_is_refused,
     a_second_line_far_behind_the_first_is_found,
+    a_key_that_the_account_has_already_is_told_of,
     a_name_that_would_refuse_every_call_is_refused_now,
     names_reach_the_program_as_they_are [needs_sshd],
 }
@@ -21,11 +22,16 @@ const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKHEChjAp5nCQcJ5GoyMMRe8bA7ZC4bL0bY0bTQX5XJ5 me@host";
 
 fn print(key: &str, options: &[&str]) -> Finished {
-    let folder = TempFolder::new();
+    print_for(&TempFolder::new(), key, options)
+}
+
+/// The same for the account with this home folder.
+fn print_for(folder: &TempFolder, key: &str, options: &[&str]) -> Finished {
     let file = folder.path().join("key.pub");
     fs::write(&file, key).unwrap();
     let mut command = Command::new(program("qrexec-ssh-serve"));
     command.args(options).arg("--key-line").arg(file);
+    command.env("HOME", folder.path());
     run(command)
 }
 
@@ -66,6 +72,32 @@ fn a_second_line_far_behind_the_first_is_found() {
     }
     let comment = "x".repeat(64 * 1024 - KEY.len() - 1);
     print(&format!("{KEY}{comment}\n"), &["--as", "laptop"]).assert_code(0);
+}
+
+/// That line may open a shell.
+fn a_key_that_the_account_has_already_is_told_of() {
+    for name in ["authorized_keys", "authorized_keys2"] {
+        let home = TempFolder::new();
+        let file = home.folder(".ssh").join(name);
+        for (keys, is_told) in [
+            ("# nothing\n".to_owned(), false),
+            (format!("# {KEY}\n"), false),
+            (format!("ssh-rsa AAAA\ncommand=\"a b\" {KEY}\n"), true),
+            (format!("\n{KEY}"), true),
+        ] {
+            fs::write(&file, keys).unwrap();
+            let printed = print_for(&home, KEY, &["--as", "laptop"]);
+            printed.assert_code(0);
+            assert!(printed.stdout.ends_with(format!("{KEY}\n").as_bytes()));
+            let told = format!("{name}\", line 2 has this key already");
+            assert_eq!(
+                printed.stderr().contains(&told),
+                is_told,
+                "{}",
+                printed.stderr()
+            );
+        }
+    }
 }
 
 fn a_name_that_would_refuse_every_call_is_refused_now() {

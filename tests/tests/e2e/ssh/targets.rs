@@ -11,6 +11,7 @@ use std::process::Command;
 use qfile_tests::process::{Finished, run};
 use qfile_tests::programs::program;
 use qfile_tests::suite;
+use qfile_tests::terminal::Terminal;
 use qfile_tests::tree::TempFolder;
 use qfile_tests::user::{install, make_folders, needs_root};
 
@@ -25,6 +26,8 @@ suite! {
     a_folder_that_somebody_else_may_write_to_is_refused,
     a_file_or_a_link_of_somebody_else_is_refused [needs_root],
     ssh_is_told_what_a_service_needs,
+    at_a_terminal_ssh_may_ask,
+    an_ssh_that_a_signal_ends_is_255,
     a_wrong_command_line_is_2,
     without_ssh_it_is_255,
 }
@@ -259,28 +262,63 @@ fn ssh_is_told_what_a_service_needs() {
     ))
     .assert_code(9);
     let words = caller.words().unwrap();
-    let expected = [
-        "-T",
+    let options = [
         "ForwardAgent=no",
         "ForwardX11=no",
         "ClearAllForwardings=yes",
+        "Tunnel=no",
         "EscapeChar=none",
-        "ConnectTimeout=30",
-        "ServerAliveInterval=15",
-        "ServerAliveCountMax=2",
+        "RequestTTY=no",
         "RemoteCommand=none",
         "PermitLocalCommand=no",
-        "RequestTTY=no",
+        "LocalCommand=none",
         "StdinNull=no",
         "ForkAfterAuthentication=no",
         "SessionType=default",
+        "ControlMaster=no",
+        "ControlPath=none",
+        "ConnectTimeout=30",
+        "ConnectionAttempts=1",
+        "ServerAliveInterval=15",
+        "ServerAliveCountMax=2",
+        "TCPKeepAlive=yes",
         "BatchMode=yes",
     ];
-    for option in expected {
-        assert!(
-            words.iter().any(|word| word == option),
-            "{option}: {words:?}"
-        );
+    let options = options.iter().flat_map(|option| ["-o", option]);
+    let all = ["-T"].into_iter().chain(options);
+    let all: Vec<_> = all.chain(["--", "far", "qrexec-v1 - svc+"]).collect();
+    assert_eq!(words, all);
+}
+
+/// Whoever sits at a terminal can be asked for a passphrase.
+fn at_a_terminal_ssh_may_ask() {
+    let caller = Caller::new("");
+    let left = Terminal::start(&caller.command(&["far", "svc"]), 80).finish();
+    left.assert_code(9);
+    let words = caller.words().unwrap();
+    assert!(
+        words.iter().all(|word| !word.contains("BatchMode")),
+        "{words:?}"
+    );
+    assert!(
+        words.iter().any(|word| word == "TCPKeepAlive=yes"),
+        "{words:?}"
+    );
+}
+
+/// The service's status is a number: see the far end.
+fn an_ssh_that_a_signal_ends_is_255() {
+    for script in [
+        "kill -KILL $$",
+        r"printf '\000qrexec-v1 allowed\n'; kill -TERM $$",
+    ] {
+        let caller = Caller::new("");
+        let draft = caller.0.path().join("draft");
+        fs::write(&draft, format!("#!/bin/sh\n{script}\n")).unwrap();
+        install(&draft, &caller.0.path().join("ssh"), 0o755);
+        let called = caller.call(&["far", "svc"]);
+        called.assert_code(255);
+        called.assert_says("qrexec-ssh: ");
     }
 }
 
