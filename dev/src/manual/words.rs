@@ -900,13 +900,18 @@ pub const QREXEC_SSH: Words = Words {
         machine: a Host of ssh_config(5) or a host name, with USER@ before it if necessary. QUBE is a \
         qube on that machine, if it has qubes, or @dispvm. @default and @dispvm can only be used if \
         there is a line with that NAME; in the line for @dispvm, QUBE must be @dispvm. Blank lines and lines that \
-        begin with # are ignored. The first line with a name counts. The file must belong to root or \
-        to the user, and no other user may be able to write to it. If that is not so, or if a line \
-        cannot be read, every call is refused.",
+        begin with # are ignored. The first line with a name counts. The file, the home \
+        folder and each folder between them must belong to root or to the user, and no other user may \
+        be able to write to them. The same is true for what a symbolic link leads to. If that is not \
+        so, or if a line cannot be read, every call is refused. With --transport, QubesDB says which \
+        qube is called; if the line names another QUBE, the call is refused.",
         "\
         PROGRAM is started only when the other machine has allowed the call. If the connection breaks \
-        or the other machine does not answer for 45 seconds, the call ends with status 255. The \
-        connection must be made within 30 seconds. The program needs OpenSSH 8.7 or later.",
+        or the other machine does not answer for 45 seconds, the call ends with status 255. So it does \
+        if connecting takes more than 30 seconds for each address of the host or, without a terminal \
+        at which a person could be asked, if the other machine has not answered after 50 seconds. \
+        ControlPath in ssh_config(5) has no effect: a shared connection would have other limits. The \
+        program needs OpenSSH 8.7 or later.",
     ],
     environment: &[
         (
@@ -955,18 +960,31 @@ pub const QREXEC_SSH_SERVE: Words = Words {
         no qubes; @anyvm and * match it, too. The first line that matches decides. If no line \
         matches, the call is refused. A line with ask refuses the call.",
         "\
-        Policy files and their folders must belong to root or to the account, and no other user may \
-        be able to write to them. If that is not so, or if a line cannot be read, every call is \
+        Policy files, and each folder from the home folder and from /etc to them, must belong to root \
+        or to the account. No other user may be able to write to them, and none may be a symbolic \
+        link. If that is not so, or if a line cannot be read or has an option twice, every call is \
         refused. The system log names the file and the line; the caller only learns that the policy \
         cannot be used.",
         "\
         A service is an executable file. The program looks for SERVICE+ARG and then for SERVICE in \
         /run/qubes-rpc, /usr/local/etc/qubes-rpc, /etc/qubes-rpc and /usr/lib/qubes/rpc.",
         "\
-        Every call is one line in the system log, with its source, service, target, exit status, \
-        number of bytes from and to the caller, and duration. A call that is allowed also has a line \
-        when its service is started, in case the end cannot be written: it ends with the word \
-        started, and has no status.",
+        The settings of a service are looked for under the same names in /run/qubes/rpc-config, \
+        /usr/local/etc/qubes/rpc-config, /etc/qubes/rpc-config and /usr/lib/qubes/rpc-config. With \
+        force-user='ACCOUNT', the service runs only if the key opens that account; if not, the status \
+        is 126. If the settings cannot be read, the status is 125. wait-for-session has no effect, \
+        because there is no session, and nor have the settings for services that are sockets.",
+        "\
+        Every call has one line in the system log at its end, with its source, service, target, exit \
+        status, number of bytes from and to the caller, and duration. A call that is allowed also has \
+        one right before its service is executed, in case the end cannot be written: it ends with the \
+        word starting, and has no status. If the log does not take that line within two seconds, the \
+        call is refused.",
+        "\
+        The key can do nothing else only if no other line of authorized_keys has it: sshd uses the \
+        first line that fits. --key-line warns if the account has the key already. ClientAliveInterval \
+        15 and ClientAliveCountMax 2 in sshd_config(5) end a service whose caller has gone without a \
+        word.",
     ],
     environment: &[
         (
