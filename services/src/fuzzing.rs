@@ -171,4 +171,13 @@ mod tests {
         }
         assert!(count > 0, "no corpus in {}", corpus.display());
     }
+
+    #[test]
+    fn monitor_layout_corpus() {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/monitor_layout");
+        let files = std::fs::read_dir(corpus).unwrap();
+        let tried =
+            files.map(|file| super::monitor_layout(&std::fs::read(file.unwrap().path()).unwrap()));
+        assert!(tried.count() >= 5);
+    }
 }

@@ -9,12 +9,13 @@ use program::failure::Failure;
 use rustix::stdio::stdin;
 
 use self::args::SetMonitorLayout;
+use self::display::{Display, SCREEN};
 use self::lines::{Layout, MAX_LEN};
 use crate::arrival::{Awaited, SinceBoot, read_to_end};
 
 pub mod args;
 mod change;
-mod display;
+pub mod display;
 pub mod lines;
 pub mod mode;
 mod state;
@@ -35,7 +36,7 @@ pub fn serve(args: &SetMonitorLayout) -> Result<(), Failure> {
     };
     let untrusted = read_to_end(stdin(), awaited)?.untrusted;
     let layout = Layout::parse(&untrusted).map_err(Failure::of("this is no layout of monitors"))?;
-    let display = args.display.clone().unwrap_or_else(display::of_this_qube);
-    let (connection, screen) = display::connect(&display, args.wait)?;
-    change::set(&connection, screen, &layout)
+    let display = args.display.unwrap_or_else(Display::of_this_qube);
+    let connection = display.connect(args.wait)?;
+    change::set(&connection, SCREEN, &layout)
 }

@@ -11,7 +11,8 @@ use x11rb::rust_connection::RustConnection;
 
 use crate::cannot_run::needs_program;
 use crate::desktop::needs_to_be_asked_for;
-use crate::process::run;
+use crate::process::{Finished, Running, run};
+use crate::programs::program;
 use crate::tree::TempFolder;
 
 /// The server itself: what is in `PATH` may be a script that starts it on consoles only.
@@ -55,6 +56,14 @@ EndSection
 pub fn needs_xorg() -> Result<(), String> {
     needs_to_be_asked_for()?;
     needs_program("xrandr")?;
+    has_xorg()
+}
+
+/// Xorg with its driver `dummy`, also where nobody has asked for the tests of desktops.
+///
+/// # Errors
+/// Says what is missing.
+pub fn has_xorg() -> Result<(), String> {
     let missing = [XORG, DUMMY_DRIVER]
         .map(Path::new)
         .into_iter()
@@ -69,6 +78,16 @@ pub fn needs_xorg() -> Result<(), String> {
 pub fn needs_xvfb() -> Result<(), String> {
     needs_to_be_asked_for()?;
     needs_program("Xvfb")
+}
+
+/// Runs a command with these lines on stdin.
+#[must_use]
+pub fn given(mut command: Command, lines: &str) -> Finished {
+    let folder = TempFolder::new();
+    let file = folder.path().join("lines");
+    fs::write(&file, lines).expect("ours");
+    command.stdin(File::open(file).expect("ours"));
+    Running::start(command).finish()
 }
 
 /// An X server. Dropped, it ends.
@@ -168,6 +187,16 @@ impl XServer {
             }
         }
         layout
+    }
+
+    /// The program that sets its monitors.
+    #[must_use]
+    pub fn setting_monitors(&self) -> Command {
+        let mut command = Command::new(program("qubes-set-monitor-layout"));
+        command
+            .args(["--display", &self.display])
+            .stdout(Stdio::null());
+        command
     }
 
     /// The names of the modes that were made for layouts.

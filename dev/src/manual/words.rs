@@ -1378,6 +1378,103 @@ pub const QUBES_RESIZE_DISK: Words = Words {
     ],
 };
 
+/// qubes-select-file
+pub const QUBES_SELECT_FILE: Words = Words {
+    more: &[
+        "The chooser is that of xdg-desktop-portal if there is one, else zenity or kdialog. It is started \
+         by its absolute path, and no shell is involved.",
+        "dom0 takes paths of at most 512 bytes. They consist of the letters A-Z and a-z, digits, blanks and \
+         the characters / : . , _ + = ( ) ? -. Neither ../ nor a blank at the end is possible.",
+        "If the caller ends the call, the chooser is closed.",
+    ],
+    environment: &[
+        (
+            "QFILE_DIALOGS=zenity, QFILE_DIALOGS=kdialog",
+            "Do not ask xdg-desktop-portal. With kdialog, use kdialog even if zenity is installed",
+        ),
+        (
+            "XDG_STATE_HOME",
+            "The folder that contains qfile/select-file, instead of ~/.local/state",
+        ),
+    ],
+    files: &[
+        (
+            "/etc/qubes-rpc/qubes.SelectFile, /etc/qubes-rpc/qubes.SelectDirectory",
+            "The services that start the program",
+        ),
+        (
+            "~/.local/state/qfile/select-file",
+            "The folder in which the next choice begins",
+        ),
+    ],
+    examples: &[(
+        "qubes-select-file --directory",
+        "Choose a folder, as dom0 would have it chosen:",
+    )],
+    see_also: &["qubes-wait-for-session(8)"],
+};
+
+/// qubes-set-monitor-layout
+pub const QUBES_SET_MONITOR_LAYOUT: Words = Words {
+    more: &[
+        "There are 1 to 16 lines. A width and a height are 64 to 32767 pixels, and the whole layout fits into \
+         32767 x 32767 pixels. A place is not negative. Sizes in millimetres are 0 to 65535. If a line has a \
+         fifth word only, or more than six, these words are ignored.",
+        "The monitor of the first line is the output DUMMY0, that of the second DUMMY1, and so on. All of the \
+         layout is set while no other program can use the X server, and read back. If a step fails, the \
+         layout from before is set again.",
+        "Each mode has exactly the wanted width and height, and 60 pictures in a second. Its name begins with \
+         QB. Modes of earlier layouts are removed. If a line has no size in millimetres, that of an earlier \
+         layout is forgotten.",
+    ],
+    environment: &[(
+        "XAUTHORITY",
+        "The file with the key of the X server, instead of ~/.Xauthority",
+    )],
+    files: &[
+        (
+            "/etc/qubes-rpc/qubes.SetMonitorLayout",
+            "The service that starts the program",
+        ),
+        (
+            "/run/qubes-service/guivm-gui-agent",
+            "If it exists, the X server is :1 instead of :0",
+        ),
+    ],
+    examples: &[(
+        "printf '1920 1080 0 0\\n1280 1024 1920 0\\n' | qubes-set-monitor-layout",
+        "Set two monitors, one to the right of the other:",
+    )],
+    see_also: &["xrandr(1)", "icon-sender(8)"],
+};
+
+/// icon-sender
+pub const ICON_SENDER: Words = Words {
+    more: &[
+        "When the program starts, it sends the icons of all windows. Later it sends the icon of a window when \
+         the window is mapped, and when its property _NET_WM_ICON changes. The same icon of a window is not \
+         sent twice in a row. If a window changes its icon faster than dom0 reads, only the last icon is sent.",
+        "Of the icons in _NET_WM_ICON, the first of these sizes is sent: 128, 96, 64, 48, 256, 512, 32 pixels \
+         square; else the widest, and of several the highest. Icons of more than 1024 pixels are not sent. \
+         A window without such an icon has that of its property WM_HINTS. An icon that is not complete is not \
+         sent.",
+        "The memory of the program does not grow with the number or the size of icons.",
+    ],
+    environment: &[CLIENT],
+    files: &[
+        (
+            "/etc/xdg/autostart/qubes-icon-sender.desktop",
+            "Starts the program with the desktop",
+        ),
+        (
+            "/run/qubes-service/minimal-netvm, minimal-usbvm",
+            "If one of them exists, the program ends at once",
+        ),
+    ],
+    examples: &[],
+    see_also: &["qubes-set-monitor-layout(8)", "xprop(1)"],
+};
+
 /// qubes-suspend
 pub const QUBES_SUSPEND: Words = Words {
     more: &[

@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::Parser;
 use program::command_line::time;
 
+use super::display::Display;
+
 /// Set the monitors of this qube: the service qubes.SetMonitorLayout.
 ///
 /// The program reads one line for each monitor from stdin: its width, its height, and its place on the
@@ -21,7 +23,7 @@ use program::command_line::time;
 pub struct SetMonitorLayout {
     /// The X server, instead of :0, or of :1 in a qube with the service guivm-gui-agent
     #[arg(long, value_name = "DISPLAY")]
-    pub display: Option<String>,
+    pub display: Option<Display>,
 
     /// The longest time to wait for the X server
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]

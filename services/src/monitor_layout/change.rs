@@ -59,6 +59,7 @@ fn set_grabbed(screen: Screen<'_>, before: &State, layout: &Layout) -> Result<()
         screen,
         before,
         made: Vec::new(),
+        added: Vec::new(),
     };
     match change.make(&wanted, layout.screen()) {
         Ok(()) => {
@@ -66,7 +67,8 @@ fn set_grabbed(screen: Screen<'_>, before: &State, layout: &Layout) -> Result<()
             all_sizes_are_told(before, &wanted)
         }
         Err(failure) => Err(match change.undo() {
-            Ok(()) => failure.advise("the monitors are as they were"),
+            Ok(true) => failure.advise("the monitors are as they were"),
+            Ok(false) => failure.advise("the monitors could not be put back as they were"),
             Err(error) => failure.advise(format_args!(
                 "the monitors could not be put back as they were: {}",
                 explained(error)
@@ -138,6 +140,8 @@ struct Change<'a> {
     before: &'a State,
     /// The modes that were made for it.
     made: Vec<u32>,
+    /// The outputs that were given a mode for it, with the modes.
+    added: Vec<(u32, u32)>,
 }
 
 impl Change<'_> {
@@ -230,6 +234,7 @@ impl Change<'_> {
             connection
                 .randr_add_output_mode(wanted.output, id)?
                 .check()?;
+            self.added.push((wanted.output, id));
         }
         Ok(id)
     }
@@ -327,8 +332,8 @@ impl Change<'_> {
         }
     }
 
-    /// Puts back what there was.
-    fn undo(&self) -> Result<(), ReplyError> {
+    /// Puts back what there was. Is it there again?
+    fn undo(&self) -> Result<bool, ReplyError> {
         let connection = self.screen.connection;
         let now = self.screen.read()?;
         let changed: Vec<_> = self
@@ -371,10 +376,16 @@ impl Change<'_> {
                 self.set_mm(before.id, mm)?;
             }
         }
-        for mode in &self.made {
-            self.remove_mode(&now, *mode)?;
+        for (output, mode) in &self.added {
+            connection
+                .randr_delete_output_mode(*output, *mode)?
+                .check()?;
         }
-        Ok(())
+        for mode in &self.made {
+            connection.randr_destroy_mode(*mode)?.check()?;
+        }
+        let now = self.screen.read()?;
+        Ok(now.size == self.before.size && now.crtcs == self.before.crtcs)
     }
 
     /// Removes the modes of earlier layouts.

@@ -3,11 +3,15 @@
 mod desktop;
 mod desktop_icons;
 mod desktop_monitors;
+mod desktop_select_file;
 mod names;
+mod select_file;
 
 qfile_tests::topics! {
     desktop,
     desktop_icons,
     desktop_monitors,
+    desktop_select_file,
     names,
+    select_file,
 }

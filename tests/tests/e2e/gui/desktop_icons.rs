@@ -44,7 +44,7 @@ struct Session {
     sender: Speaking,
     call: Call,
     client: Client,
-    server: XServer,
+    _server: XServer,
     dom0: Dom0,
 }
 
@@ -63,7 +63,7 @@ impl Session {
             sender,
             call,
             client,
-            server,
+            _server: server,
             dom0,
         }
     }

@@ -12,7 +12,7 @@ use qfile_tests::programs::{program, rpc_folder};
 use qfile_tests::suite;
 use qfile_tests::tree::TempFolder;
 use qfile_tests::user::{in_private_mounts, mount_tmpfs, needs_private_mounts};
-use qfile_tests::x_server::{XServer, needs_xorg, needs_xvfb};
+use qfile_tests::x_server::{XServer, given, needs_xorg, needs_xvfb};
 
 suite! {
     lines_become_monitors [needs_xorg],
@@ -27,25 +27,12 @@ suite! {
     sixteen_monitors_can_be_set_and_taken_away [needs_xorg],
     the_service_starts_the_program [needs_xorg],
     a_server_without_such_outputs_is_told [needs_xvfb],
-    a_server_that_does_not_answer_is_not_waited_for_without_end [needs_xvfb],
+    a_server_that_does_not_answer_is_not_waited_for_without_end [needs_private_mounts],
     the_server_of_the_session_is_waited_for_and_a_gui_qube_has_another [needs_xvfb, needs_private_mounts],
 }
 
-/// A command that gets these lines.
-fn given(mut command: Command, lines: &str) -> Command {
-    let folder = TempFolder::new();
-    let file = folder.path().join("lines");
-    fs::write(&file, lines).unwrap();
-    command.stdin(File::open(file).unwrap());
-    command
-}
-
 fn set(server: &XServer, lines: &str) -> Finished {
-    let mut command = Command::new(program("qubes-set-monitor-layout"));
-    command
-        .args(["--display", server.display()])
-        .stdout(Stdio::null());
-    Running::start(given(command, lines)).finish()
+    given(server.setting_monitors(), lines)
 }
 
 /// Fails the test unless a layout is set, and nothing is said about it.
@@ -60,23 +47,20 @@ fn assert_set(server: &XServer, lines: &str, layout: &[&str]) {
 /// Fails the test unless lines are refused for this reason, and change nothing.
 #[track_caller]
 fn assert_refused(server: &XServer, lines: &str, why: &str) {
-    let before = (server.layout(), server.xrandr(&["--verbose"]));
+    let told = || (server.layout(), server.xrandr(&["--verbose"]));
+    let (layout, before) = told();
     let done = set(server, lines);
     assert_eq!(done.code(), 1, "{lines:?}");
     done.assert_says(why);
-    let after = (server.layout(), server.xrandr(&["--verbose"]));
-    assert_eq!(after.0, before.0, "{lines:?}");
-    assert_eq!(
-        without_times(&after.1),
-        without_times(&before.1),
-        "{lines:?}"
-    );
-}
-
-/// What `xrandr --verbose` tells, but for when it was changed.
-fn without_times(told: &str) -> Vec<&str> {
-    let lines = told.lines();
-    lines.filter(|line| !line.contains("Timestamp:")).collect()
+    let (layout_after, after) = told();
+    assert_eq!(layout_after, layout, "{lines:?}");
+    let (before, after) = (before.lines(), after.lines());
+    let changed = before.clone().zip(after.clone()).find(|(before, after)| {
+        let is_time = before.contains("Timestamp:");
+        !is_time && before != after
+    });
+    assert_eq!(changed, None, "{lines:?}");
+    assert_eq!(after.count(), before.count(), "{lines:?}");
 }
 
 fn lines_become_monitors() {
@@ -322,7 +306,7 @@ fn the_service_starts_the_program() {
         .env("QFILE_LIBDIR", libdir.parent().unwrap())
         .stdout(Stdio::null());
     // The service itself names no server. This is about what it starts, and that it takes no argument.
-    let done = Running::start(given(command, "no layout\n")).finish();
+    let done = given(command, "no layout\n");
     done.assert_code(1);
     done.assert_says("qubes-set-monitor-layout: this is no layout of monitors: line 1");
     assert_eq!(server.layout(), ["1024x768", "DUMMY0 1024x768+0+0 0x0"]);
@@ -335,25 +319,32 @@ fn a_server_without_such_outputs_is_told() {
     done.assert_says("cannot set 1 monitors: the X server has 0 of the outputs DUMMY0, DUMMY1, …");
 }
 
+/// The folder of the sockets is this test's own.
 fn a_server_that_does_not_answer_is_not_waited_for_without_end() {
     let folder = TempFolder::new();
-    let socket = folder.path().join("silent");
-    let _silent = UnixListener::bind(&socket).unwrap();
-    for (display, why) in [
-        (format!("unix:{}", socket.display()), "it does not answer"),
-        (
-            ":no-display".to_owned(),
-            "qubes-set-monitor-layout: cannot connect to the X server",
-        ),
-    ] {
-        let mut command = Command::new(program("qubes-set-monitor-layout"));
-        command
-            .args(["--wait", "50ms", "--display", &display])
-            .stdout(Stdio::null());
-        let done = Running::start(given(command, "640 480 0 0\n")).finish();
-        done.assert_code(1);
-        done.assert_says(why);
-    }
+    fs::write(folder.path().join("lines"), "640 480 0 0\n").unwrap();
+    let file = || File::open(folder.path().join("lines")).unwrap();
+    let files = [file(), file()];
+    in_private_mounts(|| {
+        mount_tmpfs(Path::new("/tmp"), 1 << 20, "");
+        fs::create_dir("/tmp/.X11-unix").unwrap();
+        let _silent = UnixListener::bind("/tmp/.X11-unix/X5").unwrap();
+        let displays = [
+            (":5", "it does not answer"),
+            (":6", "No such file or directory"),
+        ];
+        for (file, (display, why)) in files.into_iter().zip(displays) {
+            let mut command = Command::new(program("qubes-set-monitor-layout"));
+            command
+                .args(["--wait", "1s", "--display", display])
+                .stdin(file)
+                .stdout(Stdio::null());
+            let done = Running::start(command).finish();
+            done.assert_code(1);
+            let said = format!("cannot connect to the X server {display}: {why}");
+            done.assert_says(&said);
+        }
+    });
 }
 
 /// Where these servers are reached belongs to this test alone: a folder for sockets, and a network, to
