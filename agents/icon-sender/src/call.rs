@@ -121,6 +121,9 @@ impl Call {
         drop(stdin);
         let ended = match bounded::wait(&mut client, Instant::now() + GRACE) {
             Ok(status) => format!("status {}", status::of_process(status)),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                "it read nothing more, and was killed".to_owned()
+            }
             Err(error) => error.to_string(),
         };
         (lasted, ended)

@@ -29,6 +29,7 @@ suite! {
     a_window_with_a_huge_property_costs_no_memory [needs_xvfb],
     a_call_that_ends_is_made_again_with_all_icons [needs_xvfb],
     a_call_that_reads_no_more_is_ended_and_made_again [needs_xvfb],
+    a_call_that_reads_no_more_and_stays_is_killed [needs_xvfb],
     the_program_ends_with_the_x_server [needs_xvfb],
     the_program_ends_when_it_is_told_to [needs_xvfb],
     without_an_x_server_or_qrexec_it_says_so [needs_xvfb],
@@ -383,6 +384,23 @@ fn a_call_that_reads_no_more_is_ended_and_made_again() {
     );
     let sender = dom0.sender(server.display());
     assert!(sender.line().contains("ended: status 5;"));
+    dom0.take_call().assert_next(window, 1, 1, &RED_SENT);
+}
+
+fn a_call_that_reads_no_more_and_stays_is_killed() {
+    let server = XServer::virtual_screen();
+    let client = Client::of(server.display());
+    let window = client.window();
+    client.set_icon(window, &[1, 1, RED]);
+    let dom0 = Dom0::answering(
+        "case $(wc -l <\"$calls\") in 1) exec tail -f /dev/null <&-;; *) exec cat >\"$stream\";; esac",
+    );
+    let sender = dom0.sender(server.display());
+    assert!(
+        sender
+            .line()
+            .contains("ended: it read nothing more, and was killed;")
+    );
     dom0.take_call().assert_next(window, 1, 1, &RED_SENT);
 }
 
