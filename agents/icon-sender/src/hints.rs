@@ -100,7 +100,7 @@ mod tests {
         depth: u8,
         pixels: &'a [u32],
     ) -> (Size, u8, impl Fn(u16, u16) -> u32 + 'a) {
-        let height = pixels.len() as u32 / width;
+        let height = u32::try_from(pixels.len()).unwrap() / width;
         let size = Size::new(width, height).unwrap();
         let pixel = move |column: u16, row: u16| {
             assert!(column < size.width() && row < size.height());

@@ -141,13 +141,13 @@ pub(crate) mod tests {
         };
         let chosen = |list: &[(u32, u32)]| {
             let place = search(&sizes(list), PIECE as usize).unwrap();
-            (place.size.width(), place.size.height())
+            [place.size.width(), place.size.height()].map(u32::from)
         };
         let mut order = vec![(128, 128), (96, 96), (64, 64), (48, 48), (256, 256)];
         order.extend([(512, 512), (32, 32), (33, 1), (20, 40), (20, 39), (16, 16)]);
         for from in 0..order.len() {
             let (width, height) = order[from];
-            let expected = (width as u16, height as u16);
+            let expected = [width, height];
             assert_eq!(chosen(&order[from..]), expected);
             let mut back = order[from..].to_vec();
             back.reverse();
