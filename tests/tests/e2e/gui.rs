@@ -2,8 +2,10 @@
 
 mod desktop;
 mod desktop_icons;
+mod desktop_keymap;
 mod desktop_monitors;
 mod desktop_select_file;
+mod keymap;
 mod names;
 mod select_file;
 
@@ -11,7 +13,9 @@ qfile_tests::topics! {
     desktop,
     desktop_icons,
     desktop_monitors,
+    desktop_keymap,
     desktop_select_file,
+    keymap,
     names,
     select_file,
 }
