@@ -108,12 +108,6 @@ impl Desktop {
         }
     }
 
-    /// Its X server.
-    #[must_use]
-    pub fn display(&self) -> &str {
-        &self.display
-    }
-
     /// Makes this the desktop of `command`.
     pub fn prepare(&self, command: &mut Command) {
         put_on(command, &self.settings, &self.display);
