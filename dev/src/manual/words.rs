@@ -1461,6 +1461,67 @@ pub const QUBES_SELECT_FILE: Words = Words {
     see_also: &["qubes-wait-for-session(8)"],
 };
 
+/// qubes-set-monitor-layout
+pub const QUBES_SET_MONITOR_LAYOUT: Words = Words {
+    more: &[
+        "There are 1 to 16 lines. A width and a height are 64 to 32767 pixels, and the whole layout fits into \
+         32767 x 32767 pixels. A place is not negative. Sizes in millimetres are 0 to 65535. If a line has a \
+         fifth word only, or more than six, these words are ignored.",
+        "The monitor of the first line is the output DUMMY0, that of the second DUMMY1, and so on. All of the \
+         layout is set while no other program can use the X server, and read back. If a step fails, the \
+         layout from before is set again.",
+        "Each mode has exactly the wanted width and height, and 60 pictures in a second. Its name begins with \
+         QB. Modes of earlier layouts are removed. If a line has no size in millimetres, that of an earlier \
+         layout is forgotten.",
+    ],
+    environment: &[(
+        "XAUTHORITY",
+        "The file with the key of the X server, instead of ~/.Xauthority",
+    )],
+    files: &[
+        (
+            "/etc/qubes-rpc/qubes.SetMonitorLayout",
+            "The service that starts the program",
+        ),
+        (
+            "/run/qubes-service/guivm-gui-agent",
+            "If it exists, the X server is :1 instead of :0",
+        ),
+    ],
+    examples: &[(
+        "printf '1920 1080 0 0\\n1280 1024 1920 0\\n' | qubes-set-monitor-layout",
+        "Set two monitors, one to the right of the other:",
+    )],
+    see_also: &["xrandr(1)", "icon-sender(8)"],
+};
+
+/// icon-sender
+pub const ICON_SENDER: Words = Words {
+    more: &[
+        "When the program starts, it sends the icons of all windows. Later it sends the icon of a window when \
+         the window is mapped, and when its property _NET_WM_ICON changes. The same icon of a window is not \
+         sent twice in a row. If a window changes its icon faster than dom0 reads, only the last icon is sent.",
+        "Of the icons in _NET_WM_ICON, the first of these sizes is sent: 128, 96, 64, 48, 256, 512, 32 pixels \
+         square; else the widest, and of several the highest. Icons of more than 1024 pixels are not sent. \
+         A window without such an icon has that of its property WM_HINTS. An icon that is not complete is not \
+         sent.",
+        "The memory of the program does not grow with the number or the size of icons.",
+    ],
+    environment: &[CLIENT],
+    files: &[
+        (
+            "/etc/xdg/autostart/qubes-icon-sender.desktop",
+            "Starts the program with the desktop",
+        ),
+        (
+            "/run/qubes-service/minimal-netvm, minimal-usbvm",
+            "If one of them exists, the program ends at once",
+        ),
+    ],
+    examples: &[],
+    see_also: &["qubes-set-monitor-layout(8)", "xprop(1)"],
+};
+
 /// qubes-suspend
 pub const QUBES_SUSPEND: Words = Words {
     more: &[
