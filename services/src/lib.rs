@@ -3,6 +3,8 @@
 //! **Applications.** [`app_menus`] and [`start_app`] are the two sides of dom0's menu: which
 //! applications this qube has, and starting one of them. `qube` asks QubesDB about this qube.
 //!
+//! [`image_rgba`] gives dom0 the icons of that menu as pixels, and pictures of any kind.
+//!
 //! [`args`] has the command lines of all of them.
 //!
 //! **Commands.** [`vmexec`] is qubes.VMExec, VMExecGUI and VMRootExec: it becomes the command that the
@@ -46,6 +48,7 @@ pub mod filecopy;
 pub mod folders;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+pub mod image_rgba;
 pub mod input;
 pub mod members;
 pub mod monitor_layout;

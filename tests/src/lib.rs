@@ -86,6 +86,7 @@ pub mod moving;
 pub mod network;
 pub mod own_root;
 pub mod peer;
+pub mod pictures;
 pub mod process;
 pub mod programs;
 pub mod qubes;

@@ -11,6 +11,7 @@ use services::app_menus::AppMenus;
 use services::args::{Backup, Filecopy, Restore, Tar2qfile, VmExec, WaitForSession};
 use services::clock::args::{AskForTime, SyncClock, SyncNtpClock};
 use services::disk::args::ResizeDisk;
+use services::image_rgba::args::ImageRgba;
 use services::monitor_layout::args::SetMonitorLayout;
 use services::select_file::args::SelectFile;
 use services::sleep::args::{DetachPciDevice, Suspend};
@@ -79,6 +80,7 @@ pub fn all() -> Vec<Program> {
         (StartApp::command(), 8, words::QUBES_START_APP),
         (DesktopRun::command(), 1, words::QUBES_DESKTOP_RUN),
         (AppMenus::command(), 8, words::QUBES_APP_MENUS),
+        (ImageRgba::command(), 8, words::QUBES_IMAGE_RGBA),
         (qubesdb_cmd::args::definition(), 8, words::QUBESDB),
         (
             qubesdb_daemon::args::Args::command(),

@@ -841,6 +841,51 @@ pub const QUBES_APP_MENUS: Words = Words {
     see_also: &["qubes-start-app(8)", "qubes-desktop-run(1)"],
 };
 
+/// qubes-image-rgba
+pub const QUBES_IMAGE_RGBA: Words = Words {
+    more: &[
+        "The formats are PNG, JPEG, GIF, WebP, BMP, ICO, XPM and SVG, also compressed with gzip. FORMAT is one of \
+         png, jpeg, jpg, gif, webp, bmp, ico, xpm, svg and svgz, in upper or lower case. Of an animation the first \
+         picture is given, of an ICO file the largest one. The pixels have 8 bits for each channel, and alpha is \
+         straight.",
+        "An icon is found as the freedesktop.org Icon Theme Specification says: in the theme of the user, in those \
+         that it inherits from, in hicolor, then among the icons without a theme, and at last in all other themes. \
+         The name of an icon can also be an absolute path. Icons have at most 2048 x 2048 pixels; one that is larger \
+         than 512 x 512 pixels is made smaller. Other pictures have at most 8192 x 5120 pixels.",
+        "The name of a file is relative to the home folder. Only regular files are opened.",
+        "The picture is decoded by a second process, which cannot open files, connect to anything or start programs. \
+         Its limits for an icon are 10 s of computing time, 56 MiB of memory and 16 MiB of input, and for any other \
+         picture 30 s, 640 MiB and 192 MiB. An SVG picture can contain other pictures, but a reference to another \
+         file or to the network shows nothing. Scripts are not run, and text is not drawn.",
+    ],
+    environment: &[
+        DATA_FOLDERS,
+        (
+            "HOME, XDG_CONFIG_HOME",
+            "The folders of the user's pictures, icons and settings",
+        ),
+    ],
+    files: &[
+        (
+            "/etc/qubes-rpc/qubes.GetImageRGBA",
+            "The service that starts the program",
+        ),
+        (
+            "~/.config/gtk-4.0/settings.ini, ~/.config/gtk-3.0/settings.ini, ~/.config/kdeglobals",
+            "The icon theme of the user. Those of the system are in /etc/xdg, /etc and /usr/share",
+        ),
+        (
+            "~/.icons, icons/ and pixmaps/ in the folders of data, /usr/share/pixmaps",
+            "Icon themes, and icons without a theme",
+        ),
+    ],
+    examples: &[(
+        "echo xdgicon:firefox | qubes-image-rgba | head -n 1",
+        "Show the size of an icon:",
+    )],
+    see_also: &["qubes-app-menus(8)"],
+};
+
 const STARTING: &str = "The desktop file decides how the application is started. If DBusActivatable is true, the \
                         session bus starts it. Otherwise, or if the bus refuses, the command of its key Exec is \
                         run: field codes are expanded as by GIO, without a file, and a terminal is used if Terminal \

@@ -10,6 +10,7 @@ mod devices;
 mod firewall;
 mod network;
 mod opening;
+mod pictures;
 mod qubesdb;
 mod remote;
 mod running;
@@ -36,6 +37,7 @@ use devices::*;
 use firewall::*;
 use network::*;
 use opening::*;
+use pictures::*;
 use qubesdb::*;
 use remote::*;
 use running::*;
@@ -48,7 +50,7 @@ type Provoke = fn(&str);
 type Ends = &'static [(&'static str, Provoke)];
 
 /// Programs that end in the same ways.
-const ENDS: [(&[&str], Ends); 43] = [
+const ENDS: [(&[&str], Ends); 44] = [
     (
         &["qvm-copy", "qvm-copy-to-vm", "qvm-move", "qvm-move-to-vm"],
         &[
@@ -277,6 +279,14 @@ const ENDS: [(&[&str], Ends); 43] = [
             ("126", a_folder_is_executed),
             ("127", a_program_is_not_found),
             ("other", a_program_chooses_its_status),
+        ],
+    ),
+    (
+        &["qubes-image-rgba"],
+        &[
+            ("0", a_picture_is_given),
+            ("1", a_picture_is_not_there),
+            ("2", an_option_is_unknown),
         ],
     ),
     (

@@ -17,7 +17,7 @@ suite! {
 
 /// Those that qrexec starts, and what starts an application as they do: what they write to stdout
 /// goes to another qube. The agents keep their stdout for the program that starts them.
-const SPEAKERS: [&str; 29] = [
+const SPEAKERS: [&str; 30] = [
     "icon-sender",
     "meminfo-writer",
     "qfile-agent",
@@ -32,6 +32,7 @@ const SPEAKERS: [&str; 29] = [
     "qubes-desktop-run",
     "qubes-detach-pci-device",
     "qubes-filecopy",
+    "qubes-image-rgba",
     "qubes-keymap",
     "qubes-resize-disk",
     "qubes-restore",
