@@ -1,19 +1,26 @@
 //! `qvm-copy-from-device`: the device → a stream → `qfile-unpacker` in its jail.
 
+use std::env;
+use std::ffi::OsStr;
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 use std::process::{ChildStdin, Command, ExitCode, Stdio};
 
 use program::failure::{Failure, end};
 use program::programs;
 use program::say::say;
-use qfile_proto::Verdict;
+use qfile_proto::{SafeName, Verdict};
 use qfile_proto::verdict::{MAX_LAST_NAME_LEN, VerdictParser};
 use raw_device::answer::WRONG_DIGEST;
 use raw_device::{
     ANSWER_AT, Answer, Digest, Found, HEADER_AT, Medium as _, STREAM_AT, Stream, StreamEnd,
 };
+use rustix::io::Errno;
 use rustix::pipe::fcntl_setpipe_size;
+use text::Charset;
+use transfer::refusal;
 use transfer::verdict::confirm;
 
 use crate::device::args::{FROM_DEVICE, FromDevice, parse};
@@ -260,16 +267,47 @@ impl Passed {
             (0, None) => Ok(()),
             (0, Some(fault)) => Err(untrusted(&fault)),
             (_, fault) => {
-                let refused = match confirm(verdict, crc32) {
-                    Err(refused) => refused.to_string(),
-                    Ok(()) => String::new(),
+                let advice = advice(&verdict, from);
+                let refused = match has_name_here(&verdict, from) {
+                    Some(own) => refusal(&verdict, Some(text::name(own))),
+                    None => match confirm(verdict, crc32) {
+                        Err(refused) => refused.to_string(),
+                        Ok(()) => String::new(),
+                    },
                 };
                 Err(match fault {
                     Some(fault) => untrusted(&format_args!("{fault}; {refused}")),
-                    None => Failure::new(refused)
-                        .advise(format!("any files that arrived are {arrived}")),
+                    None => Failure::new(refused).advise(advice),
                 })
             }
         }
+    }
+}
+
+/// The name in a verdict, if something of this name is here, so that it may be shown as it is.
+fn has_name_here<'v>(verdict: &'v Verdict, from: &str) -> Option<&'v [u8]> {
+    let name = SafeName::parse(verdict.untrusted_last_name.as_deref()?, Charset::All).ok()?;
+    let incoming = Path::new(&env::var_os("HOME")?).join("QubesIncoming").join(from);
+    let path = incoming.join(OsStr::from_bytes(name.as_bytes()));
+    path.symlink_metadata().is_ok().then_some(name.as_bytes())
+}
+
+/// What to do about a refusal.
+fn advice(verdict: &Verdict, from: &str) -> String {
+    let arrived = format!("any files that arrived are in ~/QubesIncoming/{from}");
+    match verdict.errno().map(Errno::from_raw_os_error) {
+        Some(Errno::EXIST) => {
+            let name = has_name_here(verdict, from);
+            let top = name.and_then(|name| name.split(|byte| *byte == b'/').next());
+            let top = top.map_or("it".to_owned(), text::name);
+            format!(
+                "move or rename {top} in ~/QubesIncoming/{from}, or receive under another name with \
+                 --from; any other files that arrived are there"
+            )
+        }
+        Some(Errno::ILSEQ) => {
+            format!("--allow-all-names accepts names with such characters; {arrived}")
+        }
+        _ => arrived,
     }
 }

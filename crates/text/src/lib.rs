@@ -53,12 +53,6 @@ pub fn file(path: &Path) -> String {
     name(path.as_os_str().as_encoded_bytes())
 }
 
-/// A path of the person who reads it, as [`own`].
-#[must_use]
-pub fn path(path: &Path) -> String {
-    own(path.as_os_str().as_encoded_bytes())
-}
-
 /// A line that a program of this qube wrote, for a person in another: as [`own`], but quotation marks
 /// are kept, since nothing is put into quotes here, and a tab becomes a space.
 #[must_use]
