@@ -68,7 +68,7 @@ fn missing_file(form: Form, request: &Request) -> Option<Failure> {
         .advise(format_args!(
             "if {name} is a qube, give the files behind it: {} {} FILE...",
             form.name(),
-            path.display()
+            text::own(path.as_bytes())
         ))
     })
 }

@@ -34,9 +34,9 @@ use change::Question;
 use noticed::Noticed;
 use what::What;
 
+use crate::args::parsed_target;
 use crate::client::find_client;
 use crate::deadline::Deadline;
-use crate::args::parsed_target;
 use crate::ending::{show, text_for_window, usage};
 
 /// A status above this is 128+N after signal N.
@@ -181,6 +181,6 @@ fn check_that_it_is_no_qube(path: &Path) -> Result<(), Failure> {
     ))
     .advise(format_args!(
         "if {name} is a qube, give the file behind it: qvm-open-in-vm {} FILE",
-        path.display()
+        text::own(path.as_os_str().as_encoded_bytes())
     )))
 }

@@ -161,7 +161,9 @@ fn push_groups<'s>(
     let findings: Vec<_> = findings.collect();
     for (finding, rows) in &findings {
         let heading = heading(*finding);
-        let same = findings.iter().filter(|(other, _)| self::heading(*other) == heading);
+        let same = findings
+            .iter()
+            .filter(|(other, _)| self::heading(*other) == heading);
         let count = same.map(|(_, rows)| rows.count).sum();
         let is_new = last.replace(heading) != Some(heading);
         let line = is_new.then(|| format!("{heading} ({}):", number(count)));

@@ -15,9 +15,9 @@ use std::process::ExitCode;
 
 use program::failure::{Failure, end, pass_on};
 use program::say::say;
+use qrexec::client::Kind;
 use qrexec::command::{MAX_LEN_FROM_A_QUBE, encode};
 use qrexec::status::{NO_SERVICE, REFUSED};
-use qrexec::client::Kind;
 use qrexec::{CallStatus, Target, client};
 
 use args::Request;

@@ -10,8 +10,8 @@ use text::Charset;
 use text::name;
 use transfer::landed::{Known, Landed};
 use walk::{
-    Arguments, ByName, Excluded, Found, FoundFile, FoundSymlink, Links, NameFilter, Reason, Refusal,
-    Walk, WalkError, What, has_no_true_length, refusal_of_link, refusal_of_name,
+    Arguments, ByName, Excluded, Found, FoundFile, FoundSymlink, Links, NameFilter, Reason,
+    Refusal, Walk, WalkError, What, has_no_true_length, refusal_of_link, refusal_of_name,
 };
 
 /// How many of each kind of finding are kept; the others are only counted.

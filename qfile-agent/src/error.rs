@@ -47,8 +47,7 @@ pub(crate) const IF_A_NAME_IS_TAKEN: &str =
 
 /// The same for an entry of a folder, which may be there from an earlier copy: then one after the other
 /// of its files would be refused.
-pub(crate) const IF_A_NAME_IN_A_FOLDER_IS_TAKEN: &str =
-    "move or rename the folder that it is in, at the top of the target qube's QubesIncoming folder, \
+pub(crate) const IF_A_NAME_IN_A_FOLDER_IS_TAKEN: &str = "move or rename the folder that it is in, at the top of the target qube's QubesIncoming folder, \
      and copy again";
 
 impl Error {

@@ -74,7 +74,11 @@ fn first_bytes(name: &[u8], max: usize) -> &[u8] {
 }
 
 /// Gives `temporary` the first free name, for as long as it is not dropped.
-pub(crate) fn name_it(temporary: &mut Temporary, kept: Kept, original: &Original) -> io::Result<()> {
+pub(crate) fn name_it(
+    temporary: &mut Temporary,
+    kept: Kept,
+    original: &Original,
+) -> io::Result<()> {
     for number in 1..MAX_NUMBER {
         match temporary.rename(kept.name(original.name(), original.qube(), number)) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -95,7 +99,9 @@ pub(crate) fn keep(temporary: Temporary, kept: Kept, original: &Original) -> io:
         let lost = attributes.map(|attributes| attributes.give_to(temporary.file()));
         // What another qube wrote, and nobody has looked at, runs with the rights of nobody.
         let mode = original.stat().state.mode & 0o777;
-        let without_set_id = temporary.file().set_permissions(Permissions::from_mode(mode));
+        let without_set_id = temporary
+            .file()
+            .set_permissions(Permissions::from_mode(mode));
         tracing::info!(?lost, ?without_set_id, "the attributes of the original");
     }
     let synced = temporary.sync();
@@ -263,7 +269,9 @@ mod tests {
                 for kept in [Kept::Backup, Kept::Edited, Kept::Incomplete] {
                     let kept_name = kept.name(OsStr::new(&name), "work", number);
                     let kept_name = kept_name.into_string().unwrap();
-                    let stem = kept_name.strip_suffix(&kept.suffix("work", number)).unwrap();
+                    let stem = kept_name
+                        .strip_suffix(&kept.suffix("work", number))
+                        .unwrap();
                     assert!(name.starts_with(stem) && kept_name.len() <= MAX_NAME_LEN);
                     assert!(kept_name.len() > MAX_NAME_LEN - 3, "{}", kept_name.len());
                 }

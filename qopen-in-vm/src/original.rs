@@ -9,8 +9,8 @@ use std::rc::Rc;
 
 use files::{NotOpened, Stat};
 use program::failure::Failure;
-use qfile_proto::edit_request::{self, EditRequest};
 use qfile_proto::QubeName;
+use qfile_proto::edit_request::{self, EditRequest};
 use rustix::fs::{FileType, OFlags};
 
 use crate::folder::Folder;

@@ -92,7 +92,8 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    const COMPARE: &str = "compare the two files; to use the edit, give it the name of the original";
+    const COMPARE: &str =
+        "compare the two files; to use the edit, give it the name of the original";
 
     /// What there is to say of an original that has the edit, or of which there was none: one line
     /// each. `path` is the original as the user knows it, `limit` what was asked for.

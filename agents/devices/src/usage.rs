@@ -97,7 +97,9 @@ fn swapped_to(swaps: &[u8], of_path: impl Fn(&[u8]) -> Option<Number>) -> BTreeS
     let lines = swaps.split(|byte| *byte == b'\n').skip(1);
     let paths = lines.filter_map(|line| line.split(u8::is_ascii_whitespace).next());
     let paths = paths.map(|path| unescaped(path));
-    paths.filter_map(|path| of_path(path.as_os_str().as_bytes())).collect()
+    paths
+        .filter_map(|path| of_path(path.as_os_str().as_bytes()))
+        .collect()
 }
 
 /// The number of the block device at a path.

@@ -41,9 +41,7 @@ fn run(programs: Vec<PathBuf>) {
             Ok(status) if status.success() => {}
             // Their business; but the user may wonder.
             Ok(status) => say(format_args!("qubes-firewall: {shown} ended: {status}")),
-            Err(error) => say(format_args!(
-                "qubes-firewall: cannot run {shown}: {error}"
-            )),
+            Err(error) => say(format_args!("qubes-firewall: cannot run {shown}: {error}")),
         }
     }
 }

@@ -50,12 +50,9 @@ pub(crate) fn start_in_background(args: &Args) -> Result<(), Failure> {
         .append(true)
         .open(&path)
         .map_err(|error| {
-            Failure::new(format_args!(
-                "cannot open the log {}",
-                text::file(&path)
-            ))
-            .because(error)
-            .advise("start it with --foreground, or set QUBESDB_DIR")
+            Failure::new(format_args!("cannot open the log {}", text::file(&path)))
+                .because(error)
+                .advise("start it with --foreground, or set QUBESDB_DIR")
         })?;
     let program = "/proc/self/exe";
     let mut daemon = Command::new(program)

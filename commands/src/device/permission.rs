@@ -81,8 +81,7 @@ fn ask(device: &Device, there: &[String]) -> Result<(), Failure> {
             .advise("nothing was written; --overwrite erases the device"));
     }
     say(format_args!("{TO_DEVICE}: {what}"));
-    let question =
-        format!("{TO_DEVICE}: everything on it will be lost; write to this device?");
+    let question = format!("{TO_DEVICE}: everything on it will be lost; write to this device?");
     let agreed = question::ask(&mut io::stdin().lock(), &mut io::stderr(), &question);
     match agreed.unwrap_or(false) {
         true => Ok(()),

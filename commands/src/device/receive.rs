@@ -1,18 +1,14 @@
 //! `qvm-copy-from-device`: the device → a stream → `qfile-unpacker` in its jail.
 
-use std::env;
-use std::ffi::OsStr;
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileExt as _;
-use std::path::Path;
 use std::process::{ChildStdin, Command, ExitCode, Stdio};
 
 use program::failure::{Failure, end};
 use program::programs;
 use program::say::say;
-use qfile_proto::{SafeName, Verdict};
 use qfile_proto::verdict::{MAX_LAST_NAME_LEN, VerdictParser};
+use qfile_proto::{SafeName, Verdict};
 use raw_device::answer::WRONG_DIGEST;
 use raw_device::{
     ANSWER_AT, Answer, Digest, Found, HEADER_AT, Medium as _, STREAM_AT, Stream, StreamEnd,
@@ -268,7 +264,7 @@ impl Passed {
             (0, Some(fault)) => Err(untrusted(&fault)),
             (_, fault) => {
                 let advice = advice(&verdict, from);
-                let refused = match has_name_here(&verdict, from) {
+                let refused = match name_here(&verdict) {
                     Some(own) => refusal(&verdict, Some(text::name(own))),
                     None => match confirm(verdict, crc32) {
                         Err(refused) => refused.to_string(),
@@ -284,12 +280,13 @@ impl Passed {
     }
 }
 
-/// The name in a verdict, if something of this name is here, so that it may be shown as it is.
-fn has_name_here<'v>(verdict: &'v Verdict, from: &str) -> Option<&'v [u8]> {
-    let name = SafeName::parse(verdict.untrusted_last_name.as_deref()?, Charset::All).ok()?;
-    let incoming = Path::new(&env::var_os("HOME")?).join("QubesIncoming").join(from);
-    let path = incoming.join(OsStr::from_bytes(name.as_bytes()));
-    path.symlink_metadata().is_ok().then_some(name.as_bytes())
+/// The name in a verdict, if the receiver says that something of this name is here: then it is the name
+/// of a file of this qube, and shown as such.
+fn name_here(verdict: &Verdict) -> Option<&[u8]> {
+    let is_here = verdict.errno().map(Errno::from_raw_os_error) == Some(Errno::EXIST);
+    let name = verdict.untrusted_last_name.as_deref().filter(|_| is_here)?;
+    SafeName::parse(name, Charset::All).ok()?;
+    Some(name)
 }
 
 /// What to do about a refusal.
@@ -297,7 +294,7 @@ fn advice(verdict: &Verdict, from: &str) -> String {
     let arrived = format!("any files that arrived are in ~/QubesIncoming/{from}");
     match verdict.errno().map(Errno::from_raw_os_error) {
         Some(Errno::EXIST) => {
-            let name = has_name_here(verdict, from);
+            let name = name_here(verdict);
             let top = name.and_then(|name| name.split(|byte| *byte == b'/').next());
             let top = top.map_or("it".to_owned(), text::name);
             format!(

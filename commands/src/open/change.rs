@@ -10,8 +10,8 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt as _;
 
 use desktop::dialog::Dialogs;
-use program::say::plain;
 use program::question::{CHOICES, TYPE_Y_OR_N, answer};
+use program::say::plain;
 use quantity::counted;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -57,8 +57,7 @@ enum Said {
 /// # Errors
 /// Why the edit must not replace the file: the user does not agree, or cannot be asked.
 pub(super) fn ask(question: Question<'_>, old: &File, new: &File) -> Result<(), String> {
-    let lines = changes(old, new)
-        .map_err(|error| plain(&format!("cannot compare it: {error}")))?;
+    let lines = changes(old, new).map_err(|error| plain(&format!("cannot compare it: {error}")))?;
     let terminal = || File::options().read(true).write(true).open("/dev/tty");
     let said = match (question.gui, terminal()) {
         (false, Ok(terminal)) => on_terminal(terminal, question, &lines),

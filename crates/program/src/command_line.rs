@@ -109,7 +109,9 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told_in_lines_that_can_have_a_name_before_them() {
-        let wrong = |line: &[&str]| what_is_wrong(&Args::try_parse_from(line).unwrap_err(), Args::command());
+        let wrong = |line: &[&str]| {
+            what_is_wrong(&Args::try_parse_from(line).unwrap_err(), Args::command())
+        };
         assert_eq!(
             wrong(&["p"]),
             "the following required arguments were not provided:\n  --number <NUMBER>\n\

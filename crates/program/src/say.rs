@@ -25,7 +25,10 @@ pub fn plain(text: &str) -> String {
 fn without_number(line: &str) -> &str {
     let number = line.strip_suffix(')').and_then(|line| {
         let (words, number) = line.rsplit_once(" (os error ")?;
-        number.bytes().all(|byte| byte.is_ascii_digit()).then_some(words)
+        number
+            .bytes()
+            .all(|byte| byte.is_ascii_digit())
+            .then_some(words)
     });
     number.unwrap_or(line)
 }

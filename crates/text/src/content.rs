@@ -116,7 +116,10 @@ mod tests {
     fn a_long_line_says_that_it_is_cut() {
         assert_eq!(content_line(&[b'a'; MAX_SHOWN]), "a".repeat(MAX_SHOWN));
         let text = content_line(&[b'a'; MAX_SHOWN + 5]);
-        assert!(text.ends_with(r"a \ 5 more characters are not shown"), "{text}");
+        assert!(
+            text.ends_with(r"a \ 5 more characters are not shown"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -125,6 +128,9 @@ mod tests {
             is_utf8: false,
             has_persian_letters: false,
         };
-        assert_eq!(in_locale("é\u{202e}".as_bytes(), locale), r"\xc3\xa9\xe2\x80\xae");
+        assert_eq!(
+            in_locale("é\u{202e}".as_bytes(), locale),
+            r"\xc3\xa9\xe2\x80\xae"
+        );
     }
 }

@@ -60,7 +60,9 @@ fn is_in_its_place(chars: &[char], at: usize) -> bool {
     base.is_alphabetic()
         && !must_be_escaped(chars, letter)
         && marks.len() <= MAX_MARKS
-        && marks.iter().all(|mark| suits(base, *mark) && !is_look_alike(*mark))
+        && marks
+            .iter()
+            .all(|mark| suits(base, *mark) && !is_look_alike(*mark))
         && marks.windows(2).all(|two| order(two[0]) < order(two[1]))
         && chars[letter..=at]
             .windows(2)

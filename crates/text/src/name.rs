@@ -207,7 +207,10 @@ impl Form {
     fn to_be_cut(self, shown: &[impl Borrow<str>]) -> (Self, Vec<String>) {
         let moves = |one: &str| one.chars().any(changes_its_place);
         if !shown.iter().any(|one| moves(one.borrow())) {
-            return (self, shown.iter().map(|one| one.borrow().to_owned()).collect());
+            return (
+                self,
+                shown.iter().map(|one| one.borrow().to_owned()).collect(),
+            );
         }
         let escape = |one: &str| match one.chars().next() {
             Some(c) if c == '\'' || moves(one) => escape_sequence(c),
@@ -262,7 +265,11 @@ impl Form {
         if chars.iter().any(|c| matches!(c, '\\' | '\'')) {
             return Self::Escaped;
         }
-        for (c, _) in chars.iter_mut().zip(escaped).filter(|(_, escaped)| *escaped) {
+        for (c, _) in chars
+            .iter_mut()
+            .zip(escaped)
+            .filter(|(_, escaped)| *escaped)
+        {
             *c = 'u';
         }
         match keeps_its_order(&chars) {
@@ -540,7 +547,10 @@ mod tests {
             let form = Form::in_locale(bytes, locale);
             form.quoted(&form.shown(bytes), MAX_SHOWN)
         };
-        assert_eq!(in_locale("é's \t\u{1f600}".as_bytes()), r"$'\xc3\xa9\'s \t\xf0\x9f\x98\x80'");
+        assert_eq!(
+            in_locale("é's \t\u{1f600}".as_bytes()),
+            r"$'\xc3\xa9\'s \t\xf0\x9f\x98\x80'"
+        );
         assert_eq!(in_locale(b"a b"), "\"a b\"");
     }
 

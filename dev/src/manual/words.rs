@@ -257,7 +257,14 @@ const ELSEWHERE: Row = (
 
 /// qvm-open-in-vm
 pub const QVM_OPEN_IN_VM: Words = Words {
-    more: &[PLACING, SHOWING_CHANGES, NAME_THERE, NAMES_IN_MESSAGES, START_UP_TEXT, WINDOW],
+    more: &[
+        PLACING,
+        SHOWING_CHANGES,
+        NAME_THERE,
+        NAMES_IN_MESSAGES,
+        START_UP_TEXT,
+        WINDOW,
+    ],
     environment: &[CLIENT, IN_DISPOSABLE, DISPLAY, DIALOGS, UNSEEN, LOG],
     files: &[
         (

@@ -17,9 +17,8 @@ use super::{Device, NAME, mounted, shown};
 pub(super) fn grow(path: &Path) -> Result<(), Failure> {
     let on = text::file(path);
     let device = Device::open(path)?;
-    let recognised = recognise(
-        &beginning(&device.file).map_err(Failure::of(format_args!("cannot read {on}")))?,
-    );
+    let recognised =
+        recognise(&beginning(&device.file).map_err(Failure::of(format_args!("cannot read {on}")))?);
     let superblock = recognised.map_err(|unknown| {
         Failure::new(format_args!("cannot resize what is on {on}"))
             .because(unknown)
@@ -98,11 +97,8 @@ fn current(superblock: FileSystem, point: Option<&Path>) -> Result<FileSystem, F
         (Kind::Xfs, Some(point)) => {
             let told = Step::new("xfs_growfs")?.arg("-n").arg(point).run()?;
             let (block, blocks) = xfs_geometry(&told).ok_or_else(|| {
-                Failure::new(format_args!(
-                    "cannot resize XFS at {}",
-                    text::file(point)
-                ))
-                .because("xfs_growfs -n does not say how large it is")
+                Failure::new(format_args!("cannot resize XFS at {}", text::file(point)))
+                    .because("xfs_growfs -n does not say how large it is")
             })?;
             let len = blocks.saturating_mul(block);
             Ok(FileSystem {

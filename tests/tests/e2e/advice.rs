@@ -429,7 +429,11 @@ fn folder_is_taken() {
     refused.assert_code(1);
     refused.assert_says("move or rename the folder that it is in");
     refused.assert_says("or copy it with --as NAME");
-    assert!(!refused.stderr().contains("0 files"), "{}", refused.stderr());
+    assert!(
+        !refused.stderr().contains("0 files"),
+        "{}",
+        refused.stderr()
+    );
     // A part of it arrives.
     moving.file("docs/0", "0");
     fs::remove_file(moving.incoming().join("docs/a")).unwrap();
@@ -442,7 +446,10 @@ fn folder_is_taken() {
         .copy(&["--as", "docs-2", "docs"])
         .assert_code(0);
     for name in ["0", "a", "b"] {
-        assert!(moving.incoming().join("docs-2").join(name).exists(), "{name}");
+        assert!(
+            moving.incoming().join("docs-2").join(name).exists(),
+            "{name}"
+        );
     }
 }
 

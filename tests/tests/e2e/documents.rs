@@ -74,7 +74,10 @@ fn manual_says(sentence: &str) {
     let text = fs::read_to_string(source("dev/src/manual/words.rs")).unwrap();
     let text = text.replace("\\\n", " ").replace(r"\\", r"\");
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(text.contains(sentence), "the manual does not say: {sentence}");
+    assert!(
+        text.contains(sentence),
+        "the manual does not say: {sentence}"
+    );
 }
 
 const DIFFERENCES: &str = "docs/differences.md";
@@ -588,7 +591,9 @@ fn a_name_in_a_locale_that_is_not_utf_8() {
     let moving = Moving::new();
     let in_locale = |locale: &str| {
         let mut command = moving.qubes.command(SOURCE, "qvm-copy");
-        command.env("LC_ALL", locale).args(["--dry-run", "gr\u{fc}n"]);
+        command
+            .env("LC_ALL", locale)
+            .args(["--dry-run", "gr\u{fc}n"]);
         run(command)
     };
     in_locale("C.UTF-8").assert_says("\"gr\u{fc}n\"");

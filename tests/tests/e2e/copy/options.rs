@@ -462,7 +462,14 @@ fn a_dry_run_names_each_entry_when_it_is_asked_to() {
     }
     let text = stdout(&type_in(
         &moving,
-        &["qvm-copy", "--dry-run", "--json", "--exclude=target/", "src", "d.o"],
+        &[
+            "qvm-copy",
+            "--dry-run",
+            "--json",
+            "--exclude=target/",
+            "src",
+            "d.o",
+        ],
     ));
     let excluded = r#"{"path":"src/target","status":"excluded","type":"folder"}"#;
     assert!(text.lines().any(|line| line == excluded), "{text}");
@@ -481,7 +488,13 @@ fn a_pattern_that_leaves_nothing_out_is_named() {
     let moving = sources();
     let run = type_in(
         &moving,
-        &["qvm-copy", "--dry-run", "--exclude=*.o", "--exclude=*.obj", "src"],
+        &[
+            "qvm-copy",
+            "--dry-run",
+            "--exclude=*.o",
+            "--exclude=*.obj",
+            "src",
+        ],
     );
     run.assert_code(0);
     run.assert_says("qvm-copy: --exclude \"*.obj\" leaves nothing out: no entry matches it\n");
