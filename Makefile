@@ -47,7 +47,7 @@ test: build
 
 test-desktop: build
 	@dev/scripts/check-desktop
-	QFILE_TEST_DESKTOP=1 $(CARGO) test --locked --workspace --test e2e gui::desktop:: -- --test-threads=2
+	QFILE_TEST_DESKTOP=1 $(CARGO) test --locked --workspace --test e2e gui::desktop -- --test-threads=2
 
 check: toolchain
 	$(CARGO) fmt --all -- --check
@@ -122,6 +122,7 @@ deb rpm: dist
 	@packaging/make-package $@ qfile-qubesdb
 	@packaging/make-package $@ qfile-network
 	@packaging/make-package $@ qfile-system
+	@packaging/make-package $@ qfile-desktop
 	@packaging/make-package $@ qfile-remote
 
 test-install: dist

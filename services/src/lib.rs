@@ -20,6 +20,8 @@
 //! **The system.** [`clock`] sets the clock of this qube, [`disk`] grows its file systems, and
 //! [`sleep`] prepares its devices for the sleep of the machine.
 //!
+//! **The desktop.** [`select_file`] has the user choose a file or a folder for dom0.
+//!
 //! **Copies.** [`filecopy`] starts the receiver of copies, and notifies the user when a copy has arrived.
 //!
 //! Of the library `tar` this uses the header block alone. Its reader of whole archives keeps an
@@ -48,6 +50,7 @@ pub mod members;
 mod qube;
 pub mod request;
 pub mod restore;
+pub mod select_file;
 pub mod selection;
 pub mod send;
 pub mod signals;

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use zbus::blocking::Connection;
 use zbus::blocking::connection::Builder;
-use zbus::zvariant::OwnedValue;
+use zbus::zvariant::{OwnedValue, Value};
 
 use crate::process::HANGS_AFTER;
 use crate::tree::TempFolder;
@@ -296,4 +296,160 @@ impl FakeNotifications {
         );
         told.expect("the bus is there");
     }
+}
+
+/// A portal with a chooser of files on a bus. It answers when it is told to.
+#[derive(Debug)]
+pub struct FakePortal {
+    asked: Receiver<Request>,
+    connection: Connection,
+}
+
+/// What a portal is asked.
+#[derive(Debug)]
+pub struct Request {
+    /// Of the window.
+    pub title: String,
+    /// Is a folder to be chosen?
+    pub of_folder: bool,
+    /// The folder in which the chooser begins, with the NUL at its end.
+    pub begins_in: Vec<u8>,
+    /// Who asks.
+    pub caller: String,
+    /// The object that answers.
+    pub handle: String,
+}
+
+struct PortalObject {
+    asked: Sender<Request>,
+    version: u32,
+    at_once: Option<String>,
+}
+
+const PORTAL: &str = "org.freedesktop.portal.Desktop";
+const REQUEST: &str = "org.freedesktop.portal.Request";
+
+#[zbus::interface(name = "org.freedesktop.portal.FileChooser")]
+impl PortalObject {
+    #[zbus(property, name = "version")]
+    fn version(&self) -> u32 {
+        self.version
+    }
+
+    async fn open_file(
+        &self,
+        #[zbus(header)] header: zbus::message::Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+        _parent: String,
+        title: String,
+        options: HashMap<String, OwnedValue>,
+    ) -> zbus::fdo::Result<zbus::zvariant::OwnedObjectPath> {
+        let option = |name: &str| {
+            options
+                .get(name)
+                .map(|value| value.try_clone().expect("ours"))
+        };
+        let caller = header.sender().expect("the bus says who").to_string();
+        let token = option("handle_token").map(|token| String::try_from(token).expect("text"));
+        let handle = format!(
+            "/org/freedesktop/portal/desktop/request/{}/{}",
+            caller.trim_start_matches(':').replace('.', "_"),
+            token.expect("a token")
+        );
+        let begins_in =
+            option("current_folder").map(|folder| Vec::try_from(folder).expect("bytes"));
+        let of_folder = option("directory").map(|is| bool::try_from(is).expect("a bool"));
+        let request = Request {
+            title,
+            of_folder: of_folder.unwrap_or(false),
+            begins_in: begins_in.unwrap_or_default(),
+            caller,
+            handle,
+        };
+        if let Some(uri) = &self.at_once {
+            let to = Some(request.caller.as_str());
+            let path = request.handle.as_str();
+            let body = (
+                0_u32,
+                HashMap::from([("uris", Value::from(vec![uri.as_str()]))]),
+            );
+            let told = connection.emit_signal(to, path, REQUEST, "Response", &body);
+            told.await.expect("the bus is there");
+        }
+        let handle = request.handle.as_str().try_into().expect("a path");
+        let _test_has_ended = self.asked.send(request);
+        Ok(handle)
+    }
+}
+
+impl FakePortal {
+    /// One whose interface has this version.
+    #[must_use]
+    pub fn new(bus: &Bus, version: u32) -> Self {
+        Self::serve(bus, version, None)
+    }
+
+    /// One that answers with this URI before it has answered the call.
+    #[must_use]
+    pub fn hasty(bus: &Bus, uri: &str) -> Self {
+        Self::serve(bus, 4, Some(uri.to_owned()))
+    }
+
+    fn serve(bus: &Bus, version: u32, at_once: Option<String>) -> Self {
+        let (tell, asked) = channel();
+        let object = PortalObject {
+            asked: tell,
+            version,
+            at_once,
+        };
+        let connection = bus.connection();
+        let connection = connection.serve_at("/org/freedesktop/portal/desktop", object);
+        let connection = connection.expect("a path").name(PORTAL).expect("a name");
+        Self {
+            asked,
+            connection: connection.build().expect("the bus gives it its name"),
+        }
+    }
+
+    /// Waits until it is asked.
+    #[track_caller]
+    #[must_use]
+    pub fn asked(&self) -> Request {
+        self.asked
+            .recv_timeout(HANGS_AFTER)
+            .expect("nobody asks it")
+    }
+
+    /// True if nobody has asked it.
+    #[must_use]
+    pub fn is_unasked(&self) -> bool {
+        self.asked.try_recv().is_err()
+    }
+
+    /// The user has chosen these, or has ended it in another way.
+    pub fn answer(&self, request: &Request, result: u32, uris: &[&str]) {
+        respond(&self.connection, request, result, uris);
+    }
+}
+
+/// Somebody else on the bus answers in the place of the portal.
+pub fn forge_answer(bus: &Bus, request: &Request, uri: &str) {
+    let connection = bus.connection().build().expect("a connection");
+    respond(&connection, request, 0, &[uri]);
+    // The bus has passed it on before it answers this.
+    let names = zbus::blocking::fdo::DBusProxy::new(&connection).expect("the bus is there");
+    names.list_names().expect("the bus is there");
+}
+
+fn respond(connection: &Connection, request: &Request, result: u32, uris: &[&str]) {
+    let results = HashMap::from([("uris", Value::from(uris.to_vec()))]);
+    let to = Some(request.caller.as_str());
+    let told = connection.emit_signal(
+        to,
+        request.handle.as_str(),
+        REQUEST,
+        "Response",
+        &(result, results),
+    );
+    told.expect("the bus is there");
 }

@@ -9,6 +9,7 @@
 //! - [`programs`]: where the built programs are
 //! - [`tarball`]: tar archives block by block, and made by real programs
 //! - [`backups`]: a qube that keeps backups, and another that makes and restores them
+//! - [`choosers`]: a user who chooses files, and the choosers that this user sees
 //! - [`applications`]: desktop files, and the programs that they start
 //! - [`bus`]: a private session bus, with fakes on it
 //! - [`desktop`]: a real desktop without a screen
@@ -61,6 +62,7 @@ pub mod backups;
 pub mod bus;
 pub mod cannot_run;
 pub mod changes;
+pub mod choosers;
 pub mod clock;
 pub mod code;
 pub mod desktop;

@@ -6,6 +6,7 @@
 //! is escaped.
 
 use std::env;
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -40,6 +41,15 @@ pub enum Notice {
     Info,
     /// Something that failed.
     Error,
+}
+
+/// What the user is to choose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// A file, which exists.
+    File,
+    /// A folder.
+    Folder,
 }
 
 impl Dialogs {
@@ -104,6 +114,39 @@ impl Dialogs {
                 kdialog::dialog(program, "--error", title, text)
             }
         }
+    }
+
+    /// The command of a window in which the user chooses, beginning in the folder `start`, which is
+    /// absolute. It writes the absolute path and a newline to its stdout, a pipe, and ends with 0; with 1
+    /// if the user cancels, and also without a display, which its stderr says, a pipe too.
+    #[must_use]
+    pub fn choosing(&self, choice: Choice, title: &str, start: &Path) -> Command {
+        let title = visible(title);
+        let mut command = match self {
+            Self::Zenity(program) => {
+                let mut command = quiet(program);
+                command.arg("--file-selection");
+                if choice == Choice::Folder {
+                    command.arg("--directory");
+                }
+                // With a slash at its end it is the folder that is opened, not a name in it.
+                let mut file_name = OsString::from("--filename=");
+                file_name.push(start.join(""));
+                command.arg(format!("--title={title}")).arg(file_name);
+                command
+            }
+            Self::Kdialog(program) => {
+                let mut command = quiet(program);
+                let kind = match choice {
+                    Choice::File => "--getopenfilename",
+                    Choice::Folder => "--getexistingdirectory",
+                };
+                command.args(["--title", &title, kind]).arg(start);
+                command
+            }
+        };
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
     }
 
     /// A progress bar with a Cancel button, for the caller to start and watch. `None` with kdialog
@@ -200,6 +243,38 @@ mod tests {
         assert_eq!(
             arguments(&command).last(),
             Some(&"--text=&lt;b&gt;a&lt;/b&gt; &amp; \\\\n_$(id)\nb")
+        );
+    }
+
+    #[test]
+    fn a_chooser_opens_the_folder_and_takes_nothing_for_an_option() {
+        let chosen = |dialogs: &Dialogs, choice, start: &str| {
+            let command = dialogs.choosing(choice, "-t", Path::new(start));
+            let arguments = arguments(&command).into_iter().map(str::to_owned);
+            arguments.collect::<Vec<_>>()
+        };
+        let zenity = Dialogs::Zenity("/z".into());
+        assert_eq!(
+            chosen(&zenity, Choice::File, "/-a $(id)"),
+            ["--file-selection", "--title=-t", "--filename=/-a $(id)/"]
+        );
+        assert_eq!(
+            chosen(&zenity, Choice::Folder, "/"),
+            [
+                "--file-selection",
+                "--directory",
+                "--title=-t",
+                "--filename=/"
+            ]
+        );
+        let kdialog = Dialogs::Kdialog("/k".into());
+        assert_eq!(
+            chosen(&kdialog, Choice::File, "/a"),
+            ["--title", "-t", "--getopenfilename", "/a"]
+        );
+        assert_eq!(
+            chosen(&kdialog, Choice::Folder, "/a"),
+            ["--title", "-t", "--getexistingdirectory", "/a"]
         );
     }
 

@@ -11,6 +11,7 @@ use services::app_menus::AppMenus;
 use services::args::{Backup, Filecopy, Restore, Tar2qfile, VmExec, WaitForSession};
 use services::clock::args::{AskForTime, SyncClock, SyncNtpClock};
 use services::disk::args::ResizeDisk;
+use services::select_file::args::SelectFile;
 use services::sleep::args::{DetachPciDevice, Suspend};
 use services::start_app::{DesktopRun, StartApp};
 
@@ -67,6 +68,7 @@ pub fn all() -> Vec<Program> {
             8,
             words::QUBES_DETACH_PCI_DEVICE,
         ),
+        (SelectFile::command(), 8, words::QUBES_SELECT_FILE),
         (StartApp::command(), 8, words::QUBES_START_APP),
         (DesktopRun::command(), 1, words::QUBES_DESKTOP_RUN),
         (AppMenus::command(), 8, words::QUBES_APP_MENUS),

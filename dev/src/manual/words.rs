@@ -1386,6 +1386,42 @@ pub const QUBES_RESIZE_DISK: Words = Words {
     ],
 };
 
+/// qubes-select-file
+pub const QUBES_SELECT_FILE: Words = Words {
+    more: &[
+        "The chooser is that of xdg-desktop-portal if there is one, else zenity or kdialog. It is started \
+         by its absolute path, and no shell is involved.",
+        "dom0 takes paths of at most 512 bytes. They consist of the letters A-Z and a-z, digits, blanks and \
+         the characters / : . , _ + = ( ) ? -. Neither ../ nor a blank at the end is possible.",
+        "If the caller ends the call, the chooser is closed.",
+    ],
+    environment: &[
+        (
+            "QFILE_DIALOGS=zenity, QFILE_DIALOGS=kdialog",
+            "Do not ask xdg-desktop-portal. With kdialog, use kdialog even if zenity is installed",
+        ),
+        (
+            "XDG_STATE_HOME",
+            "The folder that contains qfile/select-file, instead of ~/.local/state",
+        ),
+    ],
+    files: &[
+        (
+            "/etc/qubes-rpc/qubes.SelectFile, /etc/qubes-rpc/qubes.SelectDirectory",
+            "The services that start the program",
+        ),
+        (
+            "~/.local/state/qfile/select-file",
+            "The folder in which the next choice begins",
+        ),
+    ],
+    examples: &[(
+        "qubes-select-file --directory",
+        "Choose a folder, as dom0 would have it chosen:",
+    )],
+    see_also: &["qubes-wait-for-session(8)"],
+};
+
 /// qubes-suspend
 pub const QUBES_SUSPEND: Words = Words {
     more: &[

@@ -5,6 +5,7 @@ mod agents;
 mod applications;
 mod archives;
 mod copying;
+mod desktop;
 mod devices;
 mod firewall;
 mod network;
@@ -29,6 +30,7 @@ use agents::*;
 use applications::*;
 use archives::*;
 use copying::*;
+use desktop::*;
 use devices::*;
 use firewall::*;
 use network::*;
@@ -45,7 +47,7 @@ type Provoke = fn(&str);
 type Ends = &'static [(&'static str, Provoke)];
 
 /// Programs that end in the same ways.
-const ENDS: [(&[&str], Ends); 39] = [
+const ENDS: [(&[&str], Ends); 40] = [
     (
         &["qvm-copy", "qvm-copy-to-vm", "qvm-move", "qvm-move-to-vm"],
         &[
@@ -283,6 +285,16 @@ const ENDS: [(&[&str], Ends); 39] = [
             ("1", there_is_no_session_in_time),
             ("2", an_option_is_unknown),
             ("other", a_service_of_the_user_failed),
+        ],
+    ),
+    (
+        &["qubes-select-file"],
+        &[
+            ("0", a_file_is_chosen),
+            ("1", the_user_chooses_nothing),
+            ("2", an_option_is_unknown),
+            ("127", there_is_no_chooser),
+            ("128+N", a_signal_comes_before_the_choice),
         ],
     ),
     (

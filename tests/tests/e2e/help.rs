@@ -17,7 +17,7 @@ suite! {
 
 /// Those that qrexec starts, and what starts an application as they do: what they write to stdout
 /// goes to another qube. The agents keep their stdout for the program that starts them.
-const SPEAKERS: [&str; 25] = [
+const SPEAKERS: [&str; 26] = [
     "meminfo-writer",
     "qfile-agent",
     "qfile-unpacker",
@@ -33,6 +33,7 @@ const SPEAKERS: [&str; 25] = [
     "qubes-filecopy",
     "qubes-resize-disk",
     "qubes-restore",
+    "qubes-select-file",
     "qubes-sync-clock",
     "qubes-sync-ntp-clock",
     "qubes-vmexec",
@@ -47,7 +48,8 @@ const SPEAKERS: [&str; 25] = [
 
 /// The names under which built programs are installed. A build has each of them.
 fn programs() -> BTreeSet<String> {
-    let lists = ["files", "remote", "system"].map(|list| source(&format!("packaging/{list}.list")));
+    let lists = ["files", "remote", "system", "desktop"]
+        .map(|list| source(&format!("packaging/{list}.list")));
     let list = lists.map(|list| fs::read_to_string(list).unwrap()).concat();
     let rows = list.lines().filter(|line| !line.starts_with('#'));
     let places = rows.filter_map(|row| row.split_once(" program "));

@@ -207,13 +207,7 @@ fn an_edit_over_a_link_that_freezes_keeps_the_original_or_has_all_of_the_new() {
 
 fn edits_are_whole(kind: Kind) {
     with_far(|far| {
-        let editor = far.root().join("editor");
-        let draft = far.root().join("draft");
-        fs::write(&draft, "#!/bin/sh\nexec sed -i s/old/new/ \"$1\"\n").unwrap();
-        install(&draft, &editor, 0o755);
-        far.set_environment(&format!("VM_FILE_EDITOR_OPENER={}", editor.display()));
-        let old = "old\n".repeat(30_000);
-        let new = old.replace("old", "new");
+        let [old, new] = with_editor(far);
         each_fault(
             far,
             kind,
@@ -236,6 +230,18 @@ fn edits_are_whole(kind: Kind) {
             },
         );
     });
+}
+
+/// Makes the far side's editor one that replaces words. Returns a file's content before and after.
+fn with_editor(far: &Far) -> [String; 2] {
+    let editor = far.root().join("editor");
+    let draft = far.root().join("draft");
+    fs::write(&draft, "#!/bin/sh\nexec sed -i s/old/new/ \"$1\"\n").unwrap();
+    install(&draft, &editor, 0o755);
+    far.set_environment(&format!("VM_FILE_EDITOR_OPENER={}", editor.display()));
+    let old = "old\n".repeat(30_000);
+    let new = old.replace("old", "new");
+    [old, new]
 }
 
 fn with_short_limits(command: &mut Command) {
@@ -278,6 +284,14 @@ fn a_slow_link_is_no_fault() {
             assert_eq!(arrived, files().len());
             assert_eq!(far.near().join(folder).exists(), stays);
         }
+        let [old, new] = with_editor(far);
+        fs::write(far.near().join("edited"), old).unwrap();
+        let link = far.link(Fault::Pieces(61));
+        let mut command = far.command_over(&link, "qvm-open-in-vm");
+        command.args([FAR, "edited"]);
+        run(command).assert_code(0);
+        let edited = fs::read_to_string(far.near().join("edited")).unwrap();
+        assert!(edited == new, "the edit did not come back whole");
     });
 }
 
