@@ -66,6 +66,7 @@ pub const QVM_COPY: Words = Words {
     more: &[
         COPYING,
         EXCLUDING,
+        NAMES_IN_MESSAGES,
         SEVERAL_TARGETS,
         FOR_SCRIPTS,
         GOING_ON,
@@ -209,7 +210,7 @@ const IN_DISPOSABLE: Row = (
     before it opens another disposable",
 );
 const EDITED: Row = (
-    "FILE.edited-in-disposable",
+    "FILE.edited-in-disposable, FILE.edited-in-QUBE",
     "An edit that could not replace FILE, or that came back after FILE had changed in this qube",
 );
 const MEANWHILE: Row = (
@@ -219,7 +220,7 @@ const MEANWHILE: Row = (
     name is used if the version could not get its own name back",
 );
 const INCOMPLETE: Row = (
-    "FILE.incomplete-from-disposable",
+    "FILE.incomplete-from-disposable, FILE.incomplete-from-QUBE",
     "\
     An edit that may be incomplete, because the connection broke or because the other qube could \
     not detect when the user had finished",
@@ -256,7 +257,14 @@ const ELSEWHERE: Row = (
 
 /// qvm-open-in-vm
 pub const QVM_OPEN_IN_VM: Words = Words {
-    more: &[PLACING, SHOWING_CHANGES, START_UP_TEXT, WINDOW],
+    more: &[
+        PLACING,
+        SHOWING_CHANGES,
+        NAME_THERE,
+        NAMES_IN_MESSAGES,
+        START_UP_TEXT,
+        WINDOW,
+    ],
     environment: &[CLIENT, IN_DISPOSABLE, DISPLAY, DIALOGS, UNSEEN, LOG],
     files: &[
         (
@@ -1642,16 +1650,31 @@ No file is overwritten in the other qube. If a name already exists there, the co
 that have already arrived are not deleted.";
 const SHOWING_CHANGES: &str = "\
 With --diff, the lines that changed are shown on the terminal, or with --gui or without a terminal in \
-a window, before the edit replaces FILE. Characters that a terminal obeys, and others that are not \
-safe for display, are shown as _. A file that is not a text, or has more than 4 MiB, is not \
+a window, before the edit replaces FILE. Text in every script is shown as it is. A character that \
+cannot be seen, or that looks like another, is shown as bash writes it, such as \\x1b or \\u202e, and so \
+are a tab (\\t), a backslash (\\\\) and a blank at the end of a line (\\x20). So lines that differ never \
+look alike, unless they have more than 2000 characters. A file that is not a text, or has more than 4 MiB, is not \
 compared; its sizes are shown. If you do not answer yes, or cannot be asked, FILE stays as it is, \
-the edit is saved as FILE.edited-in-disposable, and the exit status is 1.";
+the edit is saved as FILE.edited-in-disposable, or FILE.edited-in-QUBE if QUBE was named, and the \
+exit status is 1.";
+const NAME_THERE: &str = "\
+In the other qube, the name of FILE has only letters and digits of scripts that need no shaping, and \
+the characters . _ - + and @. Each other character is _ there. With --verbose, the message names the \
+file as it is called there. The edit comes back under the name that FILE has in this qube.";
+const NAMES_IN_MESSAGES: &str = "\
+Names of files are in quotes in messages. A name that can be read in its own script is shown as it \
+is. If it contains a character that cannot be seen, or could be taken for another name, it is shown \
+as bash writes it, for example $'a\\tb'. Of two spellings that look alike, the rarer one is shown in \
+this way. If LC_ALL, LC_CTYPE or LANG sets a locale that is not UTF-8, such as C, each byte beyond \
+ASCII is shown as \\xXX. Both forms can be pasted into bash.";
 const EXCLUDING: &str = "\
 A pattern of --exclude without a slash is compared with the name of each file, folder and link, also \
 with that of FILE. A pattern with a slash is compared with the path below FILE. A slash at the end \
 restricts a pattern to folders. * and ? match everything except a slash, ** also matches slashes, \
-and [...] and {a,b} are as in a shell. What is in an excluded folder is not looked at. The number of \
-excluded entries is printed, and the exit status stays 0. A move lists them, does not delete them \
+and [...] and {a,b} are as in a shell. A letter with an accent matches whether it is one \
+character or two. What is in an excluded folder is not looked at. The number of excluded entries \
+is printed, --dry-run with --verbose or --json lists them, and the exit status stays 0. A pattern \
+that leaves nothing out is named on stderr. A move lists them, does not delete them \
 or the folders that contain them, and its exit status is 3.";
 const SEVERAL_TARGETS: &str = "\
 With several --to options, the files are sent to one qube after the other. A line for each qube \
@@ -1661,7 +1684,7 @@ of the copies failed. If a call to several qubes stops, it cannot be continued w
 const FOR_SCRIPTS: &str = "\
 With --json, each line on stdout is a JSON object. A line with the key path or path_base64 is about \
 one entry; path_base64 contains a path that is not UTF-8. Its status is sent, changed (it changed \
-while it was sent), left-out or, with --dry-run, to-send. The last line for each qube has the keys \
+while it was sent), left-out or, with --dry-run, to-send or excluded. The last line for each qube has the keys \
 target, status (the exit status) and result: complete, partial, failed, usage, cancelled or refused. \
 Entries that were sent have arrived only if the result is complete or partial. If the command line is \
 wrong, no line is written.";

@@ -38,7 +38,7 @@ suite! {
     a_frame_that_promises_more_than_there_can_be_is_cut,
 }
 
-const INCOMPLETE: &str = "letter.txt.incomplete-from-disposable";
+const INCOMPLETE: &str = "letter.txt.incomplete-from-vault";
 
 const BACKUP: &str = "letter.txt~";
 
