@@ -11,8 +11,27 @@ use qfile_proto::{Charset, Decoder, Encoder, Kind, SafeName};
 use crate::block::BLOCK_LEN;
 use crate::convert::{Converted, convert};
 use crate::input::{Flowing, Input, Seekable};
+use crate::select_file;
 use crate::selection::Selection;
 use crate::{Error, Members};
+
+/// Judges a path that was chosen for dom0, and takes the same bytes for an answer of a portal.
+///
+/// # Panics
+/// When a path passes that dom0 would refuse or change.
+pub fn chosen_path(untrusted: &[u8]) {
+    if let Ok(path) = select_file::path::form(untrusted) {
+        assert!(path.is_ascii() && path.len() <= select_file::path::MAX_LEN);
+        assert_eq!(path.trim(), path);
+        assert!(path.starts_with('/') && !path.contains("../"));
+        assert!(!path.contains(|c: char| c.is_ascii_control() || "<>&%$`\"'\\*;|~#!".contains(c)));
+    }
+    if let Ok(text) = std::str::from_utf8(untrusted) {
+        if let Some(path) = select_file::uri::path(text) {
+            assert!(path.starts_with(b"/") && !path.contains(&0));
+        }
+    }
+}
 
 /// Converts an archive, as it is and with the checksums of its headers made right, which is nothing
 /// that a fuzzer finds by itself. The first byte says what is wanted of it.
@@ -131,5 +150,14 @@ mod tests {
             count += 1;
         }
         assert!(count > 0, "no corpus in {}", corpus.display());
+    }
+
+    #[test]
+    fn chosen_path_corpus() {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/chosen_path");
+        let files = std::fs::read_dir(&corpus).unwrap();
+        let tried =
+            files.map(|file| super::chosen_path(&std::fs::read(file.unwrap().path()).unwrap()));
+        assert!(tried.count() >= 4);
     }
 }

@@ -105,6 +105,12 @@ impl Desktop {
         command.env("DBUS_SESSION_BUS_ADDRESS", &self.bus);
     }
 
+    /// The name of the display, as `:1`.
+    #[must_use]
+    pub fn display(&self) -> &str {
+        &self.display
+    }
+
     /// Starts a notification service that clicks on whatever it shows. What it prints: a line of JSON
     /// for each notification.
     #[must_use]

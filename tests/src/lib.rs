@@ -17,6 +17,7 @@
 //! - [`process`]: starting programs, waiting with a bound, what is left of them
 //! - [`framed`]: requests for a framed answer to an edit, and such answers, byte by byte
 //! - [`fifo`]: making FIFOs, and holding them open
+//! - [`keyboards`]: the keyboard layout that dom0 wants, and the displays that get it
 //! - [`mounted`]: file systems in user space, mounted for one test
 //! - [`peer`]: talking to one over pipes or sockets as its (hostile) other side
 //! - [`stream`]: qfile streams and verdicts, byte by byte, right or wrong
@@ -76,6 +77,7 @@ pub mod inbox;
 pub mod inherits;
 pub mod injected;
 pub mod interfaces;
+pub mod keyboards;
 pub mod mounted;
 pub mod moving;
 pub mod network;

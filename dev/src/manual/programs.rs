@@ -110,6 +110,7 @@ pub fn all() -> Vec<Program> {
             8,
             words::MEMINFO_WRITER,
         ),
+        (qubes_keymap::args::Args::command(), 8, words::QUBES_KEYMAP),
     ];
     let all = others.into_iter().chain(of_qubesdb);
     all.map(|(command, section, words)| Program {

@@ -1396,6 +1396,35 @@ pub const QUBES_RESIZE_DISK: Words = Words {
     ],
 };
 
+/// qubes-keymap
+pub const QUBES_KEYMAP: Words = Words {
+    more: &[
+        "The key has the form LAYOUT+VARIANT+OPTIONS. Parts at its end can be missing, and an empty layout \
+         is us. The characters are those that dom0 allows: A-Z and a-z in the layout, also 0-9, _ and - in \
+         the variant, and also : and the comma in the options. Any other value is refused.",
+        "Unless the layout is us or si, us becomes the second layout, so that shortcuts work. The options \
+         replace those that were set before. If the key is empty or missing, nothing is changed.",
+        "A display is of this user if its socket belongs to the user, or if DISPLAY names it. An X server \
+         that does not answer within 10 seconds is no longer waited for.",
+    ],
+    environment: &[(
+        "DISPLAY",
+        "A display of this user, whoever its socket belongs to",
+    )],
+    files: &[
+        (
+            "/etc/xdg/autostart/qubes-keymap.desktop",
+            "The entry that starts the program with the session",
+        ),
+        (
+            "/tmp/.X11-unix",
+            "The folder with the sockets of the X servers",
+        ),
+    ],
+    examples: &[("qubes-keymap --once", "Set the layout again:")],
+    see_also: &["qubesdb-watch(1)", "setxkbmap(1)", "xkeyboard-config(7)"],
+};
+
 /// qubes-select-file
 pub const QUBES_SELECT_FILE: Words = Words {
     more: &[

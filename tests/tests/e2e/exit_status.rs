@@ -47,7 +47,7 @@ type Provoke = fn(&str);
 type Ends = &'static [(&'static str, Provoke)];
 
 /// Programs that end in the same ways.
-const ENDS: [(&[&str], Ends); 40] = [
+const ENDS: [(&[&str], Ends); 41] = [
     (
         &["qvm-copy", "qvm-copy-to-vm", "qvm-move", "qvm-move-to-vm"],
         &[
@@ -285,6 +285,14 @@ const ENDS: [(&[&str], Ends); 40] = [
             ("1", there_is_no_session_in_time),
             ("2", an_option_is_unknown),
             ("other", a_service_of_the_user_failed),
+        ],
+    ),
+    (
+        &["qubes-keymap"],
+        &[
+            ("0", a_keyboard_layout_is_set),
+            ("1", a_keyboard_layout_is_none),
+            ("2", an_option_is_unknown),
         ],
     ),
     (

@@ -17,7 +17,7 @@ suite! {
 
 /// Those that qrexec starts, and what starts an application as they do: what they write to stdout
 /// goes to another qube. The agents keep their stdout for the program that starts them.
-const SPEAKERS: [&str; 26] = [
+const SPEAKERS: [&str; 27] = [
     "meminfo-writer",
     "qfile-agent",
     "qfile-unpacker",
@@ -31,6 +31,7 @@ const SPEAKERS: [&str; 26] = [
     "qubes-desktop-run",
     "qubes-detach-pci-device",
     "qubes-filecopy",
+    "qubes-keymap",
     "qubes-resize-disk",
     "qubes-restore",
     "qubes-select-file",

@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use qfile_tests::changes::until;
 use qfile_tests::choosers::Choosers;
+use qfile_tests::keyboards::Keyboards;
 use qfile_tests::process::{Running, run};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -36,4 +37,19 @@ pub(crate) fn a_signal_comes_before_the_choice(_program: &str) {
     });
     kill_process(Pid::from_child(&running.child), Signal::HUP).unwrap();
     running.finish().assert_code(129);
+}
+
+fn keymap_ends_with(code: i32, value: &str) {
+    let keyboards = Keyboards::alone(value);
+    let mut command = keyboards.command(&["--once"]);
+    command.stdin(Stdio::null());
+    run(command).assert_code(code);
+}
+
+pub(crate) fn a_keyboard_layout_is_set(_program: &str) {
+    keymap_ends_with(0, "fr+oss+");
+}
+
+pub(crate) fn a_keyboard_layout_is_none(_program: &str) {
+    keymap_ends_with(1, "*");
 }
