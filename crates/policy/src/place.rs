@@ -222,7 +222,8 @@ mod tests {
         for folder in ["", ".config", ".config/qfile"] {
             for mode in [0o777, 0o775, 0o757, 0o1777] {
                 let home = home();
-                let path = home.path().join(folder);
+                // Without a slash at its end.
+                let path: PathBuf = home.path().join(folder).components().collect();
                 fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
                 for below in [FILE, ".config/qfile/missing"] {
                     let error = find(&home, below, OnLink::Refuse).unwrap_err();

@@ -291,7 +291,7 @@ fn a_relay_passes_a_call_to_a_disposable_on() {
         assert!(line.ends_with(&format!("{call} starting")), "{line}");
         let line = only_line(log);
         assert!(
-            line.contains(&format!("{call} status=0 in=0 out=36 ")),
+            line.contains(&format!("{call} status=0 in=0 out=35 ")),
             "{line}"
         );
     });
