@@ -154,7 +154,7 @@ impl Form {
     }
 
     /// True if the first of several arguments is the target.
-    fn takes_target(self) -> bool {
+    pub(crate) fn takes_target(self) -> bool {
         matches!(self, Self::CopyToQube | Self::MoveToQube)
     }
 
@@ -169,7 +169,7 @@ impl Form {
             .command()
             .try_get_matches_from(with_name)
             .and_then(|matches| Typed::from_arg_matches(&matches))
-            .map_err(command_line)?;
+            .map_err(command_line(self.command()))?;
         let mut options = arguments.iter().take_while(|argument| *argument != "--");
         let stdin = options.any(|argument| argument == "-");
         self.request(typed, stdin)

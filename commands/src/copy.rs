@@ -3,6 +3,8 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs::File;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -12,9 +14,9 @@ use program::say::{clear_line, say};
 use transfer::landed::Landed;
 use transfer::manifest::waiting_file;
 use transfer::result_line::Outcome;
-use walk::{ArgumentError, Arguments};
+use walk::{ArgumentError, Arguments, Exclude};
 
-use crate::args::{Form, Progress, Request};
+use crate::args::{Form, Progress, Request, parsed_target};
 use crate::client::{Lists, Programs};
 use crate::deadline::Deadline;
 use crate::ending::{Ending, answer, show, usage, with};
@@ -39,9 +41,36 @@ pub fn main() -> ExitCode {
     let form = Form::from_name(&arguments.next().unwrap_or_default());
     let arguments: Vec<OsString> = arguments.collect();
     match form.parse(&arguments) {
-        Ok(request) => run(form.name(), &request),
+        Ok(request) => match missing_file(form, &request) {
+            None => run(form.name(), &request),
+            Some(failure) => end(form.name(), Err(failure)),
+        },
         Err(failure) => end(form.name(), Err(failure)),
     }
+}
+
+/// What there is to say if the only argument is the name of a qube and not of a file: then FILE was
+/// forgotten.
+fn missing_file(form: Form, request: &Request) -> Option<Failure> {
+    let [path] = &*request.paths else {
+        return None;
+    };
+    let is_typed_alone = form.takes_target() && request.target == Target::default();
+    let is_missing = is_typed_alone
+        && !request.go_on
+        && parsed_target(path).is_some()
+        && Path::new(path).symlink_metadata().is_err();
+    is_missing.then(|| {
+        let name = text::name(path.as_bytes());
+        usage(format_args!(
+            "FILE is missing: {name} is no file or folder here"
+        ))
+        .advise(format_args!(
+            "if {name} is a qube, give the files behind it: {} {} FILE...",
+            form.name(),
+            text::own(path.as_bytes())
+        ))
+    })
 }
 
 fn run(command: &str, request: &Request) -> ExitCode {
@@ -84,6 +113,10 @@ fn copy(command: &str, request: &Request, surveyed: &mut Option<Survey>) -> Resu
     }
     let landed = || earlier.as_ref().map(Earlier::landed).transpose();
     let survey = &*surveyed.insert(survey(&arguments, request, landed()?)?);
+    let exclude = arguments.exclude().filter(|_| !request.quiet);
+    for pattern in exclude.into_iter().flat_map(Exclude::unmatched) {
+        say(format_args!("{command}: {}", report::unmatched(pattern)));
+    }
     if request.dry_run && !request.json {
         answer(&report::dry_run(survey, request))?;
     }
@@ -318,22 +351,23 @@ fn survey_all(
     landed: Option<Landed>,
     waiting: &Waiting,
 ) -> Result<Survey, Failure> {
+    let is_named = request.dry_run && (request.json || request.verbose);
     let rules = Rules {
         links: request.links,
         skip_refused: request.skip_refused,
+        list_excluded: is_named,
         ..Rules::default()
     };
     let mut written = Ok(());
     let mut name = |entry: &Listed<'_>| {
         let line = match request.json {
-            true => json::to_send(entry),
-            false => report::to_send(entry),
+            true => json::listed(entry),
+            false => report::listed(entry),
         };
         if written.is_ok() {
             written = waiting.answer(&line);
         }
     };
-    let is_named = request.dry_run && (request.json || request.verbose);
     let each: &mut dyn FnMut(&Listed<'_>) = match is_named {
         true => &mut name,
         false => &mut |_| {},

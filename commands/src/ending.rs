@@ -30,8 +30,12 @@ pub fn with(outcome: Outcome, reason: impl Display) -> Failure {
 }
 
 /// What `clap` has to say: the text of `--help` and `--version`, which is written to stdout, or what
-/// is wrong.
-pub fn command_line(mut error: clap::Error) -> Failure {
+/// is wrong with a command line of this definition. For `map_err`.
+pub fn command_line(definition: clap::Command) -> impl FnOnce(clap::Error) -> Failure {
+    move |error| judged(error, definition)
+}
+
+fn judged(mut error: clap::Error, definition: clap::Command) -> Failure {
     // What clap suggests takes such a name apart, where options of one letter would end.
     if error.get(ContextKind::Suggested).is_some() {
         let tip = "for a file whose name begins with -, write -- or ./ before it";
@@ -46,7 +50,7 @@ pub fn command_line(mut error: clap::Error) -> Failure {
             Err(failure) => failure,
         };
     }
-    usage(what_is_wrong(&error))
+    usage(what_is_wrong(&error, definition))
 }
 
 impl Ending {

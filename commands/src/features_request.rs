@@ -55,7 +55,7 @@ pub fn main() -> ExitCode {
     let typed = Typed::command()
         .try_get_matches()
         .and_then(|matches| Typed::from_arg_matches(&matches))
-        .map_err(command_line)
+        .map_err(command_line(definition()))
         .and_then(|typed| match typed {
             Typed {
                 commit: false,

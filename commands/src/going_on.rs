@@ -192,18 +192,21 @@ pub(crate) fn keep(
         _ => return ending,
     };
     let call = Call::of(request);
-    let count = counted(landed.unwrap_or(0), "file or link", "files and links");
+    let arrived = match landed.unwrap_or(0) {
+        0 => String::new(),
+        count => {
+            let count = counted(count, "file or link", "files and links");
+            format!("{count} arrived before that; ")
+        }
+    };
     let deletes = match call.deletes {
         true => "; the files that arrived are not deleted here, because they were never confirmed",
         false => "",
     };
     let text = match journal::save(&call, Stage::Sending, &lists) {
-        Ok(()) => format!(
-            "{count} arrived before that; send the rest: {}{deletes}",
-            proposal(&call)
-        ),
+        Ok(()) => format!("{arrived}then send the rest: {}{deletes}", proposal(&call)),
         Err(error) => format!(
-            "{count} arrived before that, but the journal cannot be written: {error}\n\
+            "{arrived}the journal cannot be written, so --continue will not send the rest: {error}\n\
              remove any files that arrived in the target qube's QubesIncoming folder before you \
              try again"
         ),

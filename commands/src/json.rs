@@ -8,9 +8,13 @@ use crate::ending::Ending;
 use crate::survey::{Listed, Survey};
 use qrexec::Target;
 
-/// The line of an entry that would be sent.
-pub(crate) fn to_send(entry: &Listed<'_>) -> String {
-    let line = EntryLine::of(entry.path).with("status", "to-send");
+/// The line of an entry that would be sent, or left out by `--exclude`.
+pub(crate) fn listed(entry: &Listed<'_>) -> String {
+    let status = match entry.is_excluded {
+        true => "excluded",
+        false => "to-send",
+    };
+    let line = EntryLine::of(entry.path).with("status", status);
     let line = line.with("type", entry.kind);
     match entry.bytes {
         Some(bytes) => line.with("bytes", bytes),

@@ -117,14 +117,14 @@ fn without_a_line(
 fn all_names(kind: Kind, service: Service) -> &'static str {
     match service {
         Service::FilecopyAllNames if kind == Kind::Ssh => {
-            "\nsome names are not safe for display, so the call used the service \
-             qubes.Filecopy+allow-all-names, which policy may deny: rename the files (--dry-run \
-             lists them), or allow the service in the policy there"
+            "\nif the name of the qube is right: some file names are not safe for display, so the \
+             call used the service qubes.Filecopy+allow-all-names, which policy may deny; rename the \
+             files (--dry-run lists them), or allow the service in the policy there"
         }
         Service::FilecopyAllNames => {
-            "\nsome names are not safe for display, so the call used the service \
-             qubes.Filecopy+allow-all-names, which policy may deny: rename the files (--dry-run \
-             lists them), or allow the service in dom0"
+            "\nif the name of the qube is right: some file names are not safe for display, so the \
+             call used the service qubes.Filecopy+allow-all-names, which policy may deny; rename the \
+             files (--dry-run lists them), or allow the service in dom0"
         }
         Service::Filecopy => "",
     }

@@ -16,6 +16,7 @@ mod window;
 use std::env;
 use std::fs::File;
 use std::io::{IsTerminal as _, stderr};
+use std::path::Path;
 use std::process::ExitCode;
 
 use desktop::dialog::Notice;
@@ -23,6 +24,7 @@ use program::failure::{Failure, end};
 use program::interrupt::keep_children;
 use program::say::say;
 use qopen_in_vm::{Choice, Original, Outcome};
+use qrexec::Target;
 use quantity::counted;
 
 pub use args::Command;
@@ -32,9 +34,10 @@ use change::Question;
 use noticed::Noticed;
 use what::What;
 
+use crate::args::parsed_target;
 use crate::client::find_client;
 use crate::deadline::Deadline;
-use crate::ending::{show, text_for_window};
+use crate::ending::{show, text_for_window, usage};
 
 /// A status above this is 128+N after signal N.
 const SIGNALLED: u8 = 128;
@@ -97,14 +100,25 @@ fn open(command: Command, request: &Request) -> Result<(), Failure> {
         }
     };
     // What cannot be sent is said before anybody is asked anything.
+    if command == Command::OpenInVm && request.target == Target::default() {
+        check_that_it_is_no_qube(path)?;
+    }
     let original = Original::open(path)?;
+    let original = match &request.target {
+        Target::Named(qube) => original.opened_in(qube),
+        _ => original,
+    };
     nested::ask_first(&request.target, command.name())?;
     let is_told = !request.quiet && (request.verbose || stderr().is_terminal());
     let file = text::file(path);
     if request.verbose && !request.quiet {
         let name = command.name();
+        let there = match original.name_there() {
+            Some(there) => format!(", where its name is {}", text::name(there.as_bytes())),
+            None => String::new(),
+        };
         say(format_args!(
-            "{name}: opening {file} in {target}, {}",
+            "{name}: opening {file} in {target}{there}, {}",
             counted(original.size(), "byte", "bytes")
         ));
     }
@@ -127,7 +141,7 @@ fn open(command: Command, request: &Request) -> Result<(), Failure> {
         approve: ask.as_ref().map(|ask| ask as _),
     };
     let edited = runtime.block_on(opened.edit(&original, request.limit, &choice))?;
-    let told = edited.outcome.told(path);
+    let told = edited.outcome.told(path, request.limit);
     let told = told.map_err(|failure| {
         let failure = failure.with_status(edited.status);
         match &edited.remark {
@@ -153,4 +167,20 @@ fn open(command: Command, request: &Request) -> Result<(), Failure> {
         show(Notice::Info, command.name(), &messages.join("\n"));
     }
     Ok(())
+}
+
+/// The only argument may be the name of a qube, where the file was forgotten.
+fn check_that_it_is_no_qube(path: &Path) -> Result<(), Failure> {
+    let is_qube = parsed_target(path.as_os_str()).is_some();
+    if !is_qube || path.symlink_metadata().is_ok() {
+        return Ok(());
+    }
+    let name = text::file(path);
+    Err(usage(format_args!(
+        "FILE-OR-URL is missing: {name} is no file here"
+    ))
+    .advise(format_args!(
+        "if {name} is a qube, give the file behind it: qvm-open-in-vm {} FILE",
+        text::own(path.as_os_str().as_encoded_bytes())
+    )))
 }

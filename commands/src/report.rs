@@ -1,6 +1,8 @@
 //! What a survey found, in words.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
 
 use quantity::{bytes, counted, entries, number};
 use walk::Links;
@@ -44,7 +46,7 @@ pub fn dry_run(survey: &Survey, request: &Request) -> String {
     let notes = survey
         .findings()
         .filter(|(finding, _)| !finding.prevents_copy() || survey.is_left_out(*finding));
-    notes.for_each(|(finding, rows)| push_group(&mut text, finding, rows));
+    push_groups(&mut text, survey, notes);
     if let Some(excluded) = excluded(survey) {
         text.push('\n');
         text.push_str(&excluded);
@@ -92,11 +94,12 @@ pub fn disposable(request: &Request) -> Option<String> {
     }
 }
 
-/// An entry that would be sent.
+/// An entry that would be sent, or left out by `--exclude`.
 #[must_use]
-pub fn to_send(entry: &Listed<'_>) -> String {
+pub fn listed(entry: &Listed<'_>) -> String {
     let path = text::name(entry.path);
     match entry.bytes {
+        _ if entry.is_excluded => format!("left out by --exclude: {} {path}", entry.kind),
         Some(count) => format!("{} {path}, {}", entry.kind, counted(count, "byte", "bytes")),
         None => format!("{} {path}", entry.kind),
     }
@@ -110,6 +113,13 @@ pub fn excluded(survey: &Survey) -> Option<String> {
         let verb = if survey.excluded == 1 { "is" } else { "are" };
         format!("{excluded} {verb} left out by --exclude")
     })
+}
+
+/// A pattern of `--exclude` that leaves nothing out, which may be a typing error.
+#[must_use]
+pub fn unmatched(pattern: &OsStr) -> String {
+    let pattern = text::name(pattern.as_bytes());
+    format!("--exclude {pattern} leaves nothing out: no entry matches it")
 }
 
 /// A warning of what will be left out; `None` if nothing will. The sender names the entries.
@@ -132,21 +142,50 @@ pub fn left_out(survey: &Survey) -> Option<String> {
 fn table(survey: &Survey, what: &str, is_meant: fn(Finding) -> bool) -> String {
     let meant = || survey.findings().filter(|(finding, _)| is_meant(*finding));
     let count = meant().map(|(_, rows)| rows.count).sum();
-    let mut text = format!("{} {what}:", counted(count, "entry", "entries"));
-    meant().for_each(|(finding, rows)| push_group(&mut text, finding, rows));
+    let count = match meant().all(|(finding, _)| finding.is_about_links()) {
+        true => counted(count, "link", "links"),
+        false => counted(count, "entry", "entries"),
+    };
+    let mut text = format!("{count} {what}:");
+    push_groups(&mut text, survey, meant());
     text
 }
 
-fn push_group(text: &mut String, finding: Finding, rows: &Rows) {
-    push_rows(text, heading(finding), rows, advice(finding));
+/// Adds a group for each finding. Those that differ only in their advice have one heading.
+fn push_groups<'s>(
+    text: &mut String,
+    survey: &Survey,
+    findings: impl Iterator<Item = (Finding, &'s Rows)>,
+) {
+    let mut last = None;
+    let findings: Vec<_> = findings.collect();
+    for (finding, rows) in &findings {
+        let heading = heading(*finding);
+        let same = findings
+            .iter()
+            .filter(|(other, _)| self::heading(*other) == heading);
+        let count = same.map(|(_, rows)| rows.count).sum();
+        let is_new = last.replace(heading) != Some(heading);
+        let line = is_new.then(|| format!("{heading} ({}):", number(count)));
+        let advice = advice(*finding, survey.is_left_out(*finding));
+        push_group(text, line, rows, advice);
+    }
 }
 
 /// Adds a group to a table: what is the matter, with which entries, what would help.
 pub(crate) fn push_rows(text: &mut String, heading: &str, rows: &Rows, advice: &str) {
+    let heading = format!("{heading} ({}):", number(rows.count));
+    push_group(text, Some(heading), rows, advice);
+}
+
+/// The same; without a heading if it is that of the group before.
+fn push_group(text: &mut String, heading: Option<String>, rows: &Rows, advice: &str) {
     let mut push = |line: std::fmt::Arguments<'_>| {
         let _strings_take_everything = writeln!(text).and_then(|()| text.write_fmt(line));
     };
-    push(format_args!("  {heading} ({}):", number(rows.count)));
+    if let Some(heading) = heading {
+        push(format_args!("  {heading}"));
+    }
     for row in &rows.first {
         push(format_args!("    {row}"));
     }
@@ -175,8 +214,12 @@ pub(crate) fn heading(finding: Finding) -> &'static str {
     }
 }
 
-fn advice(finding: Finding) -> &'static str {
+fn advice(finding: Finding, is_left_out: bool) -> &'static str {
     match finding {
+        Finding::LinkOnTop | Finding::AbsoluteLink | Finding::LinkLeadsOut if is_left_out => {
+            "--dereference copies what links point to"
+        }
+        Finding::TooLong if is_left_out => "rename it, or pack it into an archive",
         Finding::LinkOnTop | Finding::AbsoluteLink | Finding::LinkLeadsOut => {
             "--dereference copies what links point to; --ignore-symlinks leaves links out, \
              --skip-refused leaves out only these"

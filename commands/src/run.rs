@@ -15,9 +15,10 @@ use std::process::ExitCode;
 
 use program::failure::{Failure, end, pass_on};
 use program::say::say;
+use qrexec::client::Kind;
 use qrexec::command::{MAX_LEN_FROM_A_QUBE, encode};
 use qrexec::status::{NO_SERVICE, REFUSED};
-use qrexec::{Target, client};
+use qrexec::{CallStatus, Target, client};
 
 use args::Request;
 pub use args::definition;
@@ -56,6 +57,9 @@ fn run(request: &Request) -> Result<u8, Failure> {
             .make(&format!("{exec}+{argument}"), b"", &mut input)
             .await?;
         if !may_lack_the_service(ended, &input) {
+            if ended.status == REFUSED && !ended.has_answered {
+                explain_refusal(Kind::of(&client), exec, &target);
+            }
             return Ok(ended.status);
         }
         if request.target == Target::Default {
@@ -82,6 +86,22 @@ fn run(request: &Request) -> Result<u8, Failure> {
         }
         Ok(ended.status)
     })
+}
+
+/// Says what a refusal may mean, as the other commands do. The status may also be the command's own.
+fn explain_refusal(kind: Kind, service: &str, target: &str) {
+    let qube = match target.starts_with('@') {
+        true => "the other qube".to_owned(),
+        false => text::name(target.as_bytes()),
+    };
+    if let Some(explained) = CallStatus::Refused.explain(kind, service, &qube) {
+        let what = explained.what;
+        let failure = Failure::new(format_args!(
+            "{what}; or the command itself ended with status {REFUSED}"
+        ));
+        let advice = explained.advice.unwrap_or_default();
+        say(failure.advise(advice).lines(NAME));
+    }
 }
 
 /// True if the call may have ended because the target has no such service: nothing has shown that the

@@ -10,8 +10,8 @@ use text::Charset;
 use text::name;
 use transfer::landed::{Known, Landed};
 use walk::{
-    Arguments, ByName, Found, FoundFile, FoundSymlink, Links, NameFilter, Reason, Refusal,
-    WalkError, What, has_no_true_length, refusal_of_link, refusal_of_name,
+    Arguments, ByName, Excluded, Found, FoundFile, FoundSymlink, Links, NameFilter, Reason,
+    Refusal, Walk, WalkError, What, has_no_true_length, refusal_of_link, refusal_of_name,
 };
 
 /// How many of each kind of finding are kept; the others are only counted.
@@ -28,6 +28,8 @@ pub struct Rules {
     pub forbid_folders: bool,
     /// What the receiver would refuse is left out.
     pub skip_refused: bool,
+    /// What the user does not want is listed, too.
+    pub list_excluded: bool,
 }
 
 /// What a survey found out.
@@ -53,12 +55,14 @@ pub struct Survey {
     findings: BTreeMap<Finding, Rows>,
 }
 
-/// An entry that is to be sent.
+/// An entry that is to be sent, or left out because the user does not want it.
 #[derive(Clone, Copy, Debug)]
 pub struct Listed<'e> {
     /// Its path, as it was typed.
     pub path: &'e [u8],
-    /// `file`, `folder` or `link`.
+    /// True if `--exclude` leaves it out.
+    pub is_excluded: bool,
+    /// `file`, `folder` or `link`; of what is left out also `special`.
     pub kind: &'static str,
     /// The length of a file.
     pub bytes: Option<u64>,
@@ -129,6 +133,15 @@ impl Finding {
         )
     }
 
+    /// True when it is about links only.
+    #[must_use]
+    pub fn is_about_links(self) -> bool {
+        matches!(
+            self,
+            Self::LinkOnTop | Self::AbsoluteLink | Self::LinkLeadsOut | Self::ForbiddenLink
+        )
+    }
+
     /// True when the receiver has to be asked to allow all names.
     #[must_use]
     pub fn is_unsafe(self) -> bool {
@@ -158,11 +171,30 @@ impl Survey {
             ..Self::default()
         };
         let mut walk = arguments.walk(rules.links);
+        let list_excluded = |walk: &mut Walk<'_>, each: &mut dyn FnMut(&Listed<'_>)| {
+            if !rules.list_excluded {
+                return;
+            }
+            for Excluded { path, kind } in walk.take_excluded() {
+                each(&Listed {
+                    path: &path,
+                    is_excluded: true,
+                    kind,
+                    bytes: None,
+                });
+            }
+        };
+        list_excluded(&mut walk, each);
         while let Some(step) = walk.next() {
             let surveyed = step.and_then(|entry| match survey.entry(&entry)? {
                 Some((kind, bytes)) => {
                     let path = entry.path;
-                    each(&Listed { path, kind, bytes });
+                    each(&Listed {
+                        path,
+                        is_excluded: false,
+                        kind,
+                        bytes,
+                    });
                     Ok(())
                 }
                 None => Ok(()),
@@ -170,7 +202,9 @@ impl Survey {
             if let Err(error) = surveyed {
                 survey.trouble(&error);
             }
+            list_excluded(&mut walk, each);
         }
+        list_excluded(&mut walk, each);
         survey.excluded = walk.excluded();
         survey
     }
@@ -317,7 +351,7 @@ impl Survey {
         } else if let Some(refusal) = refusal {
             self.found(refusal.into(), row);
         }
-        if refusal.is_some() && self.rules.skip_refused {
+        if refusal.is_some() {
             return Ok(false);
         }
         self.links += 1;

@@ -94,7 +94,7 @@ fn check(arguments: &[OsString]) -> Result<(), Failure> {
         links,
         forbid_links: !typed.allow_symlinks,
         forbid_folders: !typed.allow_directories,
-        skip_refused: false,
+        ..Rules::default()
     };
     // Here 2 does not stand for a wrong command line.
     let paths =
@@ -114,7 +114,7 @@ fn check(arguments: &[OsString]) -> Result<(), Failure> {
 
 fn wrong(error: clap::Error) -> Failure {
     let is_wrong = error.use_stderr();
-    let failure = command_line(error);
+    let failure = command_line(definition())(error);
     match is_wrong {
         true => failure.with_status(FAILED),
         false => failure,

@@ -7,7 +7,7 @@ use qfile_proto::verdict::LEGAL_EOF;
 use rustix::io::Errno;
 use text::name;
 use transfer::result_line::Outcome;
-use transfer::{SendError, refusal};
+use transfer::{SendError, error_type, refusal};
 use walk::{ArgumentError, Arguments, Links, WalkError};
 
 use crate::source::NoLength;
@@ -44,6 +44,11 @@ pub(crate) const AGAIN: &str = ", and copy again";
 
 pub(crate) const IF_A_NAME_IS_TAKEN: &str =
     "move or rename it in the target qube's QubesIncoming folder, and copy again";
+
+/// The same for an entry of a folder, which may be there from an earlier copy: then one after the other
+/// of its files would be refused.
+pub(crate) const IF_A_NAME_IN_A_FOLDER_IS_TAKEN: &str = "move or rename the folder that it is in, at the top of the target qube's QubesIncoming folder, \
+     and copy again";
 
 impl Error {
     /// What an error of the stream stands for.
@@ -122,10 +127,14 @@ impl Error {
                      passed to the command: {error}"
                 )
             }
+            Self::Sending(SendError::Refused(verdict)) => {
+                let message = SendError::Refused(verdict.clone());
+                format!("{message}{}", error_type(verdict))
+            }
             Self::Sending(failure) => failure.to_string(),
             Self::RefusedOwn(verdict) => {
                 let own = verdict.untrusted_last_name.as_deref();
-                refusal(verdict, own.map(name))
+                format!("{}{}", refusal(verdict, own.map(name)), error_type(verdict))
             }
         }
     }
@@ -197,7 +206,13 @@ fn refusal_advice(verdict: &Verdict) -> &'static str {
         return "the connection was cut: check that the target qube is running, and copy again";
     }
     match verdict.errno().map(Errno::from_raw_os_error) {
-        Some(Errno::EXIST) => IF_A_NAME_IS_TAKEN,
+        Some(Errno::EXIST) => {
+            let name = verdict.untrusted_last_name.as_deref().unwrap_or_default();
+            match name.contains(&b'/') {
+                true => IF_A_NAME_IN_A_FOLDER_IS_TAKEN,
+                false => IF_A_NAME_IS_TAKEN,
+            }
+        }
         Some(Errno::ILSEQ) => {
             "rename the file, or have it copied by the service qubes.Filecopy+allow-all-names, as qvm-copy does"
         }

@@ -12,7 +12,7 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::stdio::{dup2_stdin, dup2_stdout};
 use transfer::result_line::{Outcome, ResultLine};
 
-use crate::error::{AGAIN, Error, IF_A_NAME_IS_TAKEN};
+use crate::error::{AGAIN, Error, IF_A_NAME_IN_A_FOLDER_IS_TAKEN, IF_A_NAME_IS_TAKEN};
 use crate::left_out::LeftOut;
 
 /// The end of a copy, as its user is told.
@@ -40,7 +40,12 @@ pub(crate) enum Arrived {
     Unknown,
 }
 
-const OR_ANOTHER_NAME: &str = "or copy it under another name with --as; with ON_CONFLICT=rename \
+/// What to do about a name that is taken in a folder of which a part has arrived.
+const IN_A_FOLDER: &str = "move or rename it in the target qube's QubesIncoming folder; if the folder \
+                           that it is in is there from an earlier copy, copy it again with --as NAME \
+                           instead, which gives it another name there";
+
+const OR_ANOTHER_NAME: &str = "or copy it with --as NAME, which gives it another name there; with ON_CONFLICT=rename \
                                in /rw/config/filecopy.conf there (see filecopy.conf(5)), files \
                                whose name already exists there get a new name automatically";
 
@@ -75,16 +80,19 @@ impl Report {
 
     /// The same, when so much has arrived: advice is what works then.
     pub(crate) fn after(mut self, arrived: Arrived) -> Self {
-        let is_taken = self.advice == IF_A_NAME_IS_TAKEN;
+        let is_in_a_folder = self.advice == IF_A_NAME_IN_A_FOLDER_IS_TAKEN;
+        let is_taken = is_in_a_folder || self.advice == IF_A_NAME_IS_TAKEN;
         if let Some(remedy) = self.advice.strip_suffix(AGAIN) {
             self.advice = match arrived {
                 Arrived::Nothing => return self.or_another_name(is_taken),
+                Arrived::Known | Arrived::All if is_in_a_folder => IN_A_FOLDER.to_owned(),
                 Arrived::Known | Arrived::All => remedy.to_owned(),
                 Arrived::Unknown => {
-                    format!(
-                        "{remedy}, remove any files that arrived in its QubesIncoming \
-                         folder{AGAIN}"
-                    )
+                    let there = match remedy.contains("QubesIncoming folder") {
+                        true => "there",
+                        false => "in its QubesIncoming folder",
+                    };
+                    format!("{remedy}, remove any files that arrived {there}{AGAIN}")
                 }
             };
         }

@@ -24,6 +24,15 @@ pub struct Limit {
 }
 
 impl Limit {
+    /// What an interruption means, before anything has come.
+    #[must_use]
+    pub fn interrupted(&self) -> &'static str {
+        match self.view_only {
+            true => "interrupted",
+            false => "interrupted; the file was not replaced",
+        }
+    }
+
     fn bytes(&self, original: &Original) -> u64 {
         let default = if self.view_only {
             u64::MAX

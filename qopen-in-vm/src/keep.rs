@@ -2,10 +2,10 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, Permissions};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -28,32 +28,33 @@ pub(crate) const ELSEWHERE: &str = "/tmp";
 pub enum Kept {
     /// What the original contained: `FILE~`.
     Backup,
-    /// All of an edit that did not replace the original: `FILE.edited-in-disposable`.
+    /// All of an edit that did not replace the original: `FILE.edited-in-QUBE`, where QUBE is
+    /// `disposable` unless another qube was named.
     Edited,
     /// What another program saved while the edit was put in its place: `FILE.saved-meanwhile`.
     Meanwhile,
-    /// What came of an answer that may not be all: `FILE.incomplete-from-disposable`.
+    /// What came of an answer that may not be all: `FILE.incomplete-from-QUBE`.
     Incomplete,
 }
 
 impl Kept {
-    fn suffix(self, number: u32) -> String {
+    fn suffix(self, qube: &str, number: u32) -> String {
         let (suffix, before_number) = match self {
-            Self::Backup => ("~", ""),
-            Self::Edited => (".edited-in-disposable", "-"),
-            Self::Meanwhile => (".saved-meanwhile", "-"),
-            Self::Incomplete => (".incomplete-from-disposable", "-"),
+            Self::Backup => ("~".to_owned(), ""),
+            Self::Edited => (format!(".edited-in-{qube}"), "-"),
+            Self::Meanwhile => (".saved-meanwhile".to_owned(), "-"),
+            Self::Incomplete => (format!(".incomplete-from-{qube}"), "-"),
         };
         match number {
-            1 => suffix.to_owned(),
+            1 => suffix,
             _ => format!("{suffix}{before_number}{number}"),
         }
     }
 
     /// `name` with its suffix. What would be too long is cut at the end of `name`.
-    fn name(self, name: &OsStr, number: u32) -> OsString {
-        let suffix = self.suffix(number);
-        let room = MAX_NAME_LEN - suffix.len();
+    fn name(self, name: &OsStr, qube: &str, number: u32) -> OsString {
+        let suffix = self.suffix(qube, number);
+        let room = MAX_NAME_LEN.saturating_sub(suffix.len());
         let mut bytes = first_bytes(name.as_bytes(), room).to_vec();
         bytes.extend_from_slice(suffix.as_bytes());
         OsString::from_vec(bytes)
@@ -73,9 +74,13 @@ fn first_bytes(name: &[u8], max: usize) -> &[u8] {
 }
 
 /// Gives `temporary` the first free name, for as long as it is not dropped.
-pub(crate) fn name_it(temporary: &mut Temporary, kept: Kept, original: &OsStr) -> io::Result<()> {
+pub(crate) fn name_it(
+    temporary: &mut Temporary,
+    kept: Kept,
+    original: &Original,
+) -> io::Result<()> {
     for number in 1..MAX_NUMBER {
-        match temporary.rename(kept.name(original, number)) {
+        match temporary.rename(kept.name(original.name(), original.qube(), number)) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             result => return result,
         }
@@ -84,8 +89,21 @@ pub(crate) fn name_it(temporary: &mut Temporary, kept: Kept, original: &OsStr) -
 }
 
 /// Keeps `temporary` for good, in its folder, else in [`ELSEWHERE`]; where.
-pub(crate) fn keep(temporary: Temporary, kept: Kept, original: &OsStr) -> io::Result<PathBuf> {
+///
+/// In its folder, an edit has the attributes of the original, so that the same people can read it and
+/// it can take the place of the original.
+pub(crate) fn keep(temporary: Temporary, kept: Kept, original: &Original) -> io::Result<PathBuf> {
     let mut temporary = temporary;
+    if kept != Kept::Backup && Rc::ptr_eq(temporary.folder(), original.folder()) {
+        let attributes = Attributes::of(original.file());
+        let lost = attributes.map(|attributes| attributes.give_to(temporary.file()));
+        // What another qube wrote, and nobody has looked at, runs with the rights of nobody.
+        let mode = original.stat().state.mode & 0o777;
+        let without_set_id = temporary
+            .file()
+            .set_permissions(Permissions::from_mode(mode));
+        tracing::info!(?lost, ?without_set_id, "the attributes of the original");
+    }
     let synced = temporary.sync();
     if let Err(error) = synced.and_then(|()| name_it(&mut temporary, kept, original)) {
         tracing::info!(%error, "the folder does not take it");
@@ -140,7 +158,7 @@ fn backup_copy_in(
     let lost = attributes.map(|attributes| attributes.give_to(copy.file()));
     tracing::info!(?lost, "a backup");
     copy.sync()?;
-    name_it(&mut copy, Kept::Backup, original.name())?;
+    name_it(&mut copy, Kept::Backup, original)?;
     folder.sync()?;
     Ok(copy)
 }
@@ -188,13 +206,19 @@ pub(crate) fn copy_content(mut from: &std::fs::File, mut to: &std::fs::File) -> 
 mod tests {
     use std::fs;
     use std::io::Write;
+    use std::os::unix::fs::MetadataExt as _;
+
+    use qfile_proto::QubeName;
 
     use super::*;
 
     #[test]
     fn kept_files_are_numbered_when_the_name_is_taken() {
         let home = tempfile::tempdir().unwrap();
-        let folder = Rc::new(Folder::open(home.path()).unwrap());
+        let path = home.path().join("a.odt");
+        fs::write(&path, "original").unwrap();
+        let original = Original::open(&path).unwrap();
+        let folder = Rc::clone(original.folder());
         let expected = [
             (Kept::Backup, ["a.odt~", "a.odt~2", "a.odt~3"]),
             (
@@ -210,7 +234,7 @@ mod tests {
             for name in names {
                 let temporary = Temporary::create(&folder).unwrap();
                 temporary.file().write_all(name.as_bytes()).unwrap();
-                let path = keep(temporary, kept, OsStr::new("a.odt")).unwrap();
+                let path = keep(temporary, kept, &original).unwrap();
                 assert_eq!(path, home.path().join(name));
             }
             for name in names {
@@ -220,12 +244,34 @@ mod tests {
     }
 
     #[test]
+    fn an_edit_is_named_after_its_qube_and_has_the_mode_of_the_original() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("a.odt");
+        fs::write(&path, "original").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let qube = QubeName::parse(b"work").unwrap();
+        let original = Original::open(&path).unwrap().opened_in(&qube);
+        for (kept, name) in [
+            (Kept::Edited, "a.odt.edited-in-work"),
+            (Kept::Incomplete, "a.odt.incomplete-from-work"),
+        ] {
+            let temporary = Temporary::create(original.folder()).unwrap();
+            let path = keep(temporary, kept, &original).unwrap();
+            assert_eq!(path, home.path().join(name));
+            assert_eq!(path.metadata().unwrap().mode() & 0o7777, 0o640);
+        }
+    }
+
+    #[test]
     fn a_long_name_is_cut_at_a_character() {
         for name in ["x".repeat(255), "é".repeat(127), "报".repeat(85)] {
             for number in [1, 2, 9999] {
                 for kept in [Kept::Backup, Kept::Edited, Kept::Incomplete] {
-                    let kept_name = kept.name(OsStr::new(&name), number).into_string().unwrap();
-                    let stem = kept_name.strip_suffix(&kept.suffix(number)).unwrap();
+                    let kept_name = kept.name(OsStr::new(&name), "work", number);
+                    let kept_name = kept_name.into_string().unwrap();
+                    let stem = kept_name
+                        .strip_suffix(&kept.suffix("work", number))
+                        .unwrap();
                     assert!(name.starts_with(stem) && kept_name.len() <= MAX_NAME_LEN);
                     assert!(kept_name.len() > MAX_NAME_LEN - 3, "{}", kept_name.len());
                 }

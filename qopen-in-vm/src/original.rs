@@ -9,6 +9,8 @@ use std::rc::Rc;
 
 use files::{NotOpened, Stat};
 use program::failure::Failure;
+use qfile_proto::QubeName;
+use qfile_proto::edit_request::{self, EditRequest};
 use rustix::fs::{FileType, OFlags};
 
 use crate::folder::Folder;
@@ -23,6 +25,8 @@ pub struct Original {
     name: OsString,
     file: File,
     stat: Stat,
+    /// The qube that it is opened in, if its name is known.
+    qube: Option<String>,
 }
 
 /// Why a file cannot be sent.
@@ -94,13 +98,38 @@ impl Original {
             name,
             file,
             stat,
+            qube: None,
         })
+    }
+
+    /// The same, opened in the qube of this name, which an edit that is kept beside it tells.
+    #[must_use]
+    pub fn opened_in(self, qube: &QubeName) -> Self {
+        Self {
+            qube: Some(qube.as_str().to_owned()),
+            ..self
+        }
+    }
+
+    /// What stands for the qube that it is opened in, in the name of a file.
+    pub(crate) fn qube(&self) -> &str {
+        self.qube.as_deref().unwrap_or("disposable")
     }
 
     /// The last component of the path as the user gave it.
     #[must_use]
     pub fn given_name(&self) -> &OsStr {
         &self.given_name
+    }
+
+    /// The name that it has in the other qube, if that is another: a server gives a file no other
+    /// characters than those that both qubes can show.
+    #[must_use]
+    pub fn name_there(&self) -> Option<String> {
+        let name = self.given_name.as_encoded_bytes();
+        let request = edit_request::to_bytes(name, false, false);
+        let there = EditRequest::parse(&request).ok()?.file_name;
+        (there.as_bytes() != name).then_some(there)
     }
 
     /// Bytes, when it was opened.

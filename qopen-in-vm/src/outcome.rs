@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use program::failure::Failure;
 use qfile_proto::edit_answer::Kind;
 
-use crate::answer::{Answer, Form};
+use crate::answer::{Answer, Form, Limit};
 use crate::answer_error::AnswerError;
 use crate::choice::Choice;
 use crate::conversation::Conversation;
@@ -92,15 +92,15 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    const COMPARE: &str = "compare them, and give the name of the original to the version that \
-                           you want";
+    const COMPARE: &str =
+        "compare the two files; to use the edit, give it the name of the original";
 
     /// What there is to say of an original that has the edit, or of which there was none: one line
-    /// each. `path` is the original as the user knows it.
+    /// each. `path` is the original as the user knows it, `limit` what was asked for.
     ///
     /// # Errors
     /// Why the original has not got the edit, and where that is.
-    pub fn told(&self, path: &Path) -> Result<Vec<String>, Failure> {
+    pub fn told(&self, path: &Path, limit: Limit) -> Result<Vec<String>, Failure> {
         let file = text::file(path);
         match self {
             Self::Unchanged => Ok(Vec::new()),
@@ -190,7 +190,11 @@ impl Outcome {
                 Err(Failure::new(what).advise(advice))
             }
             Self::Failed(why) => {
-                let what = format!("{file} was not replaced: {}", why.reason());
+                // Nobody expected that a file that is only viewed is replaced.
+                let what = match limit.view_only {
+                    true => format!("{file} could not be viewed: {}", why.reason()),
+                    false => format!("{file} was not replaced: {}", why.reason()),
+                };
                 Err(why.clone().reworded(what))
             }
         }
@@ -345,7 +349,7 @@ fn put_in_place(
                 at: path,
                 edited: match has_edit {
                     true => Some(original.path()),
-                    false => keep(edited, Kept::Edited, original.name()).ok(),
+                    false => keep(edited, Kept::Edited, original).ok(),
                 },
                 why: error.map(|error| error.to_string()),
             }
@@ -356,7 +360,7 @@ fn put_in_place(
         }
         Err(NotReplaced::Damaged(backup, error)) => Outcome::Damaged {
             backup: path_of_left(backup).unwrap_or_default(),
-            edited: keep(edited, Kept::Edited, original.name()).ok(),
+            edited: keep(edited, Kept::Edited, original).ok(),
             why: error.to_string(),
         },
     }
@@ -368,7 +372,7 @@ fn keep_edited(original: &Original, edited: Temporary, what: String) -> Outcome 
 }
 
 fn keep_it(original: &Original, file: Temporary, kept: Kept, why: Failure) -> Outcome {
-    match keep(file, kept, original.name()) {
+    match keep(file, kept, original) {
         Ok(at) => Outcome::Kept { at, kept, why },
         Err(error) => Outcome::Failed(
             Failure::new(format_args!(

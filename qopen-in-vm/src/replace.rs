@@ -67,7 +67,7 @@ pub(crate) fn replace(
     answer.sync()?;
     if backup {
         // The exchange makes it the old content.
-        name_it(answer, Kept::Backup, original.name())?;
+        name_it(answer, Kept::Backup, original)?;
     }
     let (folder, name) = (original.folder(), original.name());
     let staged = answer.give_name()?;
@@ -139,7 +139,7 @@ fn give_back(
             Err(_) => Some(error),
         },
     };
-    let renamed = name_it(answer, Kept::Meanwhile, name);
+    let renamed = name_it(answer, Kept::Meanwhile, original);
     tracing::info!(?renamed, ?error, "set aside");
     let path = folder.path_of(answer.name().unwrap_or(&staged));
     answer.forget_name();
@@ -231,7 +231,7 @@ mod tests {
             let (original, mut answer) = original_and_answer(home.path());
             let attributes = Attributes::of(original.file()).unwrap();
             if backup {
-                name_it(&mut answer, Kept::Backup, original.name()).unwrap();
+                name_it(&mut answer, Kept::Backup, &original).unwrap();
             } else {
                 answer.give_name().unwrap();
             }
@@ -278,7 +278,7 @@ mod tests {
             }
             let exchange = |one: &OsStr, other: &OsStr| original.folder().exchange(one, other);
             let given_back = give_back(&original, &mut answer, exchange);
-            let kept = keep(answer, Kept::Edited, "of-give-back".as_ref()).unwrap();
+            let kept = keep(answer, Kept::Edited, &original).unwrap();
             let kept_content = fs::read(&kept).unwrap();
             fs::remove_file(kept).unwrap();
             assert_eq!(kept_content, b"edited");

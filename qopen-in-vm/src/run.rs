@@ -42,7 +42,7 @@ async fn edit(args: &Args, original: &Original) -> Result<(), Failure> {
     let conversation = tokio::select! {
         conversation = converse(original, args.limit(), to, from) => conversation,
         signal = interrupt.caught() => {
-            return Err(Failure::new("interrupted; the file was not replaced")
+            return Err(Failure::new(args.limit().interrupted())
                 .advise(MAY_BE_OPEN)
                 .with_status(exit_status(signal)));
         }
@@ -51,7 +51,7 @@ async fn edit(args: &Args, original: &Original) -> Result<(), Failure> {
         say(format_args!("{NAME}: {remark}"));
     }
     let outcome = finish(original, conversation, Ended::Unknown);
-    for remark in outcome.told(&args.file)? {
+    for remark in outcome.told(&args.file, args.limit())? {
         say(format_args!("{NAME}: {remark}"));
     }
     Ok(())

@@ -63,7 +63,7 @@ pub struct Backup {}
 /// shown.
 #[derive(Debug, Parser)]
 #[command(name = "qubes-filecopy", version, after_help = FILECOPY)]
-#[command(override_usage = "qubes-filecopy RECEIVER [OPTION]...")]
+#[command(override_usage = "qubes-filecopy RECEIVER [OPTIONS]")]
 pub struct Filecopy {
     /// Be the background process. stdin is the report of the receiver, stdout the lock on the
     /// incoming folder

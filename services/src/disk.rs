@@ -88,12 +88,12 @@ struct Device {
 impl Device {
     /// Opens a device and reads a little from it, which makes the kernel look at its size again.
     fn open(path: &Path) -> Result<Self, Failure> {
-        let shown = text::path(path);
-        let cannot = |what: &str| Failure::of(format!("cannot {what} \"{shown}\""));
+        let shown = text::file(path);
+        let cannot = |what: &str| Failure::of(format!("cannot {what} {shown}"));
         let mut file = File::open(path).map_err(cannot("open"))?;
         let metadata = file.metadata().map_err(cannot("look at"))?;
         if !metadata.file_type().is_block_device() {
-            return Err(Failure::new(format_args!("cannot resize \"{shown}\""))
+            return Err(Failure::new(format_args!("cannot resize {shown}"))
                 .because("it is not a block device"));
         }
         let _noticed = file.read(&mut [0; 512]).map_err(cannot("read"))?;

@@ -22,7 +22,8 @@
 //! **The system.** [`clock`] sets the clock of this qube, [`disk`] grows its file systems, and
 //! [`sleep`] prepares its devices for the sleep of the machine.
 //!
-//! **The desktop.** [`select_file`] has the user choose a file or a folder for dom0.
+//! **The desktop.** [`select_file`] has the user choose a file or a folder for dom0, and
+//! [`monitor_layout`] gives this qube the monitors of the GUI domain.
 //!
 //! **Copies.** [`filecopy`] starts the receiver of copies, and notifies the user when a copy has arrived.
 //!
@@ -50,6 +51,7 @@ pub mod fuzzing;
 pub mod image_rgba;
 pub mod input;
 pub mod members;
+pub mod monitor_layout;
 mod qube;
 pub mod request;
 pub mod restore;

@@ -36,9 +36,7 @@ const PYTHON: &str = "/usr/bin/python3";
 /// # Errors
 /// Says what is missing.
 pub fn needs_desktop() -> Result<(), String> {
-    if env::var_os("QFILE_TEST_DESKTOP").is_none() {
-        return Err("is run by `make test-desktop`".to_owned());
-    }
+    needs_to_be_asked_for()?;
     PROGRAMS.into_iter().try_for_each(needs_program)?;
     let binding = Command::new(PYTHON)
         .args(["-c", "import gi; gi.require_version('Atspi', '2.0')"])
@@ -47,6 +45,17 @@ pub fn needs_desktop() -> Result<(), String> {
     match binding.is_ok_and(|status| status.success()) {
         true => Ok(()),
         false => Err("needs /usr/bin/python3 with the AT-SPI binding".to_owned()),
+    }
+}
+
+/// The tests with a desktop or an X server were asked for.
+///
+/// # Errors
+/// They were not.
+pub fn needs_to_be_asked_for() -> Result<(), String> {
+    match env::var_os("QFILE_TEST_DESKTOP") {
+        Some(_) => Ok(()),
+        None => Err("is run by `make test-desktop`".to_owned()),
     }
 }
 

@@ -47,6 +47,8 @@
 //! - [`own_root`]: a root folder that only one test sees, with an `/etc` and an `/rw` to write to
 //! - [`user`]: running programs as an ordinary user, installed set-uid, in mounts of their own
 //! - [`watched`]: a receiver that is fed by hand and watched at work
+//! - [`icons`]: icon-sender, with dom0 at its other end, which judges every byte
+//! - [`x_server`]: X servers of one test
 //! - [`windows`]: a desktop that records its windows in place of showing them
 //! - [`xenstore`]: a stand-in for XenStore
 //!
@@ -73,6 +75,7 @@ pub mod firewall;
 pub mod framed;
 mod hangup;
 pub mod hostile;
+pub mod icons;
 pub mod inbox;
 pub mod inherits;
 pub mod injected;
@@ -103,4 +106,5 @@ pub mod tree;
 pub mod user;
 pub mod watched;
 pub mod windows;
+pub mod x_server;
 pub mod xenstore;

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::intake::Document;
 use crate::kept::{self, Stays};
 use crate::notice;
-use crate::opener::Words;
+use crate::opener::{LastWords, Words};
 use crate::others;
 use crate::persistence;
 use crate::processes::traces_of;
@@ -49,13 +49,19 @@ impl Ending<'_> {
     pub(crate) fn after_answer(&self, result: &Result<(), Error>) -> Option<(Notice, String)> {
         let stays = self.keep(self.fate(result));
         let failure = result.as_ref().err().map(Failure::from);
-        if let Some(failure) = &failure {
+        let last_words = self.words.map(Words::end);
+        // The opener has told the caller why it failed, and the answer tells that it did.
+        let is_told = matches!(result, Err(Error::OpenerFailed(..)))
+            && last_words.as_ref().is_some_and(LastWords::has_complained);
+        let failure_to_tell = failure.as_ref().filter(|_| !is_told);
+        if let Some(failure) = failure_to_tell {
             tell(failure.lines(NAME));
         }
+        let has_told_failure = failure_to_tell.is_some();
         let failure = failure.map(|failure| failure.to_string());
         let stays = stays.map(|stays| self.tell(&stays));
-        if let Some(words) = self.words {
-            words.end().say_last(failure.is_some() || stays.is_some());
+        if let Some(last_words) = last_words {
+            last_words.say_last(has_told_failure || stays.is_some());
         }
         match (failure, stays) {
             (None, None) => None,

@@ -102,6 +102,11 @@ impl LastWords {
         last.map_or("", |last| &last.text)
     }
 
+    /// It has written to stderr, which goes to the caller.
+    pub(crate) fn has_complained(&self) -> bool {
+        self.complained.is_some()
+    }
+
     /// Tells the caller, whom nothing else will be told: programs there take the last line for the
     /// result. `after_others`: we have said something since the opener has.
     pub(crate) fn say_last(&self, after_others: bool) {

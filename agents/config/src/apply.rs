@@ -261,5 +261,6 @@ pub(crate) fn say_seed() {
 
 /// That a step failed at a path.
 pub(crate) fn cannot(step: &str, path: &str) -> impl FnOnce(io::Error) -> Failure {
-    Failure::of(format!("cannot {step} \"{path}\""))
+    let shown = text::name(path.as_bytes());
+    Failure::of(format!("cannot {step} {shown}"))
 }

@@ -118,8 +118,8 @@ fn switch_all(known: &mut Services, now: Services) -> Result<(), Failure> {
 fn switch(known: &Services, name: &ServiceName) -> Result<(), Failure> {
     let folder = service_folder();
     let switched = folder.set(name, known.is_on(name));
-    let shown = text::path(folder.path());
-    if let Some(switched) = switched.map_err(cannot("make the files in", &shown))? {
+    let path = folder.path().display().to_string();
+    if let Some(switched) = switched.map_err(cannot("make the files in", &path))? {
         say_line(switched);
     }
     Ok(())

@@ -183,8 +183,8 @@ pub(crate) fn remove(event: &Properties) -> Result<(), Failure> {
     let cache = work.cache(&name);
     // Others may write to the folder, so it may be anything.
     let cached = files::read_small_of(&cache, 0).map_err(Failure::of(format_args!(
-        "cannot read what \"{name}\" consisted of from \"{}\"",
-        text::path(&cache)
+        "cannot read what \"{name}\" consisted of from {}",
+        text::file(&cache)
     )));
     let cached = match cached {
         Ok(cached) => cached,

@@ -10,6 +10,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use program::bounded;
+use program::mounts::{table, unescaped};
 use program::programs::find_in_path;
 use rustix::fs::{FileType, major, minor, stat};
 
@@ -84,12 +85,9 @@ impl Usage {
 /// systems have numbers of their own.
 fn mounted(mountinfo: &[u8], of_path: impl Fn(&[u8]) -> Option<Number>) -> BTreeSet<Number> {
     let mut devices = BTreeSet::new();
-    for line in mountinfo.split(|byte| *byte == b'\n') {
-        let mut words = line.split(|byte| *byte == b' ');
-        devices.extend(words.nth(2).and_then(|word| number(word, 10)));
-        // The type of the file system and the source come behind the end mark of the options.
-        let source = words.skip_while(|word| *word != b"-").nth(2);
-        devices.extend(source.and_then(|source| of_path(&plain(source))));
+    for mount in table(mountinfo) {
+        devices.extend(number(mount.number.as_bytes(), 10));
+        devices.extend(of_path(mount.source.as_os_str().as_bytes()));
     }
     devices
 }
@@ -98,31 +96,10 @@ fn mounted(mountinfo: &[u8], of_path: impl Fn(&[u8]) -> Option<Number>) -> BTree
 fn swapped_to(swaps: &[u8], of_path: impl Fn(&[u8]) -> Option<Number>) -> BTreeSet<Number> {
     let lines = swaps.split(|byte| *byte == b'\n').skip(1);
     let paths = lines.filter_map(|line| line.split(u8::is_ascii_whitespace).next());
-    paths.filter_map(|path| of_path(&plain(path))).collect()
-}
-
-/// A path in which the kernel writes blanks and `\` as `\040` and `\134`.
-fn plain(written: &[u8]) -> Vec<u8> {
-    let mut plain = Vec::with_capacity(written.len());
-    let mut rest = written;
-    while let Some((first, after)) = rest.split_first() {
-        let octal = after.first_chunk::<3>().filter(|_| *first == b'\\');
-        let byte = octal.and_then(|digits| {
-            let text = std::str::from_utf8(digits).ok()?;
-            u8::from_str_radix(text, 8).ok()
-        });
-        match byte {
-            Some(byte) => {
-                plain.push(byte);
-                rest = &after[3..];
-            }
-            None => {
-                plain.push(*first);
-                rest = after;
-            }
-        }
-    }
-    plain
+    let paths = paths.map(|path| unescaped(path));
+    paths
+        .filter_map(|path| of_path(path.as_os_str().as_bytes()))
+        .collect()
 }
 
 /// The number of the block device at a path.
@@ -268,20 +245,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_path_comes_back_as_it_was(path in proptest::collection::vec(1_u8.., 0..30)) {
-            let written: Vec<u8> = path
-                .iter()
-                .flat_map(|byte| match byte {
-                    b' ' | b'\t' | b'\n' | b'\\' => format!("\\{byte:03o}").into_bytes(),
-                    _ => vec![*byte],
-                })
-                .collect();
-            prop_assert_eq!(plain(&written), path);
-        }
-
-        #[test]
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
-            let _read = (mounted(&bytes, none), swapped_to(&bytes, none), plain(&bytes));
+            let _read = (mounted(&bytes, none), swapped_to(&bytes, none));
         }
     }
 }

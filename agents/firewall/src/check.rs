@@ -9,7 +9,7 @@ use firewall::nft::Table;
 use firewall::{Client, Family, Policy, PolicyError};
 use program::failure::Failure;
 use program::say::say;
-use text::foreign;
+use text::{foreign, own};
 
 /// What `qubesdb-multiread -f` prints before a key of an address.
 const RULES: &str = "/qubes-firewall/";
@@ -22,9 +22,14 @@ pub(crate) fn check(file: &Path, default: Client) -> Result<(), Failure> {
     let name = if file == Path::new("-") {
         "stdin".to_owned()
     } else {
-        text::path(file)
+        // Editors look for FILE:LINE:COLUMN, without quotes.
+        own(file.as_os_str().as_encoded_bytes())
     };
-    let text = read(file).map_err(Failure::of(format_args!("cannot read \"{name}\"")))?;
+    let shown = match file == Path::new("-") {
+        true => name.clone(),
+        false => text::file(file),
+    };
+    let text = read(file).map_err(Failure::of(format_args!("cannot read {shown}")))?;
     let mut table = Table::default();
     let mut errors = 0;
     for (client, entries) in clients(&text, default, |line, why| {
@@ -53,7 +58,7 @@ pub(crate) fn check(file: &Path, default: Client) -> Result<(), Failure> {
     match errors {
         0 => Ok(()),
         _ => Err(Failure::new(format_args!(
-            "there are {errors} errors in \"{name}\""
+            "there are {errors} errors in {shown}"
         ))),
     }
 }

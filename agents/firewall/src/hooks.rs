@@ -36,14 +36,12 @@ fn run(programs: Vec<PathBuf>) {
             .env_remove(systemd::VARIABLE)
             .stdin(Stdio::null())
             .status();
-        let shown = text::path(&program);
+        let shown = text::file(&program);
         match ended {
             Ok(status) if status.success() => {}
             // Their business; but the user may wonder.
-            Ok(status) => say(format_args!("qubes-firewall: \"{shown}\" ended: {status}")),
-            Err(error) => say(format_args!(
-                "qubes-firewall: cannot run \"{shown}\": {error}"
-            )),
+            Ok(status) => say(format_args!("qubes-firewall: {shown} ended: {status}")),
+            Err(error) => say(format_args!("qubes-firewall: cannot run {shown}: {error}")),
         }
     }
 }

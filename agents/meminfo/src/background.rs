@@ -60,8 +60,8 @@ pub(crate) fn tell_ready() -> io::Result<()> {
 
 /// Writes the number of a process to a file.
 pub(crate) fn write_pid(path: &Path, pid: u32) -> Result<(), Failure> {
-    let shown = text::path(path);
+    let shown = text::file(path);
     files::replace(path, format!("{pid}\n").as_bytes(), 0o644).map_err(Failure::of(format_args!(
-        "cannot write the number of the process to \"{shown}\""
+        "cannot write the number of the process to {shown}"
     )))
 }

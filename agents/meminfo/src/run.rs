@@ -111,9 +111,9 @@ fn work(args: &Args, log: &mut Log) -> Result<(), Failure> {
     }
     let mut source = Source::open().map_err(Failure::of("cannot open \"/proc/meminfo\""))?;
     let path = path();
-    let shown = text::path(&path);
+    let shown = text::file(&path);
     let store = XenStore::open(&path).map_err(|error| {
-        Failure::new(format_args!("cannot open XenStore, \"{shown}\""))
+        Failure::new(format_args!("cannot open XenStore, {shown}"))
             .because(error)
             .advise("only a qube on Xen has it")
     })?;

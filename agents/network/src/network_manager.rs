@@ -26,13 +26,13 @@ pub(crate) fn add(interface: &Name, mac: Mac, uplink: &Uplink) -> Result<(), Fai
         path(interface),
         text(interface, mac, uplink, &Wishes::now()),
     );
-    let shown = text::path(&path);
+    let shown = text::file(&path);
     // What is so already is not touched, so that the connection is not started again.
     if files::holds(&path, text.as_bytes()) {
         return Ok(());
     }
     files::replace(&path, &text, 0o600).map_err(Failure::of(format_args!(
-        "cannot write the connection of \"{interface}\" to \"{shown}\""
+        "cannot write the connection of \"{interface}\" to {shown}"
     )))?;
     programs::run("nmcli", &["connection", "load", &path.to_string_lossy()]);
     Ok(())
@@ -45,8 +45,8 @@ pub(crate) fn remove(interface: &Name) -> Result<(), Failure> {
         return Ok(());
     }
     files::remove(&path).map_err(Failure::of(format_args!(
-        "cannot remove the connection of \"{interface}\", \"{}\"",
-        text::path(&path)
+        "cannot remove the connection of \"{interface}\", {}",
+        text::file(&path)
     )))?;
     programs::run("nmcli", &["connection", "reload"]);
     Ok(())

@@ -33,11 +33,11 @@ pub(crate) fn says_yes(name: &str, arguments: &[&str]) -> bool {
 
 /// Runs a program, and says if it fails.
 pub(crate) fn run_and_say(program: &Path, arguments: &[&str]) {
-    let shown = text::path(program);
+    let shown = text::file(program);
     match status(program, arguments, Stdio::inherit()) {
         Ok(status) if status.success() => {}
-        Ok(status) => say_line(format_args!("\"{shown}\" ended: {status}")),
-        Err(error) => say_line(format_args!("cannot run \"{shown}\": {error}")),
+        Ok(status) => say_line(format_args!("{shown} ended: {status}")),
+        Err(error) => say_line(format_args!("cannot run {shown}: {error}")),
     }
 }
 

@@ -23,8 +23,8 @@ const OTHER_DESCRIPTORS: u64 = 32;
 /// Confines this process; the folder of its sockets is what it may still change.
 pub(crate) fn confine(folder: &Path) -> Result<(), Failure> {
     let folder = File::open(folder).map_err(Failure::of(format_args!(
-        "cannot open \"{}\"",
-        text::path(folder)
+        "cannot open {}",
+        text::file(folder)
     )))?;
     restrict(&folder)
         .map(drop)

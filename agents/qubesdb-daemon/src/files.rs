@@ -143,8 +143,8 @@ fn make_folder(folder: &Path) -> Result<(), Failure> {
 }
 
 fn cannot(attempted: &str, path: &Path, why: &io::Error) -> Failure {
-    let path = text::path(path);
-    Failure::new(format_args!("cannot {attempted} \"{path}\""))
+    let path = text::file(path);
+    Failure::new(format_args!("cannot {attempted} {path}"))
         .because(why)
         .advise(ADVICE)
 }

@@ -50,12 +50,9 @@ pub(crate) fn start_in_background(args: &Args) -> Result<(), Failure> {
         .append(true)
         .open(&path)
         .map_err(|error| {
-            Failure::new(format_args!(
-                "cannot open the log \"{}\"",
-                text::path(&path)
-            ))
-            .because(error)
-            .advise("start it with --foreground, or set QUBESDB_DIR")
+            Failure::new(format_args!("cannot open the log {}", text::file(&path)))
+                .because(error)
+                .advise("start it with --foreground, or set QUBESDB_DIR")
         })?;
     let program = "/proc/self/exe";
     let mut daemon = Command::new(program)
@@ -78,8 +75,8 @@ pub(crate) fn start_in_background(args: &Args) -> Result<(), Failure> {
     let status = daemon
         .wait()
         .map_err(Failure::of("cannot wait for the daemon"))?;
-    let log = text::path(&path);
+    let log = text::file(&path);
     Err(Failure::new("cannot start the daemon")
         .because(format_args!("it ended: {status}"))
-        .advise(format_args!("its messages are in \"{log}\"")))
+        .advise(format_args!("its messages are in {log}")))
 }

@@ -90,12 +90,9 @@ fn other_side(args: &Args) -> Result<OtherSide, Failure> {
     };
     let link = link(&name).map_err(|error| {
         let path = name.path();
-        Failure::new(format_args!(
-            "cannot make the link \"{}\"",
-            text::path(&path)
-        ))
-        .because(error)
-        .advise("VCHAN_SOCKET_DIR names the folder of these sockets")
+        Failure::new(format_args!("cannot make the link {}", text::file(&path)))
+            .because(error)
+            .advise("VCHAN_SOCKET_DIR names the folder of these sockets")
     })?;
     Ok((role, Some(Box::new(link))))
 }

@@ -231,7 +231,7 @@ fn parse_for(action: Action, name: &str, words: &[OsString]) -> Parsed {
     if words.is_empty() && action != Action::ReadBool {
         return usage(definition);
     }
-    match definition.try_get_matches_from(words) {
+    match definition.clone().try_get_matches_from(words) {
         Ok(matches) => typed(action, &matches).map_or_else(
             |text| Parsed::Say {
                 text: format!("{}: {text}", action.name()),
@@ -241,7 +241,7 @@ fn parse_for(action: Action, name: &str, words: &[OsString]) -> Parsed {
         ),
         Err(error) => Parsed::Say {
             text: match error.use_stderr() {
-                true => Failure::new(what_is_wrong(&error)).lines(action.name()),
+                true => Failure::new(what_is_wrong(&error, definition)).lines(action.name()),
                 false => error.render().to_string(),
             },
             status: match error.kind() {

@@ -115,7 +115,7 @@ fn connect(qube: Option<&OsString>) -> Result<Client, Failure> {
 fn explained(error: &Error, address: &Address) -> Failure {
     match error {
         Error::Gone(_) => Failure::new(error)
-            .because(format_args!("\"{}\"", text::path(address.read_write())))
+            .because(text::file(address.read_write()))
             .advise(format_args!(
                 "start the daemon, or set {FOLDER_VARIABLE} to the folder of its sockets"
             )),

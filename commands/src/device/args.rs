@@ -172,7 +172,7 @@ pub fn definitions() -> [clap::Command; 3] {
 
 /// Reads the command line of this process.
 pub(super) fn parse<P: Parser>() -> Result<P, Failure> {
-    P::try_parse().map_err(command_line)
+    P::try_parse().map_err(command_line(P::command()))
 }
 
 fn source(typed: &str) -> Result<Source, String> {

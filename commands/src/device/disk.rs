@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use program::mounts::{Mount, table};
 use rustix::fs::{major, minor};
 
 /// Levels of devices below a device (encryption on a volume on a RAID and so on) that are looked at.
@@ -97,17 +98,11 @@ impl Kernel {
     fn source_of_mount(&self, path: &Path) -> Option<PathBuf> {
         let path = fs::canonicalize(path).ok()?;
         // One mount with a name in another encoding must not hide all others.
-        let mounts = fs::read(&self.mounts).ok()?;
-        let mounts = String::from_utf8_lossy(&mounts);
-        let sources = mounts.lines().filter_map(|line| {
-            let (before, after) = line.split_once(" - ")?;
-            let place = before.split(' ').nth(4)?;
-            let source = after.split(' ').nth(1)?;
-            let holds = path.starts_with(place) && source.starts_with('/');
-            holds.then_some((place.len(), source))
-        });
-        let last_of_longest = sources.max_by_key(|(len, _)| *len);
-        last_of_longest.map(|(_, source)| PathBuf::from(source))
+        let text = fs::read(&self.mounts).ok()?;
+        let holds = |mount: &Mount| path.starts_with(&mount.point) && mount.source.is_absolute();
+        let mounts = table(&text).filter(holds);
+        let last_of_longest = mounts.max_by_key(|mount| mount.point.as_os_str().len());
+        last_of_longest.map(|mount| mount.source)
     }
 
     fn add_with_below(&self, device: PathBuf, found: &mut BTreeSet<PathBuf>, levels: usize) {
@@ -250,6 +245,22 @@ mod tests {
         fs::write(&machine.kernel.mounts, lines.concat()).unwrap();
         let source = machine.kernel.source_of_mount(home);
         assert_eq!(source, Some(PathBuf::from("/dev/disk")));
+    }
+
+    #[test]
+    fn a_mount_with_blanks_in_its_names_is_found() {
+        let machine = Machine::new();
+        let place = machine.home.path().join("a disk");
+        fs::create_dir(&place).unwrap();
+        let place = fs::canonicalize(place).unwrap();
+        let written = place.display().to_string().replace(' ', "\\040");
+        let lines = format!(
+            "20 1 0:20 / / rw - ext4 /dev/other rw\n\
+             21 1 0:21 / {written} rw - btrfs /dev/my\\040disk rw\n"
+        );
+        fs::write(&machine.kernel.mounts, lines).unwrap();
+        let source = machine.kernel.source_of_mount(&place);
+        assert_eq!(source, Some(PathBuf::from("/dev/my disk")));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Whether a device may be overwritten: never by accident.
 
 use std::env;
-use std::io::{self, BufRead as _, IsTerminal as _};
+use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 use program::failure::Failure;
+use program::question;
 use program::say::say;
 use quantity::{about, counted};
 use raw_device::{Found, HEADER_AT, STREAM_AT};
@@ -80,12 +81,9 @@ fn ask(device: &Device, there: &[String]) -> Result<(), Failure> {
             .advise("nothing was written; --overwrite erases the device"));
     }
     say(format_args!("{TO_DEVICE}: {what}"));
-    say(format_args!(
-        "{TO_DEVICE}: everything on it will be lost; write to this device? [y/N]"
-    ));
-    let mut answer = String::new();
-    let read = io::stdin().lock().read_line(&mut answer);
-    match read.is_ok() && answer.trim() == "y" {
+    let question = format!("{TO_DEVICE}: everything on it will be lost; write to this device?");
+    let agreed = question::ask(&mut io::stdin().lock(), &mut io::stderr(), &question);
+    match agreed.unwrap_or(false) {
         true => Ok(()),
         false => {
             Err(Failure::new("cancelled; nothing was written")

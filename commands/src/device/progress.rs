@@ -1,14 +1,17 @@
 //! How far a transfer is: a live line on a terminal, nothing anywhere else.
 
+use std::fmt::Write;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use program::say::say;
 
 /// How often the line is drawn.
 const TICK: Duration = Duration::from_millis(200);
 
-const TEMPLATE: &str = "{bytes} of {total_bytes} ({percent} %), {binary_bytes_per_sec}, {eta} left";
+/// In the order of the line of `qfile-agent`.
+const TEMPLATE: &str =
+    "{percent:>3}%, {bytes} of {total_bytes}, {time_left} left, {binary_bytes_per_sec}";
 
 /// The line. Copies of it are the same line.
 #[derive(Clone, Debug)]
@@ -21,7 +24,8 @@ impl Progress {
         if !is_wanted || target.is_hidden() {
             return Self(ProgressBar::hidden());
         }
-        let style = ProgressStyle::with_template(TEMPLATE);
+        let style = ProgressStyle::with_template(TEMPLATE)
+            .map(|style| style.with_key("time_left", write_time_left));
         let bar = ProgressBar::with_draw_target(Some(total), target)
             .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.enable_steady_tick(TICK);
@@ -50,4 +54,14 @@ impl Progress {
     pub(super) fn clear(&self) {
         self.0.finish_and_clear();
     }
+}
+
+/// Minutes and seconds, and hours if there are any.
+fn write_time_left(state: &ProgressState, line: &mut dyn Write) {
+    let seconds = state.eta().as_secs();
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let _lines_take_everything = match hours {
+        0 => write!(line, "{minutes}:{seconds:02}"),
+        _ => write!(line, "{hours}:{minutes:02}:{seconds:02}"),
+    };
 }

@@ -7,13 +7,16 @@ use std::process::{ChildStdin, Command, ExitCode, Stdio};
 use program::failure::{Failure, end};
 use program::programs;
 use program::say::say;
-use qfile_proto::Verdict;
 use qfile_proto::verdict::{MAX_LAST_NAME_LEN, VerdictParser};
+use qfile_proto::{SafeName, Verdict};
 use raw_device::answer::WRONG_DIGEST;
 use raw_device::{
     ANSWER_AT, Answer, Digest, Found, HEADER_AT, Medium as _, STREAM_AT, Stream, StreamEnd,
 };
+use rustix::io::Errno;
 use rustix::pipe::fcntl_setpipe_size;
+use text::Charset;
+use transfer::refusal;
 use transfer::verdict::confirm;
 
 use crate::device::args::{FROM_DEVICE, FromDevice, parse};
@@ -260,16 +263,48 @@ impl Passed {
             (0, None) => Ok(()),
             (0, Some(fault)) => Err(untrusted(&fault)),
             (_, fault) => {
-                let refused = match confirm(verdict, crc32) {
-                    Err(refused) => refused.to_string(),
-                    Ok(()) => String::new(),
+                let advice = advice(&verdict, from);
+                let refused = match name_here(&verdict) {
+                    Some(own) => refusal(&verdict, Some(text::name(own))),
+                    None => match confirm(verdict, crc32) {
+                        Err(refused) => refused.to_string(),
+                        Ok(()) => String::new(),
+                    },
                 };
                 Err(match fault {
                     Some(fault) => untrusted(&format_args!("{fault}; {refused}")),
-                    None => Failure::new(refused)
-                        .advise(format!("any files that arrived are {arrived}")),
+                    None => Failure::new(refused).advise(advice),
                 })
             }
         }
+    }
+}
+
+/// The name in a verdict, if the receiver says that something of this name is here: then it is the name
+/// of a file of this qube, and shown as such.
+fn name_here(verdict: &Verdict) -> Option<&[u8]> {
+    let is_here = verdict.errno().map(Errno::from_raw_os_error) == Some(Errno::EXIST);
+    let name = verdict.untrusted_last_name.as_deref().filter(|_| is_here)?;
+    SafeName::parse(name, Charset::All).ok()?;
+    Some(name)
+}
+
+/// What to do about a refusal.
+fn advice(verdict: &Verdict, from: &str) -> String {
+    let arrived = format!("any files that arrived are in ~/QubesIncoming/{from}");
+    match verdict.errno().map(Errno::from_raw_os_error) {
+        Some(Errno::EXIST) => {
+            let name = name_here(verdict);
+            let top = name.and_then(|name| name.split(|byte| *byte == b'/').next());
+            let top = top.map_or("it".to_owned(), text::name);
+            format!(
+                "move or rename {top} in ~/QubesIncoming/{from}, or receive under another name with \
+                 --from; any other files that arrived are there"
+            )
+        }
+        Some(Errno::ILSEQ) => {
+            format!("--allow-all-names accepts names with such characters; {arrived}")
+        }
+        _ => arrived,
     }
 }

@@ -132,12 +132,11 @@ mod tests {
             ),
             (
                 answer(0xA0, 17, 7),
-                "refused: A file named \"a__[31m\" already exists in QubesIncoming dir (error type: \
-                 File exists)",
+                "refused: A file named \"a__[31m\" already exists in QubesIncoming dir",
             ),
             (
                 answer(0xA0, 74, 7),
-                "refused: File copy: \"Bad message\"; Last file: \"a__[31m\" (error type: Bad message)",
+                "refused: File copy: \"Bad message\"; Last file: \"a__[31m\"",
             ),
         ] {
             assert_eq!(answered(&header, stream, given), expected);

@@ -191,7 +191,7 @@ fn parsed<A: CommandFactory + FromArgMatches>(
     A::command()
         .try_get_matches_from(arguments)
         .and_then(|matches| A::from_arg_matches(&matches))
-        .map_err(command_line)
+        .map_err(command_line(A::command()))
 }
 
 #[cfg(test)]

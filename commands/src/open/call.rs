@@ -83,13 +83,16 @@ impl Call<'_> {
             conversation = converse(original, limit, to, from) => conversation,
             signal = interrupt.caught() => {
                 terminate(client).await;
-                return Err(Failure::new("interrupted; the file was not replaced")
+                return Err(Failure::new(limit.interrupted())
                     .advise(MAY_BE_OPEN)
                     .with_status(signalled(signal)));
             }
             () = Deadline::reached(self.deadline) => {
                 terminate(client).await;
-                let what = format!("{}; the file was not replaced", self.over());
+                let what = match limit.view_only {
+                    true => self.over(),
+                    false => format!("{}; the file was not replaced", self.over()),
+                };
                 return Err(Failure::new(what).advise(MAY_BE_OPEN));
             }
         };

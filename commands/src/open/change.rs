@@ -1,8 +1,7 @@
 //! `--diff`: shows what an edit changes, and asks whether it may replace the file.
 //!
-//! The edit comes from another qube, so every line of it is made safe to show. A line that shows
-//! nothing of what is between its characters is not enough to trust it: the question is whether the
-//! change is the one that the user has made.
+//! The edit comes from another qube, so every line of it is made safe to show. Lines that differ do
+//! not look alike, because the question is whether the change is the one that the user has made.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -11,6 +10,8 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt as _;
 
 use desktop::dialog::Dialogs;
+use program::question::{CHOICES, TYPE_Y_OR_N, answer};
+use program::say::plain;
 use quantity::counted;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -56,7 +57,7 @@ enum Said {
 /// # Errors
 /// Why the edit must not replace the file: the user does not agree, or cannot be asked.
 pub(super) fn ask(question: Question<'_>, old: &File, new: &File) -> Result<(), String> {
-    let lines = changes(old, new).map_err(|error| format!("cannot compare it: {error}"))?;
+    let lines = changes(old, new).map_err(|error| plain(&format!("cannot compare it: {error}")))?;
     let terminal = || File::options().read(true).write(true).open("/dev/tty");
     let said = match (question.gui, terminal()) {
         (false, Ok(terminal)) => on_terminal(terminal, question, &lines),
@@ -71,7 +72,8 @@ pub(super) fn ask(question: Question<'_>, old: &File, new: &File) -> Result<(), 
         Ok(Said::No) => Err("you answered no".to_owned()),
         Ok(Said::Interrupted) => Err("interrupted before you answered".to_owned()),
         Err(error) => Err(format!(
-            "neither a terminal nor a window is available to ask whether it may be replaced ({error})"
+            "neither a terminal nor a window is available to ask whether it may be replaced ({})",
+            plain(&error.to_string())
         )),
     }
 }
@@ -113,11 +115,11 @@ fn changes(old: &File, new: &File) -> io::Result<Vec<String>> {
             };
             let line = change.value();
             let text = line.strip_suffix(b"\n").unwrap_or(line);
-            let end = match line.ends_with(b"\n") {
-                true => "",
-                false => " (without a newline at its end)",
-            };
-            lines.push(format!("{sign}{}{end}", text::line(text)));
+            lines.push(format!("{sign}{}", text::content_line(text)));
+            if !line.ends_with(b"\n") {
+                // No line of a file looks like it: each begins with a sign here.
+                lines.push("\\ no newline at the end of the line above".to_owned());
+            }
         }
     }
     Ok(lines)
@@ -146,25 +148,29 @@ fn shown(lines: &[String], max: usize) -> String {
 fn on_terminal(mut terminal: File, question: Question<'_>, lines: &[String]) -> io::Result<Said> {
     let Question { file, qube, .. } = question;
     let text = shown(lines, MAX_ON_TERMINAL);
-    write!(
-        terminal,
-        "{text}\nReplace {file} by this edit from {qube}? [y/N] "
-    )?;
-    let mut answer = Vec::new();
-    while answer.last() != Some(&b'\n') {
-        if !is_ready(&terminal, question.noticed)? {
-            return Ok(Said::Interrupted);
+    let mut before = format!("{text}\n");
+    loop {
+        write!(
+            terminal,
+            "{before}Replace {file} by this edit from {qube}? {CHOICES} "
+        )?;
+        let mut line = Vec::new();
+        while line.last() != Some(&b'\n') {
+            if !is_ready(&terminal, question.noticed)? {
+                return Ok(Said::Interrupted);
+            }
+            let mut byte = [0];
+            match terminal.read(&mut byte)? {
+                0 => break,
+                _ => line.push(byte[0]),
+            }
         }
-        let mut byte = [0];
-        match terminal.read(&mut byte)? {
-            0 => break,
-            _ => answer.push(byte[0]),
+        match answer(&line) {
+            Some(true) => return Ok(Said::Yes),
+            Some(false) => return Ok(Said::No),
+            None => before = format!("{TYPE_Y_OR_N}\n"),
         }
     }
-    Ok(match answer.trim_ascii() {
-        b"y" | b"Y" | b"yes" => Said::Yes,
-        _ => Said::No,
-    })
 }
 
 /// Waits until `input` is ready to be read; false if a signal came, before that or meanwhile.
@@ -225,11 +231,20 @@ mod tests {
     fn each_changed_line_is_shown_and_safe() {
         assert_eq!(
             between(b"a\nb\nc\n", b"a\nB\x1b[2J\nc\n"),
-            ["@@ -1,3 +1,3 @@", " a", "-b", "+B_[2J", " c"]
+            ["@@ -1,3 +1,3 @@", " a", "-b", "+B\\x1b[2J", " c"]
         );
         assert_eq!(
             between(b"a\n", b"a"),
-            ["@@ -1,1 +1,1 @@", "-a", "+a (without a newline at its end)"]
+            [
+                "@@ -1,1 +1,1 @@",
+                "-a",
+                "+a",
+                "\\ no newline at the end of the line above"
+            ]
+        );
+        assert_eq!(
+            between("عربي\n".as_bytes(), "عربی\n".as_bytes()),
+            ["@@ -1,1 +1,1 @@", "-عربي", "+عرب\\u06cc"]
         );
         assert_eq!(between(b"", b"x\n"), ["@@ -1,0 +1,1 @@", "+x"]);
         assert_eq!(between(b"x", b"x"), ["the content is the same"]);

@@ -3,11 +3,12 @@
 
 use std::env;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::BufReader;
 
 use desktop::dialog::Dialogs;
 use program::failure::{FAILED, Failure};
-use program::say::say;
+use program::question::ask;
+use program::say::{plain, say};
 use qrexec::Target;
 
 /// Set by qrexec in what a service starts: `SERVICE+ARGUMENT`, the `+` is always there.
@@ -46,11 +47,12 @@ fn is_open_service(service: &[u8]) -> bool {
 }
 
 fn ask_on_terminal(question: &str) -> Result<bool, Failure> {
-    let nobody = |error| {
+    let nobody = |error: std::io::Error| {
         Failure::new(format_args!(
             "nothing was opened: this qube was itself opened for one file or address, and neither \
              a window nor a terminal is available to ask whether to open another disposable \
-             ({error})"
+             ({})",
+            plain(&error.to_string())
         ))
         .advise("run it in a terminal, or install zenity or kdialog in the template")
     };
@@ -59,13 +61,9 @@ fn ask_on_terminal(question: &str) -> Result<bool, Failure> {
         .write(true)
         .open("/dev/tty")
         .map_err(nobody)?;
+    let mut input = BufReader::new(terminal.try_clone().map_err(nobody)?);
     let question = text::own(question.as_bytes());
-    write!(terminal, "{question} [y/N] ").map_err(nobody)?;
-    let mut answer = String::new();
-    BufReader::new(terminal)
-        .read_line(&mut answer)
-        .map_err(nobody)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    ask(&mut input, &mut terminal, &question).map_err(nobody)
 }
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
     let typed = Typed::command()
         .try_get_matches_from(arguments)
         .and_then(|matches| Typed::from_arg_matches(&matches))
-        .map_err(command_line)?;
+        .map_err(command_line(definition()))?;
     let mut words = typed.arguments.into_iter().peekable();
     let target = match typed.dispvm {
         true => Target::Disposable(None),

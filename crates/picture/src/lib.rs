@@ -106,8 +106,9 @@ impl Picture {
 
 /// Decodes a picture. Without `wanted` the format is recognised by the first bytes.
 ///
-/// # Errors It is no picture of the wanted format, or of any; it exceeds the limits; or it is
-/// broken: there is no half of a picture.
+/// # Errors
+/// It is no picture of the wanted format, or of any; it exceeds the limits; or it is broken: there
+/// is no half of a picture.
 pub fn decode(untrusted: &[u8], wanted: Option<Format>, limits: &Limits) -> Result<Picture, Error> {
     let found = Format::of(untrusted).ok_or(Error::Unknown)?;
     if let Some(wanted) = wanted.filter(|wanted| *wanted != found) {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use text::own;
+use text::{content_line, own};
 
 use crate::failure::{Failure, end};
 use crate::say::say;
@@ -34,7 +34,8 @@ pub fn parse<A: Parser>() -> Result<A, ExitCode> {
 pub fn parse_from<A: Parser>(line: impl IntoIterator<Item = OsString>) -> Result<A, ExitCode> {
     A::try_parse_from(line).map_err(|error| match error.use_stderr() {
         true => {
-            let failure = Failure::new(what_is_wrong(&error)).with_status(WRONG_USAGE);
+            let failure = Failure::new(what_is_wrong(&error, A::command()));
+            let failure = failure.with_status(WRONG_USAGE);
             end(A::command().get_name(), Err(failure))
         }
         false => {
@@ -45,19 +46,25 @@ pub fn parse_from<A: Parser>(line: impl IntoIterator<Item = OsString>) -> Result
 }
 
 /// What is wrong with a command line, in the words of `clap`, for a [`Failure`]: the lines of a list
-/// begin with a blank.
+/// begin with a blank. `definition` is what was parsed: of its usage `clap` leaves out all options here.
 #[must_use]
-pub fn what_is_wrong(error: &clap::Error) -> String {
+pub fn what_is_wrong(error: &clap::Error, mut definition: clap::Command) -> String {
+    let usage = definition.render_usage().to_string();
     let rendered = error.render().to_string();
-    let lines = rendered.lines().filter(|line| !line.trim().is_empty());
+    let (what, has_usage) = match rendered.split_once("\nUsage:") {
+        Some((what, _)) => (what, true),
+        None => (&*rendered, false),
+    };
+    let lines = what.lines().filter(|line| !line.trim().is_empty());
+    let lines = lines.filter(|line| !line.starts_with("For more information"));
     // The lines quote arguments, which may be names of files.
-    let lines: Vec<String> = lines
-        .map(|line| match line.strip_prefix("error: ") {
-            Some(what) => own(what.as_bytes()),
-            None if line.starts_with("For more information") => "see --help".to_owned(),
-            None => own(line.as_bytes()).replacen("Usage:", "usage:", 1),
-        })
+    let mut lines: Vec<String> = lines
+        .map(|line| content_line(line.strip_prefix("error: ").unwrap_or(line).as_bytes()))
         .collect();
+    if has_usage {
+        lines.push(usage.trim_end().replacen("Usage:", "usage:", 1));
+    }
+    lines.push("see --help".to_owned());
     lines.join("\n")
 }
 
@@ -102,14 +109,21 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told_in_lines_that_can_have_a_name_before_them() {
-        let wrong = |line: &[&str]| what_is_wrong(&Args::try_parse_from(line).unwrap_err());
+        let wrong = |line: &[&str]| {
+            what_is_wrong(&Args::try_parse_from(line).unwrap_err(), Args::command())
+        };
         assert_eq!(
             wrong(&["p"]),
             "the following required arguments were not provided:\n  --number <NUMBER>\n\
              usage: p --number <NUMBER>\nsee --help"
         );
         let hostile = wrong(&["p", "--number", "\u{202e}x"]);
-        assert!(hostile.starts_with("invalid value '_x' for"), "{hostile}");
+        assert!(
+            hostile.starts_with("invalid value '\\u202ex' for"),
+            "{hostile}"
+        );
+        let arabic = wrong(&["p", "--number", "كتاب"]);
+        assert!(arabic.starts_with("invalid value 'كتاب' for"), "{arabic}");
     }
 
     #[test]

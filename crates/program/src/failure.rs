@@ -6,7 +6,7 @@
 use std::fmt::{self, Display};
 use std::process::ExitCode;
 
-use crate::say::say;
+use crate::say::{plain, say};
 
 /// The exit status of a program that failed and has no better one.
 pub const FAILED: u8 = 1;
@@ -28,7 +28,7 @@ impl Failure {
     /// What was attempted, and on what: `cannot read "letter.txt"`. The exit status is [`FAILED`].
     pub fn new(attempted: impl Display) -> Self {
         Self {
-            attempted: attempted.to_string(),
+            attempted: plain(&attempted.to_string()),
             why: None,
             advice: None,
             status: FAILED,
@@ -48,7 +48,7 @@ impl Failure {
     /// Adds why it failed: one line, most often what the system said.
     pub fn because(self, why: impl Display) -> Self {
         Self {
-            why: Some(why.to_string()),
+            why: Some(plain(&why.to_string())),
             ..self
         }
     }
@@ -56,7 +56,7 @@ impl Failure {
     /// The same in other words: what to do about it and the exit status stay.
     pub fn reworded(self, reason: impl Display) -> Self {
         Self {
-            attempted: reason.to_string(),
+            attempted: plain(&reason.to_string()),
             why: None,
             ..self
         }

@@ -3,9 +3,10 @@
 //! [`command_line`] reads the arguments of programs whose stdout is not for people, [`programs`]
 //! finds the other programs of the suite and those in `PATH`, [`bounded`] runs one for a limited time,
 //! [`inherited`] takes a descriptor known
-//! by its number, [`say`] writes to people on stderr, [`failure`] tells them why a program failed
+//! by its number, [`say`] writes to people on stderr, [`question`] asks them, [`failure`] tells them why a program failed
 //! and ends it, [`system_log`] writes to the log of this qube, and [`systemd`] is told that a daemon is
-//! ready. [`services`] says which services of this qube are on, and [`new_names`] tells of new files.
+//! ready. [`services`] says which services of this qube are on, and [`new_names`] tells of new files. [`mounts`]
+//! reads what is mounted.
 //!
 //! With the feature `tokio` there are also [`interrupt`], the wish to end early, [`log`], which
 //! shows the single steps to whoever asks, and [`reaper`], which starts programs and waits for all
@@ -19,8 +20,10 @@ pub mod inherited;
 pub mod interrupt;
 #[cfg(feature = "tokio")]
 pub mod log;
+pub mod mounts;
 pub mod new_names;
 pub mod programs;
+pub mod question;
 #[cfg(feature = "tokio")]
 pub mod reaper;
 pub mod say;

@@ -6,12 +6,17 @@
 
 use std::path::Path;
 
+use crate::locale::Locale;
+
 mod charset;
 mod charset_table;
+mod content;
 mod legible;
+mod locale;
 mod name;
 
 pub use charset::{Charset, is_safe};
+pub use content::content_line;
 pub use name::{for_window, name, name_within, shortened};
 
 /// Longest text in characters; what is longer ends in `...`.
@@ -36,7 +41,7 @@ pub fn own(name: &[u8]) -> String {
         let valid = chunk
             .valid()
             .chars()
-            .map(|c| if is_safe(c) && c != '"' { c } else { '_' });
+            .map(|c| if is_shown(c) && c != '"' { c } else { '_' });
         valid.chain(chunk.invalid().iter().map(|_| '_'))
     });
     cut(shown)
@@ -48,12 +53,6 @@ pub fn file(path: &Path) -> String {
     name(path.as_os_str().as_encoded_bytes())
 }
 
-/// A path of the person who reads it, as [`own`].
-#[must_use]
-pub fn path(path: &Path) -> String {
-    own(path.as_os_str().as_encoded_bytes())
-}
-
 /// A line that a program of this qube wrote, for a person in another: as [`own`], but quotation marks
 /// are kept, since nothing is put into quotes here, and a tab becomes a space.
 #[must_use]
@@ -61,12 +60,17 @@ pub fn line(written: &[u8]) -> String {
     let shown = written.utf8_chunks().flat_map(|chunk| {
         let valid = chunk.valid().chars().map(|c| match c {
             '\t' => ' ',
-            c if is_safe(c) => c,
+            c if is_shown(c) => c,
             _ => '_',
         });
         valid.chain(chunk.invalid().iter().map(|_| '_'))
     });
     cut(shown)
+}
+
+/// True for a safe code point that a terminal with the encoding of the locale shows.
+fn is_shown(c: char) -> bool {
+    is_safe(c) && (c.is_ascii() || Locale::current().is_utf8)
 }
 
 fn cut(mut shown: impl Iterator<Item = char>) -> String {

@@ -4,16 +4,27 @@
 //! A name that can be read in its own script is shown as it is, in double quotes. Any other is shown
 //! as bash writes it, `$'a\tb'`: what cannot be seen, what looks like something else, and what would
 //! change its place among other characters is an escape sequence. So two names never have the same
-//! text, and whoever pastes the text into bash gets the name. In a locale that is not UTF-8, bash knows
-//! characters beyond ASCII not by `\uXXXX` and `\UXXXXXXXX`: there, a name with such an escape sequence
-//! pastes back as another.
+//! text, and whoever pastes the text into bash gets the name. In a locale that is not UTF-8, each byte
+//! beyond ASCII is an escape sequence: such a terminal shows other characters for it, and bash there
+//! does not know characters beyond ASCII.
 //!
-//! What stays is what no rule can tell: a whole word in one script that looks like a word of another.
+//! Where two spellings look alike, the rarer one has escape sequences:
+//!
+//! - A mark (a vowel sign, an accent, a tone) follows a letter of its own script. A letter has at most
+//!   four marks, each of them once, in one order, which is that of Unicode's canonical order where there
+//!   is one. What has a character of its own, such as é, is not written as two.
+//! - Of the two sets of letters and digits of the Arabic script, a name has one: the Persian ی, ک and
+//!   ۱ if another letter of the name is not Arabic, or in a locale such as `fa_IR`; else ي, ك and ١.
+//! - A Greek or Cyrillic letter does not stand in a word with Latin letters.
+//!
+//! What stays is what no rule can tell: a whole word in one script that looks like a word of another,
+//! and letters of one script that differ little, such as the forms of h in Urdu and Kurdish.
 
 use std::borrow::Borrow;
 use std::fmt::Write as _;
 
 use crate::legible::{changes_its_place, is_joined, keeps_its_order, must_be_escaped};
+use crate::locale::Locale;
 
 /// Longest text between the quotes, in characters: what the kernel takes as a path is shown whole.
 const MAX_SHOWN: usize = 4096;
@@ -128,15 +139,19 @@ fn escape_len(text: &str) -> usize {
 enum Form {
     /// As it is.
     Plain,
+    /// With escape sequences. Letters that are written from right to left stay.
+    Mixed,
     /// With escape sequences, also for letters that are written from right to left.
     Escaped,
+    /// With escape sequences for all bytes beyond ASCII.
+    Ascii,
 }
 
 impl Form {
     fn opening(self) -> &'static str {
         match self {
             Self::Plain => "\"",
-            Self::Escaped => "$'",
+            Self::Mixed | Self::Escaped | Self::Ascii => "$'",
         }
     }
 
@@ -144,7 +159,7 @@ impl Form {
     fn read(self, text: &str) -> Option<(Vec<&str>, &str)> {
         let close = match self {
             Self::Plain => '"',
-            Self::Escaped => '\'',
+            Self::Mixed | Self::Escaped | Self::Ascii => '\'',
         };
         let mut rest = text.strip_prefix(self.opening())?;
         let mut shown = Vec::new();
@@ -153,7 +168,7 @@ impl Form {
                 first if first == close => return Some((shown, &rest[1..])),
                 // A line break is no character of a name that is shown.
                 '\n' => return None,
-                '\\' if self == Self::Escaped => escape_len(rest),
+                '\\' if self != Self::Plain => escape_len(rest),
                 first => first.len_utf8(),
             };
             let (one, after) = rest.split_at_checked(len)?;
@@ -166,7 +181,7 @@ impl Form {
     fn in_quotes<S: Borrow<str>>(self, shown: &[S]) -> String {
         match self {
             Self::Plain => format!("\"{}\"", shown.concat()),
-            Self::Escaped => format!("$'{}'", shown.concat()),
+            Self::Mixed | Self::Escaped | Self::Ascii => format!("$'{}'", shown.concat()),
         }
     }
 
@@ -190,61 +205,90 @@ impl Form {
     /// How the name of the characters `shown` is written where a part of it is left out. That it keeps
     /// its order was found out for all of it: a part of it need not.
     fn to_be_cut(self, shown: &[impl Borrow<str>]) -> (Self, Vec<String>) {
-        let owned = || shown.iter().map(|one| one.borrow().to_owned()).collect();
-        if self == Self::Escaped {
-            return (self, owned());
+        let moves = |one: &str| one.chars().any(changes_its_place);
+        if !shown.iter().any(|one| moves(one.borrow())) {
+            return (
+                self,
+                shown.iter().map(|one| one.borrow().to_owned()).collect(),
+            );
         }
-        let chars: Vec<char> = shown.concat().chars().collect();
-        if !chars.iter().copied().any(changes_its_place) {
-            return (self, owned());
-        }
-        let mut escaped = Vec::with_capacity(chars.len());
-        Self::Escaped.show(&chars, &mut escaped);
-        (Self::Escaped, escaped)
+        let escape = |one: &str| match one.chars().next() {
+            Some(c) if c == '\'' || moves(one) => escape_sequence(c),
+            _ => one.to_owned(),
+        };
+        let shown = shown.iter().map(|one| escape(one.borrow()));
+        (Self::Escaped, shown.collect())
     }
 
     /// One text for each character of the name, and for each byte that is none.
     fn shown(self, bytes: &[u8]) -> Vec<String> {
         let mut shown = Vec::new();
+        if self == Self::Ascii {
+            shown.extend(bytes.iter().map(|byte| match byte {
+                0..=0x7F => self.shown_char(&[char::from(*byte)], 0),
+                _ => escaped_byte(*byte),
+            }));
+            return shown;
+        }
         for chunk in bytes.utf8_chunks() {
             let chars: Vec<char> = chunk.valid().chars().collect();
-            self.show(&chars, &mut shown);
-            shown.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+            shown.extend((0..chars.len()).map(|at| self.shown_char(&chars, at)));
+            shown.extend(chunk.invalid().iter().copied().map(escaped_byte));
         }
         shown
     }
 
     fn of(bytes: &[u8]) -> Self {
+        Self::in_locale(bytes, Locale::current())
+    }
+
+    fn in_locale(bytes: &[u8], locale: Locale) -> Self {
+        if !locale.is_utf8 && !bytes.is_ascii() {
+            return Self::Ascii;
+        }
         let Ok(text) = std::str::from_utf8(bytes) else {
             return Self::Escaped;
         };
-        let chars: Vec<char> = text.chars().collect();
-        let is_escaped = |at: usize| must_be_escaped(&chars, at);
+        let mut chars: Vec<char> = text.chars().collect();
         let needs_quotes = |c: &char| matches!(c, '"' | '$' | '`' | '\\' | '!');
-        let is_plain = !(0..chars.len()).any(is_escaped)
-            && !chars.iter().any(needs_quotes)
-            && keeps_its_order(&chars);
-        match is_plain {
-            true => Self::Plain,
+        let escaped: Vec<bool> = (0..chars.len())
+            .map(|at| must_be_escaped(&chars, at))
+            .collect();
+        if !escaped.contains(&true) && !chars.iter().any(needs_quotes) {
+            return match keeps_its_order(&chars) {
+                true => Self::Plain,
+                false => Self::Escaped,
+            };
+        }
+        // Two signs are no letter that is written from left to right, as there is one in other escape
+        // sequences.
+        if chars.iter().any(|c| matches!(c, '\\' | '\'')) {
+            return Self::Escaped;
+        }
+        for (c, _) in chars
+            .iter_mut()
+            .zip(escaped)
+            .filter(|(_, escaped)| *escaped)
+        {
+            *c = 'u';
+        }
+        match keeps_its_order(&chars) {
+            true => Self::Mixed,
             false => Self::Escaped,
         }
     }
 
-    /// Adds one text for each of `chars`.
-    fn show(self, chars: &[char], shown: &mut Vec<String>) {
-        for (at, c) in chars.iter().copied().enumerate() {
-            shown.push(match self {
-                Self::Plain => c.to_string(),
-                Self::Escaped => match c {
-                    '\n' => "\\n".to_owned(),
-                    '\t' => "\\t".to_owned(),
-                    '\r' => "\\r".to_owned(),
-                    '\\' => "\\\\".to_owned(),
-                    '\'' => "\\'".to_owned(),
-                    c if must_be_escaped(chars, at) || changes_its_place(c) => escaped(c),
-                    c => c.to_string(),
-                },
-            });
+    /// The text for one of `chars`.
+    fn shown_char(self, chars: &[char], at: usize) -> String {
+        let c = chars[at];
+        let is_left = match self {
+            Self::Plain => true,
+            Self::Mixed => !must_be_escaped(chars, at),
+            Self::Escaped | Self::Ascii => !must_be_escaped(chars, at) && !changes_its_place(c),
+        };
+        match is_left && (self == Self::Plain || !matches!(c, '\\' | '\'')) {
+            true => c.to_string(),
+            false => escape_sequence(c),
         }
     }
 }
@@ -259,15 +303,26 @@ fn after_marks(shown: &[String], at: usize) -> usize {
     at + shown[at..].iter().take_while(is_mark).count()
 }
 
-fn escaped(c: char) -> String {
+/// `c` as bash writes it.
+pub(crate) fn escape_sequence(c: char) -> String {
     let code = u32::from(c);
     let mut text = String::new();
-    let _strings_take_everything = match code {
-        0..=0x7F => write!(text, "\\x{code:02x}"),
-        0x80..=0xFFFF => write!(text, "\\u{code:04x}"),
+    let _strings_take_everything = match c {
+        '\n' => write!(text, "\\n"),
+        '\t' => write!(text, "\\t"),
+        '\r' => write!(text, "\\r"),
+        '\\' => write!(text, "\\\\"),
+        '\'' => write!(text, "\\'"),
+        '\0'..='\x7F' => write!(text, "\\x{code:02x}"),
+        '\u{80}'..='\u{FFFF}' => write!(text, "\\u{code:04x}"),
         _ => write!(text, "\\U{code:08x}"),
     };
     text
+}
+
+/// A byte that is no character.
+pub(crate) fn escaped_byte(byte: u8) -> String {
+    format!("\\x{byte:02x}")
 }
 
 #[cfg(test)]
@@ -279,6 +334,7 @@ mod tests {
 
     use proptest::prelude::*;
     use unicode_bidi::{BidiInfo, Level};
+    use unicode_normalization::UnicodeNormalization as _;
 
     use super::*;
     use crate::legible::is_printable;
@@ -382,7 +438,28 @@ mod tests {
             "تقرير 2024.pdf",
             "עברית.txt",
             "हिन्दी.txt",
-            "ไทย",
+            "हिंदी और उर्दू.pdf",
+            "मराठी ॲप ज़मीन.txt",
+            "বাংলা অ্যাপ.txt",
+            "தமிழ் எழுத்து",
+            "తెలుగు",
+            "ಕನ್ನಡ",
+            "മലയാളം",
+            "ਪੰਜਾਬੀ ਸਿੰਘ",
+            "ગુજરાતી",
+            "සිංහල",
+            "ไทย น้ำ ที่นี่ สิทธิ์",
+            "ພາສາລາວ ຫຼັງ",
+            "ភាសាខ្មែរ ស៊ី",
+            "မြန်မာ ကြော်ငြာ ကောင်း",
+            "བོད་སྐད བསྒྲུབས",
+            "Tiếng Việt – Đường.txt",
+            "مُحمّد.txt",
+            "مستشفى كبير ١٢",
+            "گزارش نهایی ۱۴۰۳.pdf",
+            "שָׁלוֹם.txt",
+            "/home/user/مجلد/تقرير 2.pdf",
+            "مجلد/ملف2/ملف 3.txt",
             "😀",
             "5 €",
             "~",
@@ -418,6 +495,65 @@ mod tests {
         }
     }
 
+    #[test]
+    fn of_two_spellings_that_look_alike_the_rarer_one_has_escape_sequences() {
+        // Marks: without a letter, of another script, repeated, in another order, for a vowel twice,
+        // and for what has a character of its own. Then letters, digits, signs.
+        for (usual, rare, text) in [
+            ("a", "a\u{651}", r"$'a\u0651'"),
+            ("ก", "\u{e48}ก", r"$'\u0e48ก'"),
+            ("क", "क\u{9be}", r"$'क\u09be'"),
+            ("कि", "कि\u{93f}", r"$'कि\u093f'"),
+            ("ก\u{e35}\u{e48}", "ก\u{e48}\u{e35}", r"$'ก่\u0e35'"),
+            ("किं", "क\u{902}\u{93f}", r"$'कं\u093f'"),
+            ("को", "का\u{947}", r"$'का\u0947'"),
+            ("आ", "अ\u{93e}", r"$'अ\u093e'"),
+            ("\u{929}", "न\u{93c}ि", r"$'न\u093c\u093f'"),
+            ("น\u{e49}\u{e33}", "น\u{e49}\u{e4d}า", r"$'น้ํ\u0e32'"),
+            ("\u{e41}", "\u{e40}\u{e40}", r"$'เ\u0e40'"),
+            ("ب\u{64e}\u{651}", "ب\u{651}\u{64e}", r"$'بّ\u064e'"),
+            ("بيت", "بیت", r"$'ب\u06ccت'"),
+            ("گیتی", "گيتی", r"$'گ\u064aتی'"),
+            ("كتاب ١٢", "كتاب ۱۲", r"$'كتاب \u06f1\u06f2'"),
+            ("گزارش ۱۲", "گزارش ١٢", r"$'گزارش \u0661\u0662'"),
+            ("וו", "\u{5f0}", r"$'\u05f0'"),
+        ] {
+            assert_eq!(name(usual.as_bytes()), format!("\"{usual}\""));
+            assert_eq!(name(rare.as_bytes()), text);
+        }
+    }
+
+    #[test]
+    fn one_of_two_names_with_the_same_normal_form_has_escape_sequences() {
+        for c in ('\u{80}'..=char::MAX).filter(|c| is_printable(*c)) {
+            let plain = |text: &str| name(text.as_bytes()) == format!("\"{text}\"");
+            let composed: String = std::iter::once(c).nfc().collect();
+            let decomposed: String = std::iter::once(c).nfd().collect();
+            let itself = c.to_string();
+            let spellings = [&itself, &composed, &decomposed].map(|text| (text, plain(text)));
+            let mut shown: Vec<_> = spellings.iter().filter(|(_, plain)| *plain).collect();
+            shown.dedup();
+            assert!(shown.len() <= 1, "{c} U+{:04X}: {shown:?}", u32::from(c));
+        }
+    }
+
+    #[test]
+    fn where_the_locale_is_not_utf_8_a_name_is_ascii() {
+        let locale = Locale {
+            is_utf8: false,
+            has_persian_letters: false,
+        };
+        let in_locale = |bytes: &[u8]| {
+            let form = Form::in_locale(bytes, locale);
+            form.quoted(&form.shown(bytes), MAX_SHOWN)
+        };
+        assert_eq!(
+            in_locale("é's \t\u{1f600}".as_bytes()),
+            r"$'\xc3\xa9\'s \t\xf0\x9f\x98\x80'"
+        );
+        assert_eq!(in_locale(b"a b"), "\"a b\"");
+    }
+
     /// What a screen shows, from left to right, in a line of English.
     fn on_screen(text: &str) -> String {
         let line = format!("cannot open {text}: no");
@@ -440,7 +576,7 @@ mod tests {
     #[test]
     fn no_two_names_look_alike_because_characters_change_their_places() {
         let alphabet = [
-            'a', '1', '\u{5d0}', '\u{628}', '\u{661}', ' ', '.', '-', '(', '%',
+            'a', '1', '\u{5d0}', '\u{628}', '\u{661}', ' ', '.', '/', '(', '\u{202e}',
         ];
         let mut names = vec![String::new()];
         let mut seen: HashMap<String, String> = HashMap::new();

@@ -3,7 +3,7 @@
 //! The first words of the messages that stand for a verdict are those of the C tool, because people
 //! search for them.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
@@ -99,7 +99,7 @@ pub fn refusal(verdict: &Verdict, name: Option<String>) -> String {
         None => String::new(),
     };
     let errno = verdict.errno();
-    let mut message = match (errno.map(Errno::from_raw_os_error), &name) {
+    match (errno.map(Errno::from_raw_os_error), &name) {
         (Some(Errno::EXIST), Some(name)) => {
             format!("A file named {name} already exists in QubesIncoming dir")
         }
@@ -120,23 +120,28 @@ pub fn refusal(verdict: &Verdict, name: Option<String>) -> String {
             "Cannot verify that link would not be broken by copy".to_owned()
         }
         (None, _) if verdict.error_code == LEGAL_EOF => {
-            return format!("File copy: the stream ended early{last_file}");
+            format!("File copy: the stream ended early{last_file}")
         }
         (Some(_), _) => format!(
             "File copy: \"{}\"{last_file}",
             errno.map_or(String::new(), strerror)
         ),
-        (None, _) => {
-            return format!(
-                "File copy: \"Unknown error {}\"{last_file}",
-                verdict.error_code
-            );
-        }
-    };
-    if let Some(errno) = errno {
-        let _infallible = write!(message, " (error type: {})", strerror(errno));
+        (None, _) => format!(
+            "File copy: \"Unknown error {}\"{last_file}",
+            verdict.error_code
+        ),
     }
-    message
+}
+
+/// What `qfile-agent` adds to the message for a refusal: people search for these words, too.
+#[must_use]
+pub fn error_type(verdict: &Verdict) -> String {
+    match verdict.errno() {
+        Some(errno) if verdict.error_code != LEGAL_EOF => {
+            format!(" (error type: {})", strerror(errno))
+        }
+        _ => String::new(),
+    }
 }
 
 /// The system's words for an error number.

@@ -20,7 +20,7 @@ mod stop;
 pub mod verdict;
 mod window;
 
-pub use error::{SendError, refusal};
+pub use error::{SendError, error_type, refusal};
 pub use output::{BUFFER_LEN, Output, end_stream};
 pub use stop::Stop;
 pub use verdict::Receiver;

@@ -133,6 +133,12 @@ impl Arguments {
         self
     }
 
+    /// What leaves entries out, if anything does.
+    #[must_use]
+    pub fn exclude(&self) -> Option<&Exclude> {
+        self.exclude.as_ref()
+    }
+
     pub(crate) fn excludes(&self, name: &[u8], is_folder: bool) -> bool {
         let exclude = self.exclude.as_ref();
         exclude.is_some_and(|exclude| exclude.matches(name, is_folder))

@@ -1,13 +1,17 @@
 //! `--exclude`: which entries of a walk are left out because the user does not want them.
 
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use files::last_component;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use text::name;
+use unicode_normalization::UnicodeNormalization as _;
 
 /// What is left out.
 ///
@@ -15,11 +19,16 @@ use text::name;
 /// pattern with a slash is compared with the path of each entry below its argument. A slash at the
 /// end restricts a pattern to folders; one at the beginning only says that it is a path. `*` and `?`
 /// match no slash, `**` does, and `[...]` and `{a,b}` are as in a shell.
+///
+/// Patterns and names are compared in the normal form C of Unicode: é is one character or two, and
+/// nobody sees which.
 #[derive(Clone, Debug)]
 pub struct Exclude {
     typed: Vec<OsString>,
     names: Patterns,
     paths: Patterns,
+    /// Which of the patterns have matched something.
+    matched: Arc<[AtomicBool]>,
 }
 
 /// A pattern that cannot be understood.
@@ -32,8 +41,15 @@ pub struct BadPattern {
 /// Patterns for any entry, and for folders only.
 #[derive(Clone, Debug)]
 struct Patterns {
-    any: GlobSet,
-    folders: GlobSet,
+    any: Set,
+    folders: Set,
+}
+
+/// Patterns, each with its place among those that were typed.
+#[derive(Clone, Debug)]
+struct Set {
+    globs: GlobSet,
+    places: Vec<usize>,
 }
 
 impl Exclude {
@@ -44,8 +60,8 @@ impl Exclude {
     pub fn new(patterns: impl IntoIterator<Item = OsString>) -> Result<Self, BadPattern> {
         let typed: Vec<OsString> = patterns.into_iter().collect();
         // Names and paths; of each, those for any entry and those for folders.
-        let mut sets = [0; 4].map(|_| GlobSetBuilder::new());
-        for pattern in &typed {
+        let mut sets = [0; 4].map(|_| (GlobSetBuilder::new(), Vec::new()));
+        for (place, pattern) in typed.iter().enumerate() {
             let bad = |why: String| BadPattern {
                 typed: pattern.clone(),
                 why,
@@ -60,26 +76,34 @@ impl Exclude {
             if body.is_empty() {
                 return Err(bad("it matches nothing".to_owned()));
             }
-            let glob = GlobBuilder::new(body)
+            let body: String = body.nfc().collect();
+            let glob = GlobBuilder::new(&body)
                 .literal_separator(true)
                 .build()
                 .map_err(|error| bad(error.kind().to_string()))?;
-            sets[2 * usize::from(is_path) + usize::from(is_for_folders)].add(glob);
+            let set = &mut sets[2 * usize::from(is_path) + usize::from(is_for_folders)];
+            set.0.add(glob);
+            set.1.push(place);
         }
         let too_large = |error: globset::Error| BadPattern {
             typed: OsString::from("--exclude"),
             why: error.kind().to_string(),
         };
         let [names, name_folders, paths, path_folders] = sets;
-        let patterns = |any: GlobSetBuilder, folders: GlobSetBuilder| {
+        let set = |(globs, places): (GlobSetBuilder, Vec<usize>)| {
+            let globs = globs.build().map_err(too_large)?;
+            Ok(Set { globs, places })
+        };
+        let patterns = |any, folders| {
             Ok(Patterns {
-                any: any.build().map_err(too_large)?,
-                folders: folders.build().map_err(too_large)?,
+                any: set(any)?,
+                folders: set(folders)?,
             })
         };
         Ok(Self {
             names: patterns(names, name_folders)?,
             paths: patterns(paths, path_folders)?,
+            matched: typed.iter().map(|_| AtomicBool::new(false)).collect(),
             typed,
         })
     }
@@ -88,9 +112,33 @@ impl Exclude {
     /// stream.
     #[must_use]
     pub fn matches(&self, name: &[u8], is_folder: bool) -> bool {
+        let name = &*normal_form(name);
         let below = name.iter().position(|byte| *byte == b'/');
-        let below = below.is_some_and(|at| self.paths.match_(&name[at + 1..], is_folder));
-        below || self.names.match_(last_component(name), is_folder)
+        let below = below.is_some_and(|at| self.note(&self.paths, &name[at + 1..], is_folder));
+        // Each pattern that matches is noted.
+        self.note(&self.names, last_component(name), is_folder) || below
+    }
+
+    fn note(&self, patterns: &Patterns, text: &[u8], is_folder: bool) -> bool {
+        let path = Path::new(OsStr::from_bytes(text));
+        let sets = [Some(&patterns.any), is_folder.then_some(&patterns.folders)];
+        let mut is_matched = false;
+        for set in sets.into_iter().flatten() {
+            if set.globs.is_match(path) {
+                is_matched = true;
+                for index in set.globs.matches(path) {
+                    self.matched[set.places[index]].store(true, Ordering::Relaxed);
+                }
+            }
+        }
+        is_matched
+    }
+
+    /// The patterns that have matched nothing so far, as they were typed.
+    pub fn unmatched(&self) -> impl Iterator<Item = &OsStr> {
+        let both = self.typed.iter().zip(&*self.matched);
+        let unmatched = both.filter(|(_, matched)| !matched.load(Ordering::Relaxed));
+        unmatched.map(|(typed, _)| &**typed)
     }
 
     /// The patterns, as they were typed.
@@ -100,10 +148,14 @@ impl Exclude {
     }
 }
 
-impl Patterns {
-    fn match_(&self, text: &[u8], is_folder: bool) -> bool {
-        let path = Path::new(OsStr::from_bytes(text));
-        self.any.is_match(path) || (is_folder && self.folders.is_match(path))
+/// `name` in normal form C, unless it is not text.
+fn normal_form(name: &[u8]) -> Cow<'_, [u8]> {
+    if name.is_ascii() {
+        return name.into();
+    }
+    match std::str::from_utf8(name) {
+        Ok(text) => text.nfc().collect::<String>().into_bytes().into(),
+        Err(_) => name.into(),
     }
 }
 
@@ -181,6 +233,27 @@ mod tests {
             assert!(excludes(pattern, name, true), "{pattern}");
             assert!(!excludes(pattern, name, false), "{pattern}");
         }
+    }
+
+    #[test]
+    fn one_character_and_two_that_look_like_it_are_the_same() {
+        let (one, two) = ("\u{fc}", "u\u{308}");
+        for (pattern, name) in [(one, two), (two, one), (two, two), (one, one)] {
+            let (pattern, name) = (format!("*{pattern}.txt"), format!("a/gr{name}.txt"));
+            assert!(excludes(&pattern, &name, false), "{pattern} {name}");
+        }
+        assert!(!excludes("u", &format!("a/{two}"), false));
+    }
+
+    #[test]
+    fn it_is_known_which_patterns_have_matched_nothing() {
+        let patterns = ["*.o", "a.*", "build/", "x/y"].map(OsString::from);
+        let exclude = Exclude::new(patterns).unwrap();
+        assert!(exclude.matches(b"top/a.o", false));
+        assert!(!exclude.matches(b"top/build", false));
+        assert!(exclude.unmatched().eq(["build/", "x/y"]));
+        assert!(exclude.clone().matches(b"top/x/y", false));
+        assert!(exclude.unmatched().eq(["build/"]));
     }
 
     #[test]

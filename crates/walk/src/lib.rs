@@ -37,4 +37,4 @@ pub use exclude::{BadPattern, Exclude};
 pub use found::{Found, FoundFile, FoundSymlink, Special, What};
 pub use length::has_no_true_length;
 pub use refusal::{ByName, NameFilter, Refusal, refusal_of_link, refusal_of_name};
-pub use walk::{Links, Walk};
+pub use walk::{Excluded, Links, Walk};

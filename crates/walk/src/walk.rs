@@ -41,11 +41,22 @@ pub struct Walk<'a> {
     content: Option<&'a [u8]>,
     /// How many entries were left out, because the user does not want them.
     excluded: u64,
+    /// The last of them, where they are to be told.
+    last_excluded: Option<Vec<Excluded>>,
     /// That name, where the argument has another than its own: a name, and what of `path` it replaces.
     renamed: Option<(Vec<u8>, usize)>,
     name: Vec<u8>,
     /// The folder at the top was handed out for the second time and is to be left.
     leaving: bool,
+}
+
+/// An entry that was left out, because the user does not want it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Excluded {
+    /// The path by which the person who asked for the walk knows it.
+    pub path: Vec<u8>,
+    /// `file`, `folder`, `link` or `special`.
+    pub kind: &'static str,
 }
 
 /// What [`Walk::next`] came to, before it borrows the walk to say so.
@@ -65,6 +76,16 @@ enum Next {
     End(Stat),
 }
 
+/// A kind of file, in a word.
+fn kind_of(kind: FileType) -> &'static str {
+    match kind {
+        FileType::RegularFile => "file",
+        FileType::Directory => "folder",
+        FileType::Symlink => "link",
+        _ => "special",
+    }
+}
+
 impl Arguments {
     /// Walks them all, in their order.
     #[must_use]
@@ -79,6 +100,7 @@ impl Arguments {
             name_at: 0,
             content: None,
             excluded: 0,
+            last_excluded: None,
             renamed: None,
             name: Vec::new(),
             leaving: false,
@@ -110,6 +132,12 @@ impl Walk<'_> {
     #[must_use]
     pub fn excluded(&self) -> u64 {
         self.excluded
+    }
+
+    /// The entries that were left out since this was called before. What was left out before the first
+    /// call is only counted.
+    pub fn take_excluded(&mut self) -> Vec<Excluded> {
+        self.last_excluded.replace(Vec::new()).unwrap_or_default()
     }
 
     fn advance(&mut self) -> Option<Result<Step, WalkError>> {
@@ -200,8 +228,15 @@ impl Walk<'_> {
             known => known,
         };
         let name = &self.path[self.name_at..];
-        if self.arguments.excludes(name, kind == FileType::Directory) {
+        let is_folder = kind == FileType::Directory;
+        if self.arguments.excludes(name, is_folder) {
             self.excluded += 1;
+            if let Some(last) = &mut self.last_excluded {
+                last.push(Excluded {
+                    path: self.path.clone(),
+                    kind: kind_of(kind),
+                });
+            }
             return Ok(None);
         }
         match (kind, self.links) {

@@ -12,6 +12,7 @@ use services::args::{Backup, Filecopy, Restore, Tar2qfile, VmExec, WaitForSessio
 use services::clock::args::{AskForTime, SyncClock, SyncNtpClock};
 use services::disk::args::ResizeDisk;
 use services::image_rgba::args::ImageRgba;
+use services::monitor_layout::args::SetMonitorLayout;
 use services::select_file::args::SelectFile;
 use services::sleep::args::{DetachPciDevice, Suspend};
 use services::start_app::{DesktopRun, StartApp};
@@ -70,6 +71,12 @@ pub fn all() -> Vec<Program> {
             words::QUBES_DETACH_PCI_DEVICE,
         ),
         (SelectFile::command(), 8, words::QUBES_SELECT_FILE),
+        (
+            SetMonitorLayout::command(),
+            8,
+            words::QUBES_SET_MONITOR_LAYOUT,
+        ),
+        (icon_sender::args::Args::command(), 8, words::ICON_SENDER),
         (StartApp::command(), 8, words::QUBES_START_APP),
         (DesktopRun::command(), 1, words::QUBES_DESKTOP_RUN),
         (AppMenus::command(), 8, words::QUBES_APP_MENUS),

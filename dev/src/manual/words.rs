@@ -66,6 +66,7 @@ pub const QVM_COPY: Words = Words {
     more: &[
         COPYING,
         EXCLUDING,
+        NAMES_IN_MESSAGES,
         SEVERAL_TARGETS,
         FOR_SCRIPTS,
         GOING_ON,
@@ -209,7 +210,7 @@ const IN_DISPOSABLE: Row = (
     before it opens another disposable",
 );
 const EDITED: Row = (
-    "FILE.edited-in-disposable",
+    "FILE.edited-in-disposable, FILE.edited-in-QUBE",
     "An edit that could not replace FILE, or that came back after FILE had changed in this qube",
 );
 const MEANWHILE: Row = (
@@ -219,7 +220,7 @@ const MEANWHILE: Row = (
     name is used if the version could not get its own name back",
 );
 const INCOMPLETE: Row = (
-    "FILE.incomplete-from-disposable",
+    "FILE.incomplete-from-disposable, FILE.incomplete-from-QUBE",
     "\
     An edit that may be incomplete, because the connection broke or because the other qube could \
     not detect when the user had finished",
@@ -256,7 +257,14 @@ const ELSEWHERE: Row = (
 
 /// qvm-open-in-vm
 pub const QVM_OPEN_IN_VM: Words = Words {
-    more: &[PLACING, SHOWING_CHANGES, START_UP_TEXT, WINDOW],
+    more: &[
+        PLACING,
+        SHOWING_CHANGES,
+        NAME_THERE,
+        NAMES_IN_MESSAGES,
+        START_UP_TEXT,
+        WINDOW,
+    ],
     environment: &[CLIENT, IN_DISPOSABLE, DISPLAY, DIALOGS, UNSEEN, LOG],
     files: &[
         (
@@ -945,13 +953,18 @@ pub const QREXEC_SSH: Words = Words {
         machine: a Host of ssh_config(5) or a host name, with USER@ before it if necessary. QUBE is a \
         qube on that machine, if it has qubes, or @dispvm. @default and @dispvm can only be used if \
         there is a line with that NAME; in the line for @dispvm, QUBE must be @dispvm. Blank lines and lines that \
-        begin with # are ignored. The first line with a name counts. The file must belong to root or \
-        to the user, and no other user may be able to write to it. If that is not so, or if a line \
-        cannot be read, every call is refused.",
+        begin with # are ignored. The first line with a name counts. The file, the home \
+        folder and each folder between them must belong to root or to the user, and no other user may \
+        be able to write to them. The same is true for what a symbolic link leads to. If that is not \
+        so, or if a line cannot be read, every call is refused. With --transport, QubesDB says which \
+        qube is called; if the line names another QUBE, the call is refused.",
         "\
         PROGRAM is started only when the other machine has allowed the call. If the connection breaks \
-        or the other machine does not answer for 45 seconds, the call ends with status 255. The \
-        connection must be made within 30 seconds. The program needs OpenSSH 8.7 or later.",
+        or the other machine does not answer for 45 seconds, the call ends with status 255. So it does \
+        if connecting takes more than 30 seconds for each address of the host or, without a terminal \
+        at which a person could be asked, if the other machine has not answered after 50 seconds. \
+        ControlPath in ssh_config(5) has no effect: a shared connection would have other limits. The \
+        program needs OpenSSH 8.7 or later.",
     ],
     environment: &[
         (
@@ -1000,18 +1013,31 @@ pub const QREXEC_SSH_SERVE: Words = Words {
         no qubes; @anyvm and * match it, too. The first line that matches decides. If no line \
         matches, the call is refused. A line with ask refuses the call.",
         "\
-        Policy files and their folders must belong to root or to the account, and no other user may \
-        be able to write to them. If that is not so, or if a line cannot be read, every call is \
+        Policy files, and each folder from the home folder and from /etc to them, must belong to root \
+        or to the account. No other user may be able to write to them, and none may be a symbolic \
+        link. If that is not so, or if a line cannot be read or has an option twice, every call is \
         refused. The system log names the file and the line; the caller only learns that the policy \
         cannot be used.",
         "\
         A service is an executable file. The program looks for SERVICE+ARG and then for SERVICE in \
         /run/qubes-rpc, /usr/local/etc/qubes-rpc, /etc/qubes-rpc and /usr/lib/qubes/rpc.",
         "\
-        Every call is one line in the system log, with its source, service, target, exit status, \
-        number of bytes from and to the caller, and duration. A call that is allowed also has a line \
-        when its service is started, in case the end cannot be written: it ends with the word \
-        started, and has no status.",
+        The settings of a service are looked for under the same names in /run/qubes/rpc-config, \
+        /usr/local/etc/qubes/rpc-config, /etc/qubes/rpc-config and /usr/lib/qubes/rpc-config. With \
+        force-user='ACCOUNT', the service runs only if the key opens that account; if not, the status \
+        is 126. If the settings cannot be read, the status is 125. wait-for-session has no effect, \
+        because there is no session, and nor have the settings for services that are sockets.",
+        "\
+        Every call has one line in the system log at its end, with its source, service, target, exit \
+        status, number of bytes from and to the caller, and duration. A call that is allowed also has \
+        one right before its service is executed, in case the end cannot be written: it ends with the \
+        word starting, and has no status. If the log does not take that line within two seconds, the \
+        call is refused.",
+        "\
+        The key can do nothing else only if no other line of authorized_keys has it: sshd uses the \
+        first line that fits. --key-line warns if the account has the key already. ClientAliveInterval \
+        15 and ClientAliveCountMax 2 in sshd_config(5) end a service whose caller has gone without a \
+        word.",
     ],
     environment: &[
         (
@@ -1488,6 +1514,67 @@ pub const QUBES_SELECT_FILE: Words = Words {
     see_also: &["qubes-wait-for-session(8)"],
 };
 
+/// qubes-set-monitor-layout
+pub const QUBES_SET_MONITOR_LAYOUT: Words = Words {
+    more: &[
+        "There are 1 to 16 lines. A width and a height are 64 to 32767 pixels, and the whole layout fits into \
+         32767 x 32767 pixels. A place is not negative. Sizes in millimetres are 0 to 65535. If a line has a \
+         fifth word only, or more than six, these words are ignored.",
+        "The monitor of the first line is the output DUMMY0, that of the second DUMMY1, and so on. All of the \
+         layout is set while no other program can use the X server, and read back. If a step fails, the \
+         layout from before is set again.",
+        "Each mode has exactly the wanted width and height, and 60 pictures in a second. Its name begins with \
+         QB. Modes of earlier layouts are removed. If a line has no size in millimetres, that of an earlier \
+         layout is forgotten.",
+    ],
+    environment: &[(
+        "XAUTHORITY",
+        "The file with the key of the X server, instead of ~/.Xauthority",
+    )],
+    files: &[
+        (
+            "/etc/qubes-rpc/qubes.SetMonitorLayout",
+            "The service that starts the program",
+        ),
+        (
+            "/run/qubes-service/guivm-gui-agent",
+            "If it exists, the X server is :1 instead of :0",
+        ),
+    ],
+    examples: &[(
+        "printf '1920 1080 0 0\\n1280 1024 1920 0\\n' | qubes-set-monitor-layout",
+        "Set two monitors, one to the right of the other:",
+    )],
+    see_also: &["xrandr(1)", "icon-sender(8)"],
+};
+
+/// icon-sender
+pub const ICON_SENDER: Words = Words {
+    more: &[
+        "When the program starts, it sends the icons of all windows. Later it sends the icon of a window when \
+         the window is mapped, and when its property _NET_WM_ICON changes. The same icon of a window is not \
+         sent twice in a row. If a window changes its icon faster than dom0 reads, only the last icon is sent.",
+        "Of the icons in _NET_WM_ICON, the first of these sizes is sent: 128, 96, 64, 48, 256, 512, 32 pixels \
+         square; else the widest, and of several the highest. Icons of more than 1024 pixels are not sent. \
+         A window without such an icon has that of its property WM_HINTS. An icon that is not complete is not \
+         sent.",
+        "The memory of the program does not grow with the number or the size of icons.",
+    ],
+    environment: &[CLIENT],
+    files: &[
+        (
+            "/etc/xdg/autostart/qubes-icon-sender.desktop",
+            "Starts the program with the desktop",
+        ),
+        (
+            "/run/qubes-service/minimal-netvm, minimal-usbvm",
+            "If one of them exists, the program ends at once",
+        ),
+    ],
+    examples: &[],
+    see_also: &["qubes-set-monitor-layout(8)", "xprop(1)"],
+};
+
 /// qubes-suspend
 pub const QUBES_SUSPEND: Words = Words {
     more: &[
@@ -1563,16 +1650,31 @@ No file is overwritten in the other qube. If a name already exists there, the co
 that have already arrived are not deleted.";
 const SHOWING_CHANGES: &str = "\
 With --diff, the lines that changed are shown on the terminal, or with --gui or without a terminal in \
-a window, before the edit replaces FILE. Characters that a terminal obeys, and others that are not \
-safe for display, are shown as _. A file that is not a text, or has more than 4 MiB, is not \
+a window, before the edit replaces FILE. Text in every script is shown as it is. A character that \
+cannot be seen, or that looks like another, is shown as bash writes it, such as \\x1b or \\u202e, and so \
+are a tab (\\t), a backslash (\\\\) and a blank at the end of a line (\\x20). So lines that differ never \
+look alike, unless they have more than 2000 characters. A file that is not a text, or has more than 4 MiB, is not \
 compared; its sizes are shown. If you do not answer yes, or cannot be asked, FILE stays as it is, \
-the edit is saved as FILE.edited-in-disposable, and the exit status is 1.";
+the edit is saved as FILE.edited-in-disposable, or FILE.edited-in-QUBE if QUBE was named, and the \
+exit status is 1.";
+const NAME_THERE: &str = "\
+In the other qube, the name of FILE has only letters and digits of scripts that need no shaping, and \
+the characters . _ - + and @. Each other character is _ there. With --verbose, the message names the \
+file as it is called there. The edit comes back under the name that FILE has in this qube.";
+const NAMES_IN_MESSAGES: &str = "\
+Names of files are in quotes in messages. A name that can be read in its own script is shown as it \
+is. If it contains a character that cannot be seen, or could be taken for another name, it is shown \
+as bash writes it, for example $'a\\tb'. Of two spellings that look alike, the rarer one is shown in \
+this way. If LC_ALL, LC_CTYPE or LANG sets a locale that is not UTF-8, such as C, each byte beyond \
+ASCII is shown as \\xXX. Both forms can be pasted into bash.";
 const EXCLUDING: &str = "\
 A pattern of --exclude without a slash is compared with the name of each file, folder and link, also \
 with that of FILE. A pattern with a slash is compared with the path below FILE. A slash at the end \
 restricts a pattern to folders. * and ? match everything except a slash, ** also matches slashes, \
-and [...] and {a,b} are as in a shell. What is in an excluded folder is not looked at. The number of \
-excluded entries is printed, and the exit status stays 0. A move lists them, does not delete them \
+and [...] and {a,b} are as in a shell. A letter with an accent matches whether it is one \
+character or two. What is in an excluded folder is not looked at. The number of excluded entries \
+is printed, --dry-run with --verbose or --json lists them, and the exit status stays 0. A pattern \
+that leaves nothing out is named on stderr. A move lists them, does not delete them \
 or the folders that contain them, and its exit status is 3.";
 const SEVERAL_TARGETS: &str = "\
 With several --to options, the files are sent to one qube after the other. A line for each qube \
@@ -1582,7 +1684,7 @@ of the copies failed. If a call to several qubes stops, it cannot be continued w
 const FOR_SCRIPTS: &str = "\
 With --json, each line on stdout is a JSON object. A line with the key path or path_base64 is about \
 one entry; path_base64 contains a path that is not UTF-8. Its status is sent, changed (it changed \
-while it was sent), left-out or, with --dry-run, to-send. The last line for each qube has the keys \
+while it was sent), left-out or, with --dry-run, to-send or excluded. The last line for each qube has the keys \
 target, status (the exit status) and result: complete, partial, failed, usage, cancelled or refused. \
 Entries that were sent have arrived only if the result is complete or partial. If the command line is \
 wrong, no line is written.";

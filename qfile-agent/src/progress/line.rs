@@ -51,7 +51,7 @@ impl Line<'_> {
         let name = room.map_or(String::new(), |room| {
             name_within(self.path, room, UnicodeWidthStr::width)
         });
-        if name.is_empty() {
+        if name.is_empty() || self.path.is_empty() {
             return numbers;
         }
         format!("{numbers}  {name}")
@@ -138,6 +138,12 @@ mod tests {
         rate: 36_909_875.2,
         left: Duration::from_secs(42),
     };
+
+    #[test]
+    fn before_the_first_file_there_is_no_name() {
+        let line = Line { path: b"", ..LINE };
+        assert!(!line.fitted(100).contains('"'), "{}", line.fitted(100));
+    }
 
     #[test]
     fn a_wide_terminal_shows_everything() {

@@ -39,8 +39,8 @@ pub fn run(args: &AskForTime) -> Result<(), Failure> {
         .process_group(0)
         .spawn()
         .map_err(Failure::of(format_args!(
-            "cannot start \"{}\"",
-            text::path(&client)
+            "cannot start {}",
+            text::file(&client)
         )))?;
     let Some(answer) = call.stdout.take() else {
         return Err(Failure::new("cannot read the answer"));

@@ -14,7 +14,7 @@ use program::command_line::time;
 /// is done.
 #[derive(Debug, Parser)]
 #[command(name = "qubes-resize-disk", version, after_help = STATUS)]
-#[command(override_usage = "qubes-resize-disk [OPTION]... < NAME")]
+#[command(override_usage = "qubes-resize-disk [OPTIONS] < NAME")]
 pub struct ResizeDisk {
     /// The device of the volume private
     #[arg(long, value_name = "DEVICE", default_value = "/dev/xvdb", value_parser = device)]

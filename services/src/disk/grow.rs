@@ -15,13 +15,12 @@ use super::{Device, NAME, mounted, shown};
 /// # Errors
 /// There is none that can be grown, the device is smaller, or the step that is named failed.
 pub(super) fn grow(path: &Path) -> Result<(), Failure> {
-    let on = text::path(path);
+    let on = text::file(path);
     let device = Device::open(path)?;
-    let recognised = recognise(
-        &beginning(&device.file).map_err(Failure::of(format_args!("cannot read \"{on}\"")))?,
-    );
+    let recognised =
+        recognise(&beginning(&device.file).map_err(Failure::of(format_args!("cannot read {on}")))?);
     let superblock = recognised.map_err(|unknown| {
-        Failure::new(format_args!("cannot resize what is on \"{on}\""))
+        Failure::new(format_args!("cannot resize what is on {on}"))
             .because(unknown)
             .advise("nothing was changed; resize it with its own programs")
     })?;
@@ -32,7 +31,7 @@ pub(super) fn grow(path: &Path) -> Result<(), Failure> {
     match before.on(device.len) {
         Decision::TooSmall => {
             return Err(
-                Failure::new(format_args!("cannot resize the file system on \"{on}\""))
+                Failure::new(format_args!("cannot resize the file system on {on}"))
                     .because(format_args!(
                         "it has {}, and the device has only {}",
                         shown(before.len),
@@ -43,7 +42,7 @@ pub(super) fn grow(path: &Path) -> Result<(), Failure> {
         }
         Decision::Nothing => {
             say(format_args!(
-                "{NAME}: {kind} on \"{on}\" is already as large as the device, {}",
+                "{NAME}: {kind} on {on} is already as large as the device, {}",
                 shown(before.len)
             ));
             return Ok(());
@@ -64,7 +63,7 @@ pub(super) fn grow(path: &Path) -> Result<(), Failure> {
     })?;
     let after = size_again(path, point.as_deref())?;
     say(format_args!(
-        "{NAME}: {kind} on \"{on}\" has grown from {} to {}",
+        "{NAME}: {kind} on {on} has grown from {} to {}",
         shown(before.len),
         shown(after.len)
     ));
@@ -74,8 +73,8 @@ pub(super) fn grow(path: &Path) -> Result<(), Failure> {
 /// The program that grows a file system of this kind.
 fn step(kind: Kind, device: &Path, point: Option<&Path>) -> Result<Step, Failure> {
     let needs_mount = || {
-        let on = text::path(device);
-        Failure::new(format_args!("cannot resize {kind} on \"{on}\""))
+        let on = text::file(device);
+        Failure::new(format_args!("cannot resize {kind} on {on}"))
             .because("it grows only while it is mounted, and it is not, or no path leads to it")
             .advise("nothing was changed; mount it and call the service again")
     };
@@ -98,11 +97,8 @@ fn current(superblock: FileSystem, point: Option<&Path>) -> Result<FileSystem, F
         (Kind::Xfs, Some(point)) => {
             let told = Step::new("xfs_growfs")?.arg("-n").arg(point).run()?;
             let (block, blocks) = xfs_geometry(&told).ok_or_else(|| {
-                Failure::new(format_args!(
-                    "cannot resize XFS at \"{}\"",
-                    text::path(point)
-                ))
-                .because("xfs_growfs -n does not say how large it is")
+                Failure::new(format_args!("cannot resize XFS at {}", text::file(point)))
+                    .because("xfs_growfs -n does not say how large it is")
             })?;
             let len = blocks.saturating_mul(block);
             Ok(FileSystem {
@@ -116,7 +112,7 @@ fn current(superblock: FileSystem, point: Option<&Path>) -> Result<FileSystem, F
 }
 
 fn size_again(path: &Path, point: Option<&Path>) -> Result<FileSystem, Failure> {
-    let cannot = || format!("cannot read \"{}\" again", text::path(path));
+    let cannot = || format!("cannot read {} again", text::file(path));
     if let Some(point) = point {
         sync(point);
     }

@@ -52,14 +52,14 @@ pub(super) fn enlarge(root: &Path, disk: &Path) -> Result<(), Failure> {
         }
         Root::Mapping => mapping(root, &on_disk),
         Root::Other => Err(cannot(root).because(format_args!(
-            "it is neither \"{}\", nor partition {PARTITION} of it, nor a mapping",
-            text::path(disk)
+            "it is neither {}, nor partition {PARTITION} of it, nor a mapping",
+            text::file(disk)
         ))),
     }
 }
 
 fn cannot(root: &Path) -> Failure {
-    Failure::new(format_args!("cannot make \"{}\" larger", text::path(root)))
+    Failure::new(format_args!("cannot make {} larger", text::file(root)))
         .advise("nothing was changed; resize it by hand")
 }
 
@@ -114,11 +114,11 @@ impl OfPartition<'_> {
     /// Grows the partition. `find` gives the programs that do it.
     fn grow(&self, find: impl Fn(&'static str) -> Result<Step, Failure>) -> Result<(), Failure> {
         let disk = self.disk;
-        let shown = text::path(disk);
+        let shown = text::file(disk);
         let told = find("sfdisk")?.arg("--json").arg(disk).run()?;
         let cannot = |why: &dyn Display| {
             Failure::new(format_args!(
-                "cannot make partition {PARTITION} of \"{shown}\" larger"
+                "cannot make partition {PARTITION} of {shown} larger"
             ))
             .because(why)
         };

@@ -72,7 +72,7 @@ pub enum Action {
 /// without a driver is left as it is.
 #[derive(Debug, Parser)]
 #[command(name = "qubes-detach-pci-device", version, after_help = STATUS_OF_DETACH)]
-#[command(override_usage = "qubes-detach-pci-device [OPTION]... < ADDRESS")]
+#[command(override_usage = "qubes-detach-pci-device [OPTIONS] < ADDRESS")]
 pub struct DetachPciDevice {
     /// The longest time for the address to arrive and the driver to let the device go
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
@@ -91,7 +91,7 @@ pub struct DetachPciDevice {
     pub argument: Option<OsString>,
 }
 
-const FORMS: &str = "qubes-suspend [OPTION]... pre|post|pre-all|post-all";
+const FORMS: &str = "qubes-suspend [OPTIONS] pre|post|pre-all|post-all";
 
 const STATUS: &str = "\
 Exit status:

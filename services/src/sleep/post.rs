@@ -110,7 +110,7 @@ fn noted(sys: &Path, item: &str) -> Option<(Address, Result<PathBuf, String>)> {
     let (folder, usable) = match fs::canonicalize(driver) {
         Ok(folder) => (folder.clone(), Ok(folder)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let missing = format!("there is no driver \"{}\" now", text::path(driver));
+            let missing = format!("there is no driver {} now", text::file(driver));
             (driver.to_owned(), Err(missing))
         }
         Err(_) => return None,

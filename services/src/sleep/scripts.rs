@@ -25,7 +25,7 @@ pub(super) fn run_all(run: &mut Run, folder: &str) {
         if !name.ends_with(".sh") || name.starts_with('.') || !is_executable(&script) {
             continue;
         }
-        let step = format!("run \"{}\"", text::path(&script));
+        let step = format!("run {}", text::file(&script));
         if !run.has_time(&step) {
             return;
         }

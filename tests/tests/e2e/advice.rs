@@ -30,7 +30,7 @@ enum Advice {
 use Advice::{Followed, NotHere};
 
 /// A part of each line of the catalogue that says what to type, and a test of it.
-const ADVICE: [(&str, Advice); 29] = [
+const ADVICE: [(&str, Advice); 30] = [
     ("tip: for a file whose name begins with -", Followed(a_dash)),
     ("see --help", Followed(help)),
     ("name what is in it, as in ./*", Followed(this_folder)),
@@ -74,8 +74,12 @@ const ADVICE: [(&str, Advice); 29] = [
         Followed(denied_names),
     ),
     (
-        "or copy it under another name with --as; with ON_CONFLICT=rename",
+        "or copy it with --as NAME, which gives it another name there; with ON_CONFLICT=rename",
         Followed(name_is_taken),
+    ),
+    (
+        "copy it again with --as NAME instead",
+        Followed(folder_is_taken),
     ),
     (
         "move it again, without --continue; with ON_CONFLICT=skip-identical",
@@ -401,7 +405,7 @@ fn name_is_taken() {
     moving.qubes.copy(&["plan.txt"]).assert_code(0);
     let refused = moving.qubes.copy(&["plan.txt"]);
     refused.assert_code(1);
-    refused.assert_says("or copy it under another name with --as");
+    refused.assert_says("or copy it with --as NAME");
     moving
         .qubes
         .copy(&["--as", "plan 2", "plan.txt"])
@@ -414,6 +418,39 @@ fn name_is_taken() {
     ));
     moving.qubes.copy(&["plan.txt"]).assert_code(0);
     assert!(moving.incoming().join("plan (2).txt").exists() || moving.arrived().len() > 3);
+}
+
+fn folder_is_taken() {
+    let moving = Moving::new();
+    moving.file("docs/a", "a");
+    moving.file("docs/b", "b");
+    moving.qubes.copy(&["docs"]).assert_code(0);
+    let refused = moving.qubes.copy(&["docs"]);
+    refused.assert_code(1);
+    refused.assert_says("move or rename the folder that it is in");
+    refused.assert_says("or copy it with --as NAME");
+    assert!(
+        !refused.stderr().contains("0 files"),
+        "{}",
+        refused.stderr()
+    );
+    // A part of it arrives.
+    moving.file("docs/0", "0");
+    fs::remove_file(moving.incoming().join("docs/a")).unwrap();
+    let refused = moving.qubes.copy(&["docs"]);
+    refused.assert_code(1);
+    refused.assert_says("copy it again with --as NAME instead");
+    refused.assert_says("then send the rest: qvm-copy --continue");
+    moving
+        .qubes
+        .copy(&["--as", "docs-2", "docs"])
+        .assert_code(0);
+    for name in ["0", "a", "b"] {
+        assert!(
+            moving.incoming().join("docs-2").join(name).exists(),
+            "{name}"
+        );
+    }
 }
 
 fn unconfirmed() {

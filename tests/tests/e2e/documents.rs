@@ -47,6 +47,10 @@ suite! {
     arguments_that_a_service_does_not_know,
     without_a_policy_every_call_is_allowed,
     settings_cannot_be_half_understood,
+    a_pattern_that_leaves_nothing_out_is_named,
+    a_name_in_a_locale_that_is_not_utf_8,
+    a_name_that_the_other_qube_cannot_show,
+    an_edit_that_is_kept_is_named_after_its_qube,
 }
 
 /// A document as one line, so that a sentence may be broken anywhere.
@@ -61,6 +65,18 @@ fn says(document: &str, sentence: &str) {
     assert!(
         flat(document).contains(sentence),
         "{document} does not say: {sentence}"
+    );
+}
+
+/// Fails the test unless the sentence stands in a manual page.
+#[track_caller]
+fn manual_says(sentence: &str) {
+    let text = fs::read_to_string(source("dev/src/manual/words.rs")).unwrap();
+    let text = text.replace("\\\n", " ").replace(r"\\", r"\");
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        text.contains(sentence),
+        "the manual does not say: {sentence}"
     );
 }
 
@@ -555,4 +571,66 @@ fn settings_cannot_be_half_understood() {
             "{size} {len}"
         );
     }
+}
+
+fn a_pattern_that_leaves_nothing_out_is_named() {
+    manual_says("A pattern that leaves nothing out is named on stderr.");
+    let moving = Moving::new();
+    moving.file("docs/plan.txt", "plan");
+    let line = ["qvm-copy", "--dry-run", "--exclude=*.o", "docs"];
+    let copied = typed(&moving, &line);
+    copied.assert_code(0);
+    copied.assert_says("--exclude \"*.o\" leaves nothing out");
+}
+
+fn a_name_in_a_locale_that_is_not_utf_8() {
+    manual_says(
+        "If LC_ALL, LC_CTYPE or LANG sets a locale that is not UTF-8, such as C, each byte beyond \
+         ASCII is shown as \\xXX. Both forms can be pasted into bash.",
+    );
+    let moving = Moving::new();
+    let in_locale = |locale: &str| {
+        let mut command = moving.qubes.command(SOURCE, "qvm-copy");
+        command
+            .env("LC_ALL", locale)
+            .args(["--dry-run", "gr\u{fc}n"]);
+        run(command)
+    };
+    in_locale("C.UTF-8").assert_says("\"gr\u{fc}n\"");
+    let refused = in_locale("C");
+    refused.assert_says(r"$'gr\xc3\xbcn'");
+    assert!(refused.stderr().is_ascii(), "{}", refused.stderr());
+    let pasted = Command::new("bash")
+        .env("LC_ALL", "C")
+        .args(["-c", r"printf %s $'gr\xc3\xbcn'"])
+        .output()
+        .unwrap();
+    assert_eq!(pasted.stdout, "gr\u{fc}n".as_bytes());
+}
+
+fn a_name_that_the_other_qube_cannot_show() {
+    manual_says(
+        "Each other character is _ there. With --verbose, the message names the file as it is called \
+         there.",
+    );
+    let editing = Editing::with("\u{643}\u{62a}.txt".as_ref(), OLD);
+    editing.editor("printf %s \"${1##*/}\" > \"$WORK/name\"; echo 'new content' > \"$1\"");
+    let opened = editing.open_with(&["--verbose"]);
+    opened.assert_code(0);
+    opened.assert_says("where its name is \"__.txt\"");
+    let there = fs::read(editing.elsewhere("name")).unwrap();
+    assert_eq!(there, b"__.txt");
+    editing.assert_only(NEW);
+}
+
+fn an_edit_that_is_kept_is_named_after_its_qube() {
+    manual_says("FILE.edited-in-disposable, or FILE.edited-in-QUBE if QUBE was named");
+    let editing = Editing::new();
+    let file = editing.file().display();
+    editing.editor(&format!("echo mine > '{file}'; echo edit > \"$1\""));
+    fs::set_permissions(editing.file(), fs::Permissions::from_mode(0o640)).unwrap();
+    editing.open_in_target(&[]).assert_code(1);
+    let kept = editing.beside(&format!("letter.txt.edited-in-{TARGET}"));
+    assert_eq!(fs::read(&kept).unwrap(), b"edit\n");
+    assert_eq!(kept.metadata().unwrap().mode() & 0o7777, 0o640);
 }

@@ -26,6 +26,7 @@ use qfile_tests::process::run;
 use qfile_tests::programs::manual;
 use qfile_tests::qubes::{Qubes, SOURCE};
 use qfile_tests::user::needs_private_mounts;
+use qfile_tests::x_server::has_xorg;
 
 use agents::*;
 use applications::*;
@@ -49,7 +50,7 @@ type Provoke = fn(&str);
 type Ends = &'static [(&'static str, Provoke)];
 
 /// Programs that end in the same ways.
-const ENDS: [(&[&str], Ends); 42] = [
+const ENDS: [(&[&str], Ends); 44] = [
     (
         &["qvm-copy", "qvm-copy-to-vm", "qvm-move", "qvm-move-to-vm"],
         &[
@@ -316,6 +317,22 @@ const ENDS: [(&[&str], Ends); 42] = [
         ],
     ),
     (
+        &["qubes-set-monitor-layout"],
+        &[
+            ("0", monitors_are_set),
+            ("1", there_is_no_monitor),
+            ("2", an_option_is_unknown),
+        ],
+    ),
+    (
+        &["icon-sender"],
+        &[
+            ("0", icons_are_not_wanted),
+            ("1", there_is_no_x_server),
+            ("2", an_option_is_unknown),
+        ],
+    ),
+    (
         &["qubes-sync-clock"],
         &[
             ("0", a_time_would_be_set),
@@ -431,8 +448,11 @@ pub(crate) fn tests() -> Tests {
 fn needed(program: &str) -> Result<(), String> {
     match program {
         "qubes-network" => needs_networks().and_then(|()| needs_private_mounts()),
-        "qubes-config" | "qubes-block-devices" | "qubes-usb-devices" => needs_private_mounts(),
+        "qubes-config" | "qubes-block-devices" | "qubes-usb-devices" | "icon-sender" => {
+            needs_private_mounts()
+        }
         "qubes-resize-disk" => needs_loops(),
+        "qubes-set-monitor-layout" => has_xorg(),
         _ => Ok(()),
     }
 }

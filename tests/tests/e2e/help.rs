@@ -17,7 +17,8 @@ suite! {
 
 /// Those that qrexec starts, and what starts an application as they do: what they write to stdout
 /// goes to another qube. The agents keep their stdout for the program that starts them.
-const SPEAKERS: [&str; 28] = [
+const SPEAKERS: [&str; 30] = [
+    "icon-sender",
     "meminfo-writer",
     "qfile-agent",
     "qfile-unpacker",
@@ -36,6 +37,7 @@ const SPEAKERS: [&str; 28] = [
     "qubes-resize-disk",
     "qubes-restore",
     "qubes-select-file",
+    "qubes-set-monitor-layout",
     "qubes-sync-clock",
     "qubes-sync-ntp-clock",
     "qubes-vmexec",

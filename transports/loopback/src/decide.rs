@@ -1,9 +1,10 @@
 //! Where a call goes, if it goes anywhere: what dom0 decides between policy and its user.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead as _, BufReader, Write as _};
 
 use program::failure::Failure;
+use program::question;
 use qfile_proto::QubeName;
 use tracing::debug;
 
@@ -111,16 +112,26 @@ fn ask(question: &str, target: Target, choices: &[QubeName]) -> Result<Target, F
         let is_chosen = |qube: &&QubeName| qube.as_str() == answer;
         choices.iter().find(is_chosen).cloned().map(Target::Named)
     } else {
-        let prompt = format!("{question} in {target}. Allow it [y/N]? ");
-        let answer = answer(&prompt).map_err(no_terminal)?;
-        matches!(answer.as_str(), "y" | "Y" | "yes").then_some(target)
+        let mut terminal = terminal().map_err(no_terminal)?;
+        let mut input = BufReader::new(terminal.try_clone().map_err(no_terminal)?);
+        let question = format!("{question} in {target}. Allow it?");
+        let answer = question::ask(&mut input, &mut terminal, &question);
+        answer.map_err(no_terminal)?.then_some(target)
     };
     chosen.ok_or_else(|| refused("the user did not allow it"))
 }
 
 /// One line from the terminal that controls this process, whatever stdin and stdout are.
 fn answer(prompt: &str) -> io::Result<String> {
-    let mut terminal = File::options()
+    let mut terminal = terminal()?;
+    terminal.write_all(prompt.as_bytes())?;
+    let mut line = String::new();
+    BufReader::new(terminal).read_line(&mut line)?;
+    Ok(line.trim().to_owned())
+}
+
+fn terminal() -> io::Result<File> {
+    File::options()
         .read(true)
         .write(true)
         .open("/dev/tty")
@@ -129,11 +140,7 @@ fn answer(prompt: &str) -> io::Result<String> {
                 error.kind(),
                 format!("there is no terminal to ask on: {error}"),
             )
-        })?;
-    terminal.write_all(prompt.as_bytes())?;
-    let mut line = String::new();
-    BufReader::new(terminal).read_line(&mut line)?;
-    Ok(line.trim().to_owned())
+        })
 }
 
 fn listed(qubes: &[QubeName]) -> String {

@@ -20,6 +20,9 @@ suite! {
     a_move_never_deletes_a_folder_with_something_excluded_in_it,
     a_call_that_is_continued_leaves_out_the_same,
     a_pattern_that_is_none_is_a_usage_error,
+    a_pattern_that_leaves_nothing_out_is_named,
+    an_accent_is_excluded_however_it_is_written,
+    a_file_that_was_forgotten_is_asked_for,
     stdin_arrives_as_one_file_under_the_name_it_is_given,
     a_dash_without_a_name_or_with_files_or_in_a_move_is_a_usage_error,
     each_entry_is_named_with_verbose_and_nothing_is_said_with_quiet,
@@ -452,9 +455,24 @@ fn a_dry_run_names_each_entry_when_it_is_asked_to() {
         "folder \"src\"\n",
         "file \"src/a.c\", 18 bytes\n",
         "2 entries are left out by --exclude",
+        "left out by --exclude: file \"src/a.o\"\n",
+        "left out by --exclude: file \"src/sub/c.o\"\n",
     ] {
         assert!(text.contains(says), "{says:?} in {text}");
     }
+    let text = stdout(&type_in(
+        &moving,
+        &[
+            "qvm-copy",
+            "--dry-run",
+            "--json",
+            "--exclude=target/",
+            "src",
+            "d.o",
+        ],
+    ));
+    let excluded = r#"{"path":"src/target","status":"excluded","type":"folder"}"#;
+    assert!(text.lines().any(|line| line == excluded), "{text}");
     let text = stdout(&type_in(
         &moving,
         &["qvm-copy", "--dry-run", "--json", "d.o"],
@@ -464,4 +482,50 @@ fn a_dry_run_names_each_entry_when_it_is_asked_to() {
         r#"{"bytes":14,"path":"d.o","status":"to-send","type":"file"}"#
     );
     assert!(!moving.incoming().exists());
+}
+
+fn a_pattern_that_leaves_nothing_out_is_named() {
+    let moving = sources();
+    let run = type_in(
+        &moving,
+        &[
+            "qvm-copy",
+            "--dry-run",
+            "--exclude=*.o",
+            "--exclude=*.obj",
+            "src",
+        ],
+    );
+    run.assert_code(0);
+    run.assert_says("qvm-copy: --exclude \"*.obj\" leaves nothing out: no entry matches it\n");
+    assert!(!run.stderr().contains("\"*.o\""), "{}", run.stderr());
+    let quiet = ["qvm-copy", "--dry-run", "--quiet", "--exclude=*.obj", "src"];
+    assert_eq!(type_in(&moving, &quiet).stderr(), "");
+}
+
+fn an_accent_is_excluded_however_it_is_written() {
+    let moving = Moving::new();
+    moving.file("src/u\u{308}ber.txt", "two characters");
+    moving.file("src/other.txt", "stays");
+    let line = ["qvm-copy", "--exclude=\u{fc}*", "src"];
+    type_in(&moving, &line).assert_code(0);
+    let arrived = fs::read_dir(moving.incoming().join("src")).unwrap();
+    let names: Vec<_> = arrived.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["other.txt"]);
+}
+
+fn a_file_that_was_forgotten_is_asked_for() {
+    let moving = sources();
+    for command in ["qvm-copy-to-vm", "qvm-move-to-vm"] {
+        let run = type_in(&moving, &[command, "vault"]);
+        run.assert_code(2);
+        run.assert_says("FILE is missing: \"vault\" is no file or folder here");
+        run.assert_says(&format!("{command} vault FILE..."));
+    }
+    let run = type_in(&moving, &["qvm-open-in-vm", "vault"]);
+    run.assert_code(2);
+    run.assert_says("FILE-OR-URL is missing: \"vault\" is no file here");
+    // What is there is a file.
+    moving.file("vault", "content");
+    type_in(&moving, &["qvm-copy-to-vm", "vault"]).assert_code(0);
 }

@@ -100,7 +100,7 @@ fn a_terminal_is_asked_and_only_y_is_yes() {
         left.assert_shows("ext4");
         left.code
     };
-    for answer in ["\n", "n\n", "yy\n", "\x04"] {
+    for answer in ["\n", "n\n", "yy\nn\n", "\x04"] {
         assert_eq!(asked(answer), 32, "{answer:?}");
         assert!(fs::read(&image).unwrap() == before);
     }

@@ -32,6 +32,7 @@ suite! {
     links_are_left_out_or_followed_as_asked [needs_carriers],
     a_file_that_cannot_be_read_leaves_the_device_as_it_was [needs_carriers],
     a_device_that_cannot_be_written_is_received_without_an_answer [needs_carriers],
+    names_of_this_qube_are_shown_and_refused_ones_have_advice [needs_carriers],
     a_refusal_is_written_to_the_device [needs_carriers],
     an_answer_belongs_to_one_transfer [needs_carriers],
     a_cancelled_transfer_is_not_complete [needs_carriers],
@@ -230,6 +231,24 @@ fn a_device_that_cannot_be_written_is_received_without_an_answer() {
     assert_eq!(carriers.status_of("answer", &image).unwrap(), "none");
 }
 
+fn names_of_this_qube_are_shown_and_refused_ones_have_advice() {
+    let carriers = Carriers::new();
+    let image = carriers.image("image", MIB);
+    carriers.write("src/\u{643}\u{62a}\u{628}", b"books");
+    carriers.send(&["--allow-all-names"], &image).assert_code(0);
+    let refused = carriers.receive(&[], &image);
+    refused.assert_code(1);
+    refused.assert_says("--allow-all-names accepts names with such characters");
+    let all = ["--from", "other", "--allow-all-names"];
+    carriers.receive(&all, &image).assert_code(0);
+    for name in ["src/letter", "src/empty", "src/sub/numbers"] {
+        fs::remove_file(carriers.incoming("other").join(name)).unwrap();
+    }
+    let refused = carriers.receive(&all, &image);
+    refused.assert_code(1);
+    refused.assert_says("A file named \"src/\u{643}\u{62a}\u{628}\" already exists");
+}
+
 fn a_refusal_is_written_to_the_device() {
     let carriers = Carriers::new();
     let image = carriers.image("image", MIB);
@@ -237,7 +256,8 @@ fn a_refusal_is_written_to_the_device() {
     carriers.receive(&[], &image).assert_code(0);
     let refused = carriers.receive(&[], &image);
     refused.assert_code(1);
-    refused.assert_says("already exists in QubesIncoming dir");
+    refused.assert_says("already exists in QubesIncoming dir\n");
+    refused.assert_says("move or rename \"src\" in ~/QubesIncoming/device");
     let number = bytes_of(&image, 64, 16);
     assert_eq!(answer_on(&image, &number).unwrap().code, EEXIST);
     let answer = carriers.status_of("answer", &image).unwrap();

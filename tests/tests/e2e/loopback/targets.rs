@@ -109,7 +109,7 @@ fn yes_on_the_terminal_allows_a_call_and_anything_else_refuses_it() {
     for (answer, status) in [("y", 0), ("yes", 0), ("", 126), ("n", 126), ("vault", 126)] {
         let mut session = on_a_terminal(&qubes, TARGET);
         session
-            .exp_string("work wants where+ in vault. Allow it [y/N]? ")
+            .exp_string("work wants where+ in vault. Allow it? [y/N] ")
             .unwrap();
         session.send_line(answer).unwrap();
         let expected = if status == 0 {
@@ -148,7 +148,7 @@ fn the_user_chooses_what_default_means() {
 fn the_default_that_policy_proposes_is_asked_for() {
     let qubes = qubes("* * * @default ask default_target=other\n");
     let mut session = on_a_terminal(&qubes, "@default");
-    session.exp_string("in other. Allow it [y/N]? ").unwrap();
+    session.exp_string("in other. Allow it? [y/N] ").unwrap();
     session.send_line("y").unwrap();
     session.exp_string("in other").unwrap();
     assert_ends(&mut session, 0);
@@ -157,7 +157,7 @@ fn the_default_that_policy_proposes_is_asked_for() {
 fn the_end_of_input_on_the_terminal_is_a_refusal() {
     let qubes = qubes("* * * * ask\n");
     let mut session = on_a_terminal(&qubes, TARGET);
-    session.exp_string("Allow it [y/N]? ").unwrap();
+    session.exp_string("Allow it? [y/N] ").unwrap();
     session.send_control('d').unwrap();
     assert_ends(&mut session, 126);
 }

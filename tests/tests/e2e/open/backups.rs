@@ -98,7 +98,7 @@ fn without_a_status_and_a_frame_a_backup_is_kept() {
 fn kept_files_are_numbered() {
     let editing = Editing::new();
     editing.service("cat > /dev/null; echo part; exit 3");
-    let base = "letter.txt.incomplete-from-disposable";
+    let base = "letter.txt.incomplete-from-vault";
     for name in [base.to_owned(), format!("{base}-2"), format!("{base}-3")] {
         let opened = editing.open_in_target(&[]);
         opened.assert_code(1);

@@ -79,7 +79,7 @@ fn what_is_in_doubt_after_the_exchange_back_is_kept() {
         let editing = Editing::new();
         let opened = opened_where(&editing, "", errno);
         let now = contents(&editing, &opened);
-        let edited = "letter.txt.edited-in-disposable";
+        let edited = "letter.txt.edited-in-vault";
         assert_eq!(
             now,
             found(&[(NAME, OLD), (edited, NEW), (ASIDE, NEW)]),

@@ -137,7 +137,7 @@ fn a_file_of_somebody_else_in_a_folder_like_tmp_stays() {
     fs::set_permissions(folder, Permissions::from_mode(0o1777)).unwrap();
     let opened = run(command);
     opened.assert_code(1);
-    let kept = "letter.txt.edited-in-disposable";
+    let kept = "letter.txt.edited-in-vault";
     opened.assert_says(kept);
     assert_eq!(fs::read(editing.beside(kept)).unwrap(), NEW);
     assert_eq!(editing.content(), OLD);

@@ -29,7 +29,7 @@ suite! {
     what_the_server_says_cannot_drive_the_terminal,
 }
 
-const INCOMPLETE: &str = "letter.txt.incomplete-from-disposable";
+const INCOMPLETE: &str = "letter.txt.incomplete-from-vault";
 
 /// Opens a file of 1 MiB and more in a qube with this service.
 fn opened_by(service: &str, options: &[&str]) -> (Editing, Finished) {

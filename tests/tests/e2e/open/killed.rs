@@ -86,7 +86,7 @@ fn a_client_that_is_interrupted_after_the_answer_keeps_it() {
     signal(&mut running, Signal::TERM);
     assert_eq!(editing.content(), OLD);
     if editing.names().len() > 1 {
-        let kept = format!("{NAME}.incomplete-from-disposable");
+        let kept = format!("{NAME}.incomplete-from-vault");
         assert_eq!(editing.names(), [NAME, &kept]);
         assert_eq!(fs::read(editing.beside(&kept)).unwrap(), b"edited\n");
     }
@@ -152,7 +152,7 @@ fn a_client_interrupted_at_any_moment_leaves_a_whole_original_and_no_temporary_f
         assert!(is_whole(&editing.content(), new), "neither old nor new");
         for name in editing.names() {
             // All of the answer may have come just before.
-            let named = name == NAME || name == format!("{NAME}.incomplete-from-disposable");
+            let named = name == NAME || name == format!("{NAME}.incomplete-from-vault");
             assert!(named, "{name} is left after {signal:?}");
         }
     });

@@ -118,7 +118,7 @@ fn a_file_of_somebody_else_is_rewritten_without_a_word() {
 }
 
 fn a_file_with_several_names_that_may_not_be_written_stays() {
-    const KEPT: &str = "letter.txt.edited-in-disposable";
+    const KEPT: &str = "letter.txt.edited-in-vault";
     let (editing, command) = to_be_rewritten(None, None, 0o444);
     let opened = run(command);
     opened.assert_code(1);

@@ -155,6 +155,6 @@ fn text_of_a_start_up_file_before_a_big_such_file_is_sent_is_no_reason_to_end_th
         fs::metadata(editing.elsewhere("taken")).unwrap().len(),
         256 + 4_000_016
     );
-    let kept = editing.beside("letter.txt.incomplete-from-disposable");
+    let kept = editing.beside("letter.txt.incomplete-from-vault");
     assert_eq!(fs::read(kept).unwrap(), b"Welcome\nedit\n");
 }

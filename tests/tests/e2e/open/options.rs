@@ -15,6 +15,7 @@ suite! {
     with_backup_an_edit_that_changes_nothing_keeps_none,
     the_change_is_shown_and_whoever_agrees_gets_it,
     whoever_does_not_agree_keeps_the_file_and_the_edit,
+    an_answer_in_another_language_is_asked_about_again,
     nothing_of_an_edit_is_obeyed_by_the_terminal,
     a_signal_between_the_difference_and_the_answer_is_noticed [needs_strace],
     where_nobody_can_be_asked_the_file_stays,
@@ -70,7 +71,7 @@ fn the_change_is_shown_and_whoever_agrees_gets_it() {
 
 fn whoever_does_not_agree_keeps_the_file_and_the_edit() {
     // Ctrl-D is no agreement either.
-    for keys in ["n\n", "\n", "\x04", "yup\n"] {
+    for keys in ["n\n", "\n", "\x04", "NO\n"] {
         let editing = Editing::with_an_edit();
         let mut terminal = Terminal::start(&open(&editing, &["--diff"]), 100);
         terminal.until_shown("[y/N]");
@@ -85,12 +86,24 @@ fn whoever_does_not_agree_keeps_the_file_and_the_edit() {
     }
 }
 
+fn an_answer_in_another_language_is_asked_about_again() {
+    let editing = Editing::with_an_edit();
+    let mut terminal = Terminal::start(&open(&editing, &["--diff"]), 100);
+    terminal.until_shown("[y/N]");
+    terminal.type_keys("ja\n");
+    terminal.until_shown("type y for yes, or n for no");
+    assert_eq!(editing.content(), OLD);
+    terminal.type_keys("y\n");
+    assert_eq!(terminal.finish().code, 0);
+    editing.assert_only(NEW);
+}
+
 fn nothing_of_an_edit_is_obeyed_by_the_terminal() {
     let editing = Editing::new();
     editing.editor("printf 'a\\033]0;title\\007\\033[2Jb\\n' > \"$1\"");
     let mut terminal = Terminal::start(&open(&editing, &["--diff"]), 100);
     let screen = terminal.until_shown("[y/N]");
-    assert!(screen.contains("+a_]0;title__[2Jb"), "{screen}");
+    assert!(screen.contains(r"+a\x1b]0;title\x07\x1b[2Jb"), "{screen}");
     terminal.type_keys("n\n");
     let left = terminal.finish();
     assert!(!left.bytes.contains(&b'\x1b'), "{:?}", left.bytes);

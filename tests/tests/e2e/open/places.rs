@@ -49,7 +49,7 @@ suite! {
     a_file_on_ntfs_gets_the_edit [needs_private_mounts, needs_ntfs],
 }
 
-const EDITED: &str = "letter.txt.edited-in-disposable";
+const EDITED: &str = "letter.txt.edited-in-vault";
 
 /// A file, and a qube that answers with an edit of it.
 fn editing() -> Editing {

@@ -17,6 +17,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 suite! {
     lines_arrive_as_they_are_written_and_without_a_prefix,
     the_last_line_is_the_last_one_whatever_else_is_said,
+    what_a_failed_opener_says_is_said_once,
     the_command_gets_it_from_a_disposable,
     what_a_terminal_obeys_does_not_arrive,
     text_of_other_scripts_stays_readable,
@@ -69,6 +70,11 @@ fn the_last_line_is_the_last_one_whatever_else_is_said() {
         let said = said(opener, code);
         assert_eq!(said.lines().last(), Some("RESULT"), "{opener}: {said}");
     }
+}
+
+fn what_a_failed_opener_says_is_said_once() {
+    let said = said("echo 'no application for it' >&2; exit 4", 1);
+    assert_eq!(said, "no application for it\n");
 }
 
 fn the_command_gets_it_from_a_disposable() {
