@@ -157,6 +157,15 @@ impl Desktop {
         self.reads(&["text", title])
     }
 
+    /// What is in the line that can be edited of the window with this very title. Empty without one.
+    #[track_caller]
+    #[must_use]
+    pub fn entry(&self, title: &str) -> String {
+        self.reads(&["entry", title])
+            .trim_end_matches('\n')
+            .to_owned()
+    }
+
     /// Waits until the progress bar of the window with this very title is at `percent` or beyond;
     /// where it is then.
     #[track_caller]
