@@ -406,9 +406,9 @@ impl Change<'_> {
             note(self.try_to_set_crtc(timestamp, crtc.id, &Setting::off()));
         }
         let State { size, size_mm, .. } = *self.before;
-        if !now
+        if now
             .as_ref()
-            .is_some_and(|now| (now.size, now.size_mm) == (size, size_mm))
+            .is_none_or(|now| (now.size, now.size_mm) != (size, size_mm))
         {
             note(
                 self.set_size_of_screen(size, size_mm)
