@@ -2,23 +2,28 @@
 //! has.
 //!
 //! [`lines`] understands all of the layout before anything is touched. [`mode`] makes modes of exactly
-//! the sizes that are wanted, [`display`] connects to the X server, [`state`] is what it has, and
-//! [`change`] sets the layout as one transaction: it is set whole, or stays as it was.
+//! the sizes that are wanted, `display` connects to the X server, `state` is what it has, and `change`
+//! sets the layout as one transaction: it is set whole, or stays as it was. `order` sees to it that the
+//! layout of the last call counts, and `undisturbed` that no signal ends a transaction.
+
+use std::time::Instant;
 
 use program::failure::Failure;
 use rustix::stdio::stdin;
 
 use self::args::SetMonitorLayout;
-use self::display::{Display, SCREEN};
+use self::display::SCREEN;
 use self::lines::{Layout, MAX_LEN};
 use crate::arrival::{Awaited, SinceBoot, read_to_end};
 
 pub mod args;
 mod change;
-pub mod display;
+mod display;
 pub mod lines;
 pub mod mode;
+mod order;
 mod state;
+mod undisturbed;
 
 /// The name of the program.
 pub const NAME: &str = "qubes-set-monitor-layout";
@@ -35,8 +40,11 @@ pub fn serve(args: &SetMonitorLayout) -> Result<(), Failure> {
         limit: args.timeout,
     };
     let untrusted = read_to_end(stdin(), awaited)?.untrusted;
+    let called = SinceBoot::now();
     let layout = Layout::parse(&untrusted).map_err(Failure::of("this is no layout of monitors"))?;
-    let display = args.display.unwrap_or_else(Display::of_this_qube);
-    let connection = display.connect(args.wait)?;
-    change::set(&connection, SCREEN, &layout)
+    let display = args.display.unwrap_or_else(display::of_this_qube);
+    let connection = display::connect(display, args.wait)?;
+    let deadline = Instant::now() + args.wait;
+    connection.stream().set_deadline(Some(deadline));
+    change::set(&connection, SCREEN, &layout, called)
 }

@@ -310,6 +310,12 @@ impl Client {
 
     /// Gives a window a property `_NET_WM_ICON` of these elements.
     pub fn set_icon(&self, window: u32, elements: &[u32]) {
+        self.set_icon_unseen(window, elements);
+        self.sync();
+    }
+
+    /// The same, without waiting for the server.
+    pub fn set_icon_unseen(&self, window: u32, elements: &[u32]) {
         self.connection
             .change_property32(
                 PropMode::REPLACE,
@@ -319,7 +325,6 @@ impl Client {
                 elements,
             )
             .expect("it runs");
-        self.sync();
     }
 
     /// Gives a window a property `_NET_WM_ICON` of bytes.

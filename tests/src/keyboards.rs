@@ -2,6 +2,7 @@
 //! `setxkbmap` and the sockets of the displays are stand-ins here. The real ones are used by
 //! `make test-desktop`.
 
+use std::cell::RefCell;
 use std::fs;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ pub struct Keyboards {
     qube: Option<Daemon>,
     #[expect(dead_code, reason = "it serves as long as it is there")]
     dom0: Option<Daemon>,
+    listeners: RefCell<Vec<UnixListener>>,
 }
 
 impl Keyboards {
@@ -63,6 +65,7 @@ impl Keyboards {
             place: Place::new(),
             qube: None,
             dom0: None,
+            listeners: RefCell::default(),
         }
     }
 
@@ -75,8 +78,15 @@ impl Keyboards {
     /// Makes the socket of a display.
     pub fn display(&self, name: &str) -> PathBuf {
         let path = self.user.path("sockets").join(name);
-        drop(UnixListener::bind(&path).expect("ours"));
+        let listener = UnixListener::bind(&path).expect("ours");
+        self.listeners.borrow_mut().push(listener);
         path
+    }
+
+    /// Makes the socket of a display that has not ended in order: nobody listens there.
+    pub fn stale_display(&self, name: &str) {
+        let path = self.user.path("sockets").join(name);
+        drop(UnixListener::bind(path).expect("ours"));
     }
 
     /// What the stand-in was called with, in the order of the calls.

@@ -7,6 +7,8 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
+use x11rb::connection::Connection as _;
 use x11rb::rust_connection::RustConnection;
 
 use crate::cannot_run::needs_program;
@@ -90,10 +92,22 @@ pub fn given(mut command: Command, lines: &str) -> Finished {
     Running::start(command).finish()
 }
 
+/// The key of a server that has one, in the format of `Xauthority`: of any family, address and display.
+#[must_use]
+pub fn key() -> Vec<u8> {
+    const NAME: &[u8] = b"MIT-MAGIC-COOKIE-1";
+    let mut entry = vec![0xff, 0xff, 0, 0, 0, 0, 0];
+    entry.push(u8::try_from(NAME.len()).expect("it is short"));
+    entry.extend(NAME);
+    entry.extend([0, 16]);
+    entry.extend(*b"a key of 16 byte");
+    entry
+}
+
 /// An X server. Dropped, it ends.
 #[derive(Debug)]
 pub struct XServer {
-    _folder: TempFolder,
+    folder: TempFolder,
     server: Child,
     display: String,
 }
@@ -105,6 +119,17 @@ impl XServer {
         let mut command = Command::new("Xvfb");
         command.args(["-screen", "0", "640x400x24"]);
         Self::start(command, TempFolder::new())
+    }
+
+    /// The same, which lets in only who has its [key](key()).
+    #[must_use]
+    pub fn with_key() -> Self {
+        let folder = TempFolder::new();
+        let file = folder.path().join("key");
+        fs::write(&file, key()).expect("ours");
+        let mut command = Command::new("Xvfb");
+        command.args(["-screen", "0", "640x400x24", "-auth"]).arg(file);
+        Self::start(command, folder)
     }
 
     /// Xorg with the outputs `DUMMY0` to `DUMMY15`, of which the first is 1024x768.
@@ -140,7 +165,7 @@ impl XServer {
             panic!("the X server does not start: {said}");
         }
         Self {
-            _folder: folder,
+            folder,
             server,
             display: format!(":{}", number.trim_end()),
         }
@@ -150,6 +175,25 @@ impl XServer {
     #[must_use]
     pub fn display(&self) -> &str {
         &self.display
+    }
+
+    /// A folder of this test.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The width and height of its screen in millimetres.
+    #[must_use]
+    pub fn mm(&self) -> [u16; 2] {
+        let (connection, screen) = self.connect();
+        let screen = &connection.setup().roots[screen];
+        [screen.width_in_millimeters, screen.height_in_millimeters]
+    }
+
+    /// Stops it, or has it go on.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.server), signal).expect("it runs");
     }
 
     /// A connection to it, and the number of its screen.

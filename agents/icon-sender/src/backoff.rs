@@ -23,19 +23,15 @@ impl Backoff {
         Self { next: SHORTEST }
     }
 
-    /// Is no connection known to have failed?
-    pub(crate) fn is_new(self) -> bool {
-        self.next == SHORTEST
-    }
-
-    /// How long to wait after a connection that was there for this long.
-    pub(crate) fn after(&mut self, lasted: Duration) -> Duration {
+    /// How long to wait after a connection that was there for this long, and whether it is the first one
+    /// that failed since one lasted.
+    pub(crate) fn after(&mut self, lasted: Duration) -> (Duration, bool) {
         if lasted >= LASTING {
             *self = Self::new();
         }
         let wait = self.next;
         self.next = (wait * 2).min(LONGEST);
-        wait
+        (wait, wait == SHORTEST)
     }
 }
 
@@ -46,13 +42,16 @@ mod tests {
     #[test]
     fn the_wait_doubles_up_to_a_minute_and_is_short_again_after_a_connection_that_lasted() {
         let mut backoff = Backoff::new();
-        assert!(backoff.is_new());
-        let mut after = |lasted| backoff.after(Duration::from_millis(lasted)).as_secs();
-        let waits: Vec<u64> = [0, 1, 4_999, 0, 0, 0, 0, 0].map(&mut after).into();
-        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
-        assert_eq!(after(5_000), 1);
-        assert_eq!(after(0), 2);
-        assert_eq!(after(1_000_000), 1);
-        assert!(!backoff.is_new());
+        let mut after = |lasted| {
+            let (wait, is_first) = backoff.after(Duration::from_millis(lasted));
+            (wait.as_secs(), is_first)
+        };
+        let waits: Vec<_> = [0, 1, 4_999, 0, 0, 0, 0, 0].map(&mut after).into();
+        let expected = [1, 2, 4, 8, 16, 32, 60, 60].map(|wait| (wait, wait == 1));
+        assert_eq!(waits, expected);
+        assert_eq!(after(5_000), (1, true));
+        assert_eq!(after(0), (2, false));
+        assert_eq!(after(1_000_000), (1, true));
+        assert_eq!(after(1_000_000), (1, true));
     }
 }

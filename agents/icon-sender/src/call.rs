@@ -14,7 +14,7 @@ use program::bounded;
 use qrexec::status;
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::{Errno, ioctl_fionbio, write};
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open};
 
 use crate::icon::Icon;
 
@@ -24,6 +24,9 @@ const TARGET: &str = "dom0";
 
 /// How long a call that reads nothing more may take to end.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// How long a client that was killed may take to end, before it is waited for elsewhere.
+const TO_DIE: Duration = Duration::from_secs(1);
 
 /// A call.
 #[derive(Debug)]
@@ -55,16 +58,20 @@ impl Call {
             .stdout(Stdio::null())
             .process_group(0)
             .spawn()?;
-        let end = pidfd_open(Pid::from_child(&client), PidfdFlags::empty())?;
-        let stdin = client.stdin.take().ok_or(Errno::BADF)?;
-        ioctl_fionbio(&stdin, true)?;
-        Ok(Self {
-            client,
-            stdin,
-            end,
-            begin: Instant::now(),
-            message: Message::default(),
-        })
+        match ends_of(&mut client) {
+            Ok((end, stdin)) => Ok(Self {
+                client,
+                stdin,
+                end,
+                begin: Instant::now(),
+                message: Message::default(),
+            }),
+            Err(error) => {
+                let _has_ended = client.kill();
+                bounded::reap_later(&mut client);
+                Err(error.into())
+            }
+        }
     }
 
     /// Is there nothing left to write?
@@ -109,27 +116,74 @@ impl Call {
         ]
     }
 
-    /// Brings the call to its end, which it has reached by itself; how long it lasted, and how it ended.
-    pub(crate) fn finish(self) -> (Duration, String) {
-        let Self {
-            mut client,
-            stdin,
-            begin,
-            ..
-        } = self;
-        let lasted = begin.elapsed();
-        drop(stdin);
-        let ended = match bounded::wait(&mut client, Instant::now() + GRACE) {
-            Ok(status) => format!("status {}", status::of_process(status)),
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                "it read nothing more, and was killed".to_owned()
-            }
-            Err(error) => error.to_string(),
-        };
-        (lasted, ended)
+    /// Brings the call to its end. Nothing more is written.
+    pub(crate) fn finish(self) -> Ending {
+        Ending {
+            client: self.client,
+            end: self.end,
+            lasted: self.begin.elapsed(),
+            deadline: Instant::now() + GRACE,
+            is_killed: false,
+        }
+    }
+}
+
+/// The end of a client as a descriptor, and its stdin, which does not wait.
+fn ends_of(client: &mut Child) -> Result<(OwnedFd, ChildStdin), Errno> {
+    let end = pidfd_open(Pid::from_child(client), PidfdFlags::empty())?;
+    let stdin = client.stdin.take().ok_or(Errno::BADF)?;
+    ioctl_fionbio(&stdin, true)?;
+    Ok((end, stdin))
+}
+
+/// A call whose client has to end by itself, or is killed.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    client: Child,
+    end: OwnedFd,
+    lasted: Duration,
+    deadline: Instant,
+    is_killed: bool,
+}
+
+impl Ending {
+    /// How long the call lasted.
+    pub(crate) fn lasted(&self) -> Duration {
+        self.lasted
     }
 
-    /// Ends the call.
+    /// When [`ended`](Self::ended) has to be asked again, even if nothing happens.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// The end of the client, for `poll(2)`.
+    pub(crate) fn polled(&self) -> PollFd<'_> {
+        PollFd::new(&self.end, PollFlags::IN)
+    }
+
+    /// How the client ended; `None` if it has not. Does not wait.
+    pub(crate) fn ended(&mut self) -> Option<String> {
+        let killed = || "it read nothing more, and was killed".to_owned();
+        match self.client.try_wait() {
+            Ok(Some(_)) if self.is_killed => return Some(killed()),
+            Ok(Some(status)) => return Some(format!("status {}", status::of_process(status))),
+            Ok(None) if Instant::now() < self.deadline => return None,
+            Ok(None) => {}
+            Err(error) => return Some(error.to_string()),
+        }
+        if self.is_killed {
+            // The kernel holds it.
+            bounded::reap_later(&mut self.client);
+            return Some(killed());
+        }
+        let _has_ended = kill_process_group(Pid::from_child(&self.client), Signal::KILL);
+        self.is_killed = true;
+        self.deadline = Instant::now() + TO_DIE;
+        None
+    }
+
+    /// Ends the client, without waiting for it.
     pub(crate) fn cancel(self) {
         let _has_ended = kill_process(Pid::from_child(&self.client), Signal::TERM);
     }

@@ -17,6 +17,10 @@ const ICON_MASK_AT: usize = 7;
 /// How many elements are read. There is one more, the window group.
 pub(crate) const LEN: u32 = 8;
 
+/// The bits that a pixel of the two pixmaps can have.
+pub(crate) const PIXMAP_DEPTHS: [u8; 2] = [1, 24];
+pub(crate) const MASK_DEPTHS: [u8; 2] = [1, 8];
+
 /// A pixel of an icon of two colours that is set.
 const SET: [u8; 4] = [0x7f, 0x7f, 0x7f, 0xff];
 

@@ -21,8 +21,8 @@ use x11rb::errors::ConnectionError;
 
 use crate::args::Args;
 use crate::backoff::{Backoff, LONGEST};
-use crate::call::{Call, SERVICE, Written};
-use crate::server::{Change, Server};
+use crate::call::{Call, Ending, SERVICE, Written};
+use crate::server::{Change, Look, Looked, Server};
 use crate::windows::Windows;
 
 const NAME: &str = "icon-sender";
@@ -30,8 +30,12 @@ const NAME: &str = "icon-sender";
 /// The services of a qube whose windows nobody looks at.
 const WITHOUT_ICONS: [&str; 2] = ["minimal-netvm", "minimal-usbvm"];
 
-/// Most events that are taken before something is sent, so that no window can stop the others.
-const MAX_EVENTS: usize = 1024;
+/// Most events that are taken before something is sent, so that no window can stop the others. Between
+/// two turns, no more than some thousands are read.
+const MAX_EVENTS: usize = 1 << 16;
+
+/// Most pieces of the property of a window that are looked at in one turn.
+const PIECES_OF_TURN: usize = 64;
 
 /// Runs the program; its exit status.
 #[must_use]
@@ -52,21 +56,63 @@ fn serve() -> Result<(), Failure> {
             .advise(none.advice())
     })?;
     let told_to_end = told_to_end()?;
-    let sender = Sender {
-        server: Server::connect()?,
+    let cannot = Failure::of("cannot wait for signals");
+    let server = match Server::connect(told_to_end.try_clone().map_err(cannot)?) {
+        Ok(server) => server,
+        Err(_) if can_be_read(&told_to_end) => return Ok(()),
+        Err(failure) => return Err(failure),
+    };
+    let mut sender = Sender {
+        server,
         windows: Windows::default(),
         digests: RandomState::new(),
         client,
         told_to_end,
+        look: None,
         call: None,
+        ending: None,
         next_try: Instant::now(),
         backoff: Backoff::new(),
     };
-    match sender.run() {
-        // The server has ended, and the session with it.
-        Ok(()) | Err(ConnectionError::IoError(_)) => Ok(()),
-        Err(error) => Err(Failure::of("cannot understand the X server")(error)),
+    let ended = sender.run();
+    let is_told = can_be_read(&sender.told_to_end);
+    match ended {
+        Err(_) if is_told => sender.cancel(),
+        Ok(()) => sender.cancel(),
+        // The session ends with the server, and so does a call: its stdin is closed.
+        Err(Ended::Server(error)) if has_ended(&error) => {}
+        Err(Ended::Server(error)) => {
+            return Err(Failure::of("cannot understand the X server")(error));
+        }
+        Err(Ended::Wait(error)) => return Err(Failure::of("cannot wait for windows")(error)),
     }
+    Ok(())
+}
+
+/// Why the loop ended early.
+#[derive(Debug)]
+enum Ended {
+    Server(ConnectionError),
+    Wait(Errno),
+}
+
+impl From<ConnectionError> for Ended {
+    fn from(error: ConnectionError) -> Self {
+        Self::Server(error)
+    }
+}
+
+/// Does the error mean that the server has ended?
+fn has_ended(error: &ConnectionError) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error, ConnectionError::IoError(error)
+        if [BrokenPipe, ConnectionReset, UnexpectedEof].contains(&error.kind()))
+}
+
+fn can_be_read(stream: &UnixStream) -> bool {
+    let mut polled = [PollFd::new(stream, PollFlags::IN)];
+    let none = timespec(Duration::ZERO);
+    poll(&mut polled, Some(&none)).is_ok_and(|count| count > 0)
 }
 
 /// Can be read once the program has been told to end.
@@ -86,8 +132,12 @@ struct Sender {
     digests: RandomState,
     client: PathBuf,
     told_to_end: UnixStream,
+    /// A look at the icon of a window that was not finished in its turn.
+    look: Option<Look>,
     /// The connection to dom0, if there is one.
     call: Option<Call>,
+    /// The one before, whose client has not ended yet. There is no new one until then.
+    ending: Option<Ending>,
     /// When the next one is tried.
     next_try: Instant,
     backoff: Backoff,
@@ -104,38 +154,32 @@ enum Woken {
 
 impl Sender {
     /// Sends icons until the program is told to end.
-    fn run(mut self) -> Result<(), ConnectionError> {
+    fn run(&mut self) -> Result<(), Ended> {
         for window in self.server.windows()? {
             self.look_at(window)?;
         }
         loop {
-            let has_more = self.take_changes()?;
+            self.server.read_more();
+            self.take_changes()?;
             let has_sent = self.send()?;
-            let longest = match has_more || has_sent {
+            let longest = match has_sent {
                 true => Some(Duration::ZERO),
                 false => self.until_next_try(),
             };
-            match self.wait(longest)? {
+            match self.wait(longest).map_err(Ended::Wait)? {
                 Woken::Ready => {}
                 Woken::CallEnded => self.end_call(),
-                Woken::ToldToEnd => {
-                    if let Some(call) = self.call {
-                        call.cancel();
-                    }
-                    return Ok(());
-                }
+                Woken::ToldToEnd => return Ok(()),
             }
         }
     }
 
-    /// Takes note of what the X server tells. Is there more?
-    fn take_changes(&mut self) -> Result<bool, ConnectionError> {
+    /// Takes note of what the X server has told. It waits in memory otherwise, so this has to be done
+    /// after each answer of the server.
+    fn take_changes(&mut self) -> Result<(), ConnectionError> {
         for _ in 0..MAX_EVENTS {
             match self.server.next_change()? {
-                None => {
-                    self.server.flush()?;
-                    return Ok(false);
-                }
+                None => break,
                 Some(Change::Mapped(window)) => self.look_at(window)?,
                 Some(Change::Icon(window)) if self.windows.knows(window) => {
                     self.look_at(window)?;
@@ -144,7 +188,7 @@ impl Sender {
                 Some(Change::Icon(_) | Change::Nothing) => {}
             }
         }
-        Ok(true)
+        self.server.flush()
     }
 
     fn look_at(&mut self, window: u32) -> Result<(), ConnectionError> {
@@ -156,38 +200,64 @@ impl Sender {
 
     /// Does the next thing for dom0. Can more be done at once?
     fn send(&mut self) -> Result<bool, ConnectionError> {
-        let Some(call) = &mut self.call else {
+        if let Some(ending) = &mut self.ending {
+            if let Some(how) = ending.ended() {
+                let lasted = ending.lasted();
+                self.ending = None;
+                self.try_later(lasted, &how);
+            }
+            return Ok(false);
+        }
+        let Some(call) = &self.call else {
             let is_due = self.next_try <= Instant::now();
             if is_due {
                 self.connect();
             }
             return Ok(is_due);
         };
-        if call.is_idle() {
-            let Some(window) = self.windows.next() else {
-                return Ok(false);
-            };
-            // It is asked for now, so that it is the icon of this moment.
-            if let Some(icon) = self.server.icon(window)? {
-                if self.windows.note_sent(window, icon.digest(&self.digests)) {
-                    call.take(window, icon);
-                }
-            }
+        if call.is_idle() && !self.look_for_icon()? {
+            return Ok(false);
         }
-        match call.write() {
-            Written::All => Ok(true),
-            Written::Part => Ok(false),
-            Written::Closed => {
+        match self.call.as_mut().map(Call::write) {
+            Some(Written::All) | None => Ok(true),
+            Some(Written::Part) => Ok(false),
+            Some(Written::Closed) => {
                 self.end_call();
                 Ok(true)
             }
         }
     }
 
+    /// Has the call take the next icon, if one is found in this turn. Was there a window to look at?
+    fn look_for_icon(&mut self) -> Result<bool, ConnectionError> {
+        let next = self.look.take();
+        let Some(mut look) = next.or_else(|| self.windows.next().map(Look::at)) else {
+            return Ok(false);
+        };
+        for _ in 0..PIECES_OF_TURN {
+            // It is asked for now, so that it is the icon of this moment.
+            let looked = self.server.look(&mut look)?;
+            self.take_changes()?;
+            let Looked::All(icon) = looked else { continue };
+            let window = look.window();
+            let Some(icon) = icon else { return Ok(true) };
+            let is_new = self
+                .windows
+                .note_sent(window, icon.digest(&self.digests));
+            if let Some(call) = self.call.as_mut().filter(|_| is_new) {
+                call.take(window, icon);
+            }
+            return Ok(true);
+        }
+        self.look = Some(look);
+        Ok(true)
+    }
+
     fn connect(&mut self) {
         match Call::start(&self.client) {
             Ok(call) => {
                 self.call = Some(call);
+                self.look = None;
                 self.windows.look_at_all();
             }
             Err(error) => self.try_later(Duration::ZERO, &error.to_string()),
@@ -196,14 +266,21 @@ impl Sender {
 
     fn end_call(&mut self) {
         if let Some(call) = self.call.take() {
-            let (lasted, ended) = call.finish();
-            self.try_later(lasted, &ended);
+            self.ending = Some(call.finish());
+        }
+    }
+
+    /// Ends a call that there is, without waiting for it.
+    fn cancel(&mut self) {
+        self.end_call();
+        if let Some(ending) = self.ending.take() {
+            ending.cancel();
         }
     }
 
     fn try_later(&mut self, lasted: Duration, why: &str) {
-        let is_first = self.backoff.is_new();
-        self.next_try = Instant::now() + self.backoff.after(lasted);
+        let (wait, is_first) = self.backoff.after(lasted);
+        self.next_try = Instant::now() + wait;
         // Not each time: this goes on for as long as the session.
         if is_first {
             say(format_args!(
@@ -216,30 +293,38 @@ impl Sender {
 
     /// How long there is nothing to do unless something happens; `None`: for ever.
     fn until_next_try(&self) -> Option<Duration> {
-        let is_called = self.call.is_some();
-        (!is_called).then(|| self.next_try.saturating_duration_since(Instant::now()))
+        let next = match (&self.ending, &self.call) {
+            (Some(ending), _) => ending.deadline(),
+            (None, Some(_)) => return None,
+            (None, None) => self.next_try,
+        };
+        Some(next.saturating_duration_since(Instant::now()))
     }
 
     /// Waits until there is something to do.
-    fn wait(&self, longest: Option<Duration>) -> Result<Woken, ConnectionError> {
+    fn wait(&self, longest: Option<Duration>) -> Result<Woken, Errno> {
         let mut polled = vec![
             PollFd::new(&self.told_to_end, PollFlags::IN),
             self.server.polled(),
         ];
         polled.extend(self.call.iter().flat_map(Call::polled));
+        polled.extend(self.ending.iter().map(Ending::polled));
         let timeout = longest.map(timespec);
         match poll(&mut polled, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(ConnectionError::IoError(io::Error::from(error))),
+            Err(error) => return Err(error),
         }
         let has = |at: usize, flags| {
             polled
                 .get(at)
                 .is_some_and(|polled| polled.revents().intersects(flags))
         };
+        let is_called = self.call.is_some();
         Ok(match () {
             () if has(0, PollFlags::IN) => Woken::ToldToEnd,
-            () if has(2, PollFlags::IN) || has(3, PollFlags::ERR) => Woken::CallEnded,
+            () if is_called && (has(2, PollFlags::IN) || has(3, PollFlags::ERR)) => {
+                Woken::CallEnded
+            }
             () => Woken::Ready,
         })
     }

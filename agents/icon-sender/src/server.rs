@@ -3,6 +3,9 @@
 //! A window can vanish at any time, and it can name things that are not there. An error that the server
 //! gives for that is no error here: the window has no icon.
 
+use std::os::unix::net::UnixStream;
+
+use desktop::x11::{Connection, Display, Limits};
 use program::failure::Failure;
 use rustix::event::{PollFd, PollFlags};
 use x11rb::connection::Connection as _;
@@ -13,9 +16,8 @@ use x11rb::protocol::xproto::{
     Atom, AtomEnum, ChangeWindowAttributesAux, ConnectionExt as _, EventMask, GetPropertyReply,
     ImageFormat, Property, Window,
 };
-use x11rb::rust_connection::RustConnection;
 
-use crate::hints::{self, Hints, Picture};
+use crate::hints::{self, Hints, MASK_DEPTHS, PIXMAP_DEPTHS, Picture};
 use crate::icon::{Icon, Size};
 use crate::property::{HEADER, PIECE, Place, Search};
 
@@ -28,7 +30,7 @@ const ELEMENTS: u8 = 32;
 /// The connection to the X server.
 #[derive(Debug)]
 pub(crate) struct Server {
-    connection: RustConnection,
+    connection: Connection,
     root: Window,
     icons: Atom,
 }
@@ -46,12 +48,51 @@ pub(crate) enum Change {
     Nothing,
 }
 
+/// A look at what a window says about its icon. It takes several steps, because that can be long.
+#[derive(Debug)]
+pub(crate) struct Look {
+    window: Window,
+    search: Search,
+}
+
+impl Look {
+    /// Nothing has been looked at.
+    pub(crate) fn at(window: Window) -> Self {
+        Self {
+            window,
+            search: Search::new(),
+        }
+    }
+
+    pub(crate) fn window(&self) -> Window {
+        self.window
+    }
+}
+
+/// How far a look has come.
+#[derive(Debug)]
+pub(crate) enum Looked {
+    /// There is more to look at.
+    Piece,
+    /// This is the icon; `None` if the window has none that can be sent.
+    All(Option<Icon>),
+}
+
 impl Server {
-    /// Connects to the server that `DISPLAY` names, and asks it to tell of windows.
-    pub(crate) fn connect() -> Result<Self, Failure> {
-        let (connection, screen) = x11rb::connect(None).map_err(|error| {
+    /// Connects to the server that `DISPLAY` names, and asks it to tell of windows. Whatever is asked,
+    /// now or later, fails once `end` can be read.
+    pub(crate) fn connect(end: UnixStream) -> Result<Self, Failure> {
+        let limits = Limits {
+            deadline: None,
+            end: Some(end),
+        };
+        let connected = Display::of_session().and_then(|(display, screen)| {
+            let connection = display.connect(screen, limits)?;
+            Ok((connection, screen))
+        });
+        let (connection, screen) = connected.map_err(|why| {
             Failure::new("cannot connect to the X server")
-                .because(error)
+                .because(why)
                 .advise("DISPLAY names the X server. The program is started with the desktop")
         })?;
         let root = connection.setup().roots[screen].root;
@@ -89,10 +130,18 @@ impl Server {
         sent.map(drop)
     }
 
-    /// The next thing that the server has told; `None` if there is nothing more for now.
+    /// What was told so far has been looked at; more can be read.
+    pub(crate) fn read_more(&self) {
+        self.connection.stream().read_more();
+    }
+
+    /// The next thing that the server has told; `None` if there is nothing more for now, or if enough was
+    /// read at once.
     pub(crate) fn next_change(&self) -> Result<Option<Change>, ConnectionError> {
         let event = self.connection.poll_for_event()?;
         Ok(event.map(|event| match event {
+            // Another client sent it, and can say what it likes.
+            event if event.sent_event() => Change::Nothing,
             Event::MapNotify(event) if event.event == self.root => Change::Mapped(event.window),
             Event::UnmapNotify(event) if event.event == self.root => Change::Gone(event.window),
             Event::DestroyNotify(event) if event.event == self.root => Change::Gone(event.window),
@@ -116,25 +165,31 @@ impl Server {
         PollFd::new(self.connection.stream(), PollFlags::IN)
     }
 
-    /// The icon of a window; `None` if it has none that can be sent.
-    pub(crate) fn icon(&self, window: Window) -> Result<Option<Icon>, ConnectionError> {
-        match self.icon_of_property(window)? {
-            Some(icon) => Ok(Some(icon)),
-            None => self.icon_of_hints(window),
+    /// Looks at the next piece of what a window says about its icon.
+    pub(crate) fn look(&self, look: &mut Look) -> Result<Looked, ConnectionError> {
+        if let Some(offset) = look.search.wants() {
+            if let Some(piece) = self.elements(look.window, self.icons, offset, PIECE)? {
+                let elements = piece.elements();
+                let in_piece = u64::try_from(elements.len()).unwrap_or_default();
+                let len = u64::from(offset) + in_piece + piece.elements_after();
+                look.search.take(&elements, len);
+                return Ok(Looked::Piece);
+            }
+            return Ok(Looked::All(self.icon_of_hints(look.window)?));
         }
+        Ok(Looked::All(
+            match self.icon_of_property(look.window, look.search)? {
+                Some(icon) => Some(icon),
+                None => self.icon_of_hints(look.window)?,
+            },
+        ))
     }
 
-    fn icon_of_property(&self, window: Window) -> Result<Option<Icon>, ConnectionError> {
-        let mut search = Search::new();
-        while let Some(offset) = search.wants() {
-            let Some(piece) = self.elements(window, self.icons, offset, PIECE)? else {
-                return Ok(None);
-            };
-            let elements = piece.elements();
-            let in_piece = u64::try_from(elements.len()).unwrap_or_default();
-            let len = u64::from(offset) + in_piece + piece.elements_after();
-            search.take(&elements, len);
-        }
+    fn icon_of_property(
+        &self,
+        window: Window,
+        search: Search,
+    ) -> Result<Option<Icon>, ConnectionError> {
         let Some(Place { offset, size }) = search.found() else {
             return Ok(None);
         };
@@ -153,7 +208,7 @@ impl Server {
         let property = self.elements(window, AtomEnum::WM_HINTS.into(), 0, hints::LEN)?;
         let hints = property.and_then(|property| Hints::parse(&property.elements()));
         let Some(hints) = hints else { return Ok(None) };
-        let Some((size, image)) = self.picture(hints.pixmap)? else {
+        let Some((size, image)) = self.picture(hints.pixmap, &PIXMAP_DEPTHS)? else {
             return Ok(None);
         };
         let pixel = |column, row| image.get_pixel(column, row);
@@ -161,7 +216,7 @@ impl Server {
         let Some(mask) = hints.mask else {
             return Ok(hints::icon(&pixmap, None));
         };
-        let Some((mask_size, mask)) = self.picture(mask)? else {
+        let Some((mask_size, mask)) = self.picture(mask, &MASK_DEPTHS)? else {
             return Ok(None);
         };
         let mask_pixel = |column, row| mask.get_pixel(column, row);
@@ -169,11 +224,20 @@ impl Server {
         Ok(hints::icon(&pixmap, Some(&mask)))
     }
 
-    /// What is drawn on a pixmap that may not be there.
-    fn picture(&self, pixmap: u32) -> Result<Option<(Size, Image<'static>)>, ConnectionError> {
-        let geometry = of_window(self.connection.get_geometry(pixmap)?.reply())?;
+    /// What is drawn on a pixmap that may not be there, and may be none: an image of a window would be one
+    /// of the screen.
+    fn picture(
+        &self,
+        pixmap: u32,
+        depths: &[u8],
+    ) -> Result<Option<(Size, Image<'static>)>, ConnectionError> {
+        let window = self.connection.get_window_attributes(pixmap)?;
+        let geometry = self.connection.get_geometry(pixmap)?;
+        let is_window = of_window(window.reply())?.is_some();
+        let geometry = of_window(geometry.reply())?;
+        let fits = geometry.filter(|geometry| !is_window && depths.contains(&geometry.depth));
         let size =
-            geometry.and_then(|geometry| Size::new(geometry.width.into(), geometry.height.into()));
+            fits.and_then(|geometry| Size::new(geometry.width.into(), geometry.height.into()));
         let Some(size) = size else { return Ok(None) };
         let (width, height) = (size.width(), size.height());
         let asked = self.connection.get_image(

@@ -9,22 +9,33 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
+use desktop::x11::is_stale;
 use rustix::process::geteuid;
 
 /// Most digits of a number.
 const MAX_DIGITS: usize = 5;
 
-/// The displays with a socket in `folder`, in the order of their numbers, as `:0`.
+/// A display that can be set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Display {
+    /// As `:0`.
+    pub(crate) name: String,
+    /// Is it the one of this session, which the user sees?
+    pub(crate) is_own: bool,
+}
+
+/// The displays with a socket in `folder` at which somebody listens, in the order of their numbers. A server
+/// that did not end in order leaves its socket behind.
 ///
 /// # Errors
 /// The folder cannot be listed. Where there is none, there is no display.
-pub(crate) fn of_this_user(folder: &Path) -> io::Result<Vec<String>> {
+pub(crate) fn of_this_user(folder: &Path) -> io::Result<Vec<Display>> {
     let own = env::var("DISPLAY").ok();
     let own = own.as_deref().and_then(number_of_display);
     of(folder, geteuid().as_raw(), own)
 }
 
-fn of(folder: &Path, uid: u32, own: Option<u32>) -> io::Result<Vec<String>> {
+fn of(folder: &Path, uid: u32, own: Option<u32>) -> io::Result<Vec<Display>> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
@@ -41,12 +52,16 @@ fn of(folder: &Path, uid: u32, own: Option<u32>) -> io::Result<Vec<String>> {
         let is_wanted = entry.metadata().is_ok_and(|metadata| {
             metadata.file_type().is_socket() && (metadata.uid() == uid || own == Some(number))
         });
-        if is_wanted {
+        if is_wanted && !is_stale(&entry.path()) {
             numbers.push(number);
         }
     }
     numbers.sort_unstable();
-    Ok(numbers.iter().map(|number| format!(":{number}")).collect())
+    let displays = numbers.into_iter().map(|number| Display {
+        name: format!(":{number}"),
+        is_own: own == Some(number),
+    });
+    Ok(displays.collect())
 }
 
 /// The number of a display of this machine: `:0`, `:0.0`, `unix:0`.
@@ -80,19 +95,28 @@ mod tests {
     fn only_sockets_of_this_user_and_of_this_session_count() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        for name in ["X10", "X2", "X07", "Y3", "X", "X1a", "X-1", "X123456"] {
-            let _listener = UnixListener::bind(path(name)).unwrap();
-        }
+        let bind = |name| UnixListener::bind(path(name)).unwrap();
+        let names = ["X10", "X2", "X07", "Y3", "X", "X1a", "X-1", "X123456"];
+        let _listeners = names.map(bind);
+        // Nobody listens at this one any more.
+        drop(bind("X3"));
         fs::write(path("X4"), "").unwrap();
         symlink("X2", path("X5")).unwrap();
         fs::create_dir(path("X6")).unwrap();
         let me = geteuid().as_raw();
-        let found = |uid, own| of(folder.path(), uid, own).unwrap();
-        assert_eq!(found(me, None), [":2", ":10"]);
-        assert_eq!(found(me + 1, Some(2)), [":2"]);
-        assert_eq!(found(me + 1, Some(4)), [""; 0]);
-        assert_eq!(found(me + 1, None), [""; 0]);
-        assert_eq!(of(&path("none"), me, None).unwrap(), [""; 0]);
+        let found = |uid, own| {
+            let displays = of(folder.path(), uid, own).unwrap().into_iter();
+            let displays = displays.map(|display| (display.name, display.is_own));
+            displays.collect::<Vec<_>>()
+        };
+        let display = |name: &str, is_own| (name.to_owned(), is_own);
+        assert_eq!(found(me, None), [display(":2", false), display(":10", false)]);
+        assert_eq!(found(me, Some(10)), [display(":2", false), display(":10", true)]);
+        assert_eq!(found(me + 1, Some(2)), [display(":2", true)]);
+        assert_eq!(found(me + 1, Some(4)), []);
+        assert_eq!(found(me, Some(3)).len(), 2);
+        assert_eq!(found(me + 1, None), []);
+        assert_eq!(of(&path("none"), me, None).unwrap(), []);
         assert!(of(&path("X4"), me, None).is_err());
     }
 

@@ -1,7 +1,9 @@
 //! The value of the key: `LAYOUT+VARIANT+OPTIONS` (`9-interface-data.md`, "Keyboard layout").
 //!
 //! Parts at the end can be missing. The characters are those that dom0 allows. Nothing else becomes an
-//! argument of setxkbmap, which looks layouts up as files, and takes for an option what begins with `-`.
+//! argument of setxkbmap, which looks layouts up as files. It takes for an option what begins with `-`, also
+//! in the place of options. dom0 allows a `-` at the beginning of the variant and of the options, but no
+//! layout has such a name, and it is refused here.
 
 use std::fmt::{self, Display};
 
@@ -194,7 +196,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn everything_that_dom0_sets_is_taken(
+        fn what_dom0_sets_is_taken_unless_it_looks_like_an_option(
             layout in "[A-Za-z]{0,8}",
             variant in "([A-Za-z0-9_][A-Za-z0-9_-]{0,8})?",
             options in "([A-Za-z0-9_:,][A-Za-z0-9_:,-]{0,8})?",

@@ -8,7 +8,7 @@ use program::failure::{Failure, end};
 use program::say::say;
 
 use crate::args::Args;
-use crate::displays;
+use crate::displays::{self, Display};
 use crate::layout::Layout;
 use crate::set::Setxkbmap;
 use crate::tell::Teller;
@@ -31,13 +31,16 @@ fn work(args: &Args) -> Result<(), Failure> {
     let teller = Teller::new();
     loop {
         let failures = apply(&mut watch, &args.sockets);
-        for failure in &failures {
-            teller.tell(failure);
+        for Failed { failure, is_seen } in &failures {
+            match is_seen {
+                true => teller.tell(failure),
+                false => say(failure.lines(NAME)),
+            }
         }
         if args.once {
             teller.end();
             return match failures.last() {
-                Some(failure) => Err(Failure::said(failure.status())),
+                Some(failed) => Err(Failure::said(failed.failure.status())),
                 None => Ok(()),
             };
         }
@@ -45,19 +48,35 @@ fn work(args: &Args) -> Result<(), Failure> {
     }
 }
 
+/// What failed.
+#[derive(Debug)]
+struct Failed {
+    failure: Failure,
+    /// Does it concern what the user sees? Another display of the user, such as one of a test or of a
+    /// virtual machine, may not even have a keyboard.
+    is_seen: bool,
+}
+
 /// Sets what the key holds now, on each display; what failed. One display keeps no other back.
-fn apply(watch: &mut Watch, sockets: &Path) -> Vec<Failure> {
+fn apply(watch: &mut Watch, sockets: &Path) -> Vec<Failed> {
+    let seen = |failure| Failed {
+        failure,
+        is_seen: true,
+    };
     let prepared = prepare(watch, sockets);
     let (layout, displays, setxkbmap) = match prepared {
         Ok(Some(prepared)) => prepared,
         Ok(None) => return Vec::new(),
-        Err(failure) => return vec![failure],
+        Err(failure) => return vec![seen(failure)],
     };
     let mut failures = Vec::new();
-    for display in displays {
-        match setxkbmap.set(&display, &layout) {
-            Ok(()) => say(format_args!("{NAME}: display \"{display}\": {layout}")),
-            Err(failure) => failures.push(failure),
+    for Display { name, is_own } in displays {
+        match setxkbmap.set(&name, &layout) {
+            Ok(()) => say(format_args!("{NAME}: display \"{name}\": {layout}")),
+            Err(failure) => failures.push(Failed {
+                failure,
+                is_seen: is_own,
+            }),
         }
     }
     failures
@@ -67,7 +86,7 @@ fn apply(watch: &mut Watch, sockets: &Path) -> Vec<Failure> {
 fn prepare(
     watch: &mut Watch,
     sockets: &Path,
-) -> Result<Option<(Layout, Vec<String>, Setxkbmap)>, Failure> {
+) -> Result<Option<(Layout, Vec<Display>, Setxkbmap)>, Failure> {
     let Some(untrusted_value) = watch.read()? else {
         return Ok(None);
     };

@@ -1523,6 +1523,12 @@ pub const QUBES_SET_MONITOR_LAYOUT: Words = Words {
         "The monitor of the first line is the output DUMMY0, that of the second DUMMY1, and so on. All of the \
          layout is set while no other program can use the X server, and read back. If a step fails, the \
          layout from before is set again.",
+        "The X server remembers when the lines of the last call had arrived, in the property \
+         _QFILE_MONITOR_LAYOUT of its root window. An earlier call that comes late changes nothing. Signals \
+         wait until a change has ended. SIGKILL does not wait, and can leave a part of a layout; the next \
+         call sets all of it.",
+        "The screen gets as many pixels to the inch as the monitor of the first line has. If that line has no \
+         size in millimetres, the screen keeps those that it has.",
         "Each mode has exactly the wanted width and height, and 60 pictures in a second. Its name begins with \
          QB. Modes of earlier layouts are removed. If a line has no size in millimetres, that of an earlier \
          layout is forgotten.",

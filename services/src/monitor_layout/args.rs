@@ -4,9 +4,8 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::Parser;
+use desktop::x11::Display;
 use program::command_line::time;
-
-use super::display::Display;
 
 /// Set the monitors of this qube: the service qubes.SetMonitorLayout.
 ///
@@ -16,7 +15,8 @@ use super::display::Display;
 /// not in it are switched off.
 ///
 /// All lines are read before anything is changed. If they cannot be understood, or the X server cannot
-/// show the layout, the monitors stay as they are.
+/// show the layout, the monitors stay as they are. If two calls are made, the layout of the later one
+/// counts.
 #[derive(Debug, Parser)]
 #[command(name = "qubes-set-monitor-layout", version, after_help = STATUS)]
 #[command(override_usage = "qubes-set-monitor-layout [OPTION]... < LINES")]
@@ -25,7 +25,7 @@ pub struct SetMonitorLayout {
     #[arg(long, value_name = "DISPLAY")]
     pub display: Option<Display>,
 
-    /// The longest time to wait for the X server
+    /// The longest time to wait for the X server, and then for its answers
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
     pub wait: Duration,
 
@@ -40,7 +40,7 @@ pub struct SetMonitorLayout {
 
 const STATUS: &str = "\
 Exit status:
-  0  the monitors are as the lines say
+  0  the monitors are as the lines say, or a later call was made
   1  the lines are no layout, or it cannot be set
   2  the command line is wrong";
 

@@ -4,31 +4,43 @@
 
 use std::collections::BTreeSet;
 
+use desktop::x11::Connection;
 use program::failure::Failure;
 use program::say::say;
 use x11rb::errors::{ConnectionError, ReplyError};
 use x11rb::protocol::randr::{ConnectionExt as _, Rotation, SetConfig};
 use x11rb::protocol::xproto::{AtomEnum, ConnectionExt as _, PropMode};
-use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
 
 use super::NAME;
 use super::lines::{Layout, Monitor};
 use super::mode;
-use super::state::{Screen, Setting, State};
+use super::order;
+use super::state::{Crtc, Screen, Setting, State};
+use super::undisturbed::Undisturbed;
+use crate::arrival::SinceBoot;
 
 /// Millimetres of an inch, in tenths, and the pixels of one on a screen of which nothing is known.
 const TENTHS_OF_MM: u32 = 254;
 const PIXELS: u32 = 96;
 
-/// Sets a layout on a screen of an X server.
+/// The largest size in millimetres: X servers keep it in 16 bits with a sign.
+const MAX_MM: u64 = 32767;
+
+/// Most errors of putting things back that are told.
+const MAX_ERRORS: usize = 3;
+
+/// Sets a layout on a screen of an X server, unless a call was made later than `called`.
+///
+/// The deadline of the connection is that of the whole change. Signals wait until the change has ended.
 ///
 /// # Errors
 /// It cannot be set; then it is as it was, unless the message says otherwise.
 pub(crate) fn set(
-    connection: &RustConnection,
+    connection: &Connection,
     screen: usize,
     layout: &Layout,
+    called: SinceBoot,
 ) -> Result<(), Failure> {
     let asked = |what| move |error| Failure::new(what).because(explained(error));
     let screen = Screen::new(connection, screen)
@@ -36,24 +48,60 @@ pub(crate) fn set(
     let grabbed = connection.grab_server().map_err(ReplyError::from);
     grabbed
         .and_then(|grabbed| grabbed.check())
-        .map_err(asked("cannot grab the X server"))?;
-    let before = screen.read().map_err(asked("cannot read the monitors"));
-    let set = before.and_then(|before| set_grabbed(screen, &before, layout));
+        .map_err(|error| {
+            asked("cannot grab the X server")(error)
+                .advise("the monitors are as they were. Another program may have grabbed it")
+        })?;
+    let undisturbed =
+        Undisturbed::begin().map_err(Failure::of("cannot have signals wait for the change"))?;
+    let mut notes = Vec::new();
+    let set = set_in_order(&screen, layout, called, &mut notes);
+    let set = match connection.stream().is_late() {
+        true => set.map_err(|failure| {
+            failure.advise(
+                "the X server did not answer in time, and the connection was cut: it may show a part of \
+                 the layout. Set it again",
+            )
+        }),
+        false => set,
+    };
     let ungrabbed = connection
         .ungrab_server()
-        .and_then(|_| connection.sync().map_err(connection_error));
-    set.and(ungrabbed.map_err(|error| asked("cannot end the change of monitors")(error.into())))
+        .map_err(ReplyError::from)
+        .and_then(|_| connection.sync());
+    drop(undisturbed);
+    // Whoever does not read stderr must not hold up the server.
+    for note in notes {
+        say(format_args!("{NAME}: {note}"));
+    }
+    set.and(ungrabbed.map_err(asked("cannot end the change of monitors")))
 }
 
-fn connection_error(error: ReplyError) -> ConnectionError {
-    match error {
-        ReplyError::ConnectionError(error) => error,
-        ReplyError::X11Error(_) => ConnectionError::UnknownError,
+/// Sets it if no later call was here. The server is grabbed.
+fn set_in_order(
+    screen: &Screen<'_>,
+    layout: &Layout,
+    called: SinceBoot,
+    notes: &mut Vec<String>,
+) -> Result<(), Failure> {
+    let is_latest = order::is_latest(screen, called).map_err(|error| {
+        Failure::new("cannot see whether another layout was set later").because(explained(error))
+    })?;
+    if !is_latest {
+        notes.push("this layout is not set: a later call was made".to_owned());
+        return Ok(());
     }
+    let before = screen.read().map_err(cannot_read)?;
+    set_grabbed(screen, &before, layout, notes)
 }
 
 /// Sets it, or puts the layout back that there was.
-fn set_grabbed(screen: Screen<'_>, before: &State, layout: &Layout) -> Result<(), Failure> {
+fn set_grabbed(
+    screen: &Screen<'_>,
+    before: &State,
+    layout: &Layout,
+    notes: &mut Vec<String>,
+) -> Result<(), Failure> {
     let wanted = assign(before, layout)?;
     let mut change = Change {
         screen,
@@ -61,17 +109,15 @@ fn set_grabbed(screen: Screen<'_>, before: &State, layout: &Layout) -> Result<()
         made: Vec::new(),
         added: Vec::new(),
     };
-    match change.make(&wanted, layout.screen()) {
+    match change.make(&wanted, layout) {
         Ok(()) => {
-            change.remove_unused_modes();
+            notes.extend(change.remove_unused_modes());
             all_sizes_are_told(before, &wanted)
         }
         Err(failure) => Err(match change.undo() {
-            Ok(true) => failure.advise("the monitors are as they were"),
-            Ok(false) => failure.advise("the monitors could not be put back as they were"),
-            Err(error) => failure.advise(format_args!(
-                "the monitors could not be put back as they were: {}",
-                explained(error)
+            Ok(()) => failure.advise("the monitors are as they were"),
+            Err(why) => failure.advise(format_args!(
+                "the monitors could not be put back as they were: {why}"
             )),
         }),
     }
@@ -103,8 +149,9 @@ fn assign(state: &State, layout: &Layout) -> Result<Vec<Wanted>, Failure> {
             );
         };
         let own = (output.crtc != 0).then_some(output.crtc);
-        let crtcs = own.into_iter().chain(output.crtcs.iter().copied());
-        let Some(crtc) = crtcs.into_iter().find(|crtc| !used.contains(crtc)) else {
+        let mut crtcs = own.into_iter().chain(output.crtcs.iter().copied());
+        let is_free = |crtc: &u32| !used.contains(crtc) && !state.shows_another(*crtc);
+        let Some(crtc) = crtcs.find(is_free) else {
             return Err(Failure::new(format_args!("cannot set {count} monitors"))
                 .because(format_args!("no CRTC is left for DUMMY{number}")));
         };
@@ -136,7 +183,7 @@ fn all_sizes_are_told(state: &State, wanted: &[Wanted]) -> Result<(), Failure> {
 
 /// A change that has begun.
 struct Change<'a> {
-    screen: Screen<'a>,
+    screen: &'a Screen<'a>,
     before: &'a State,
     /// The modes that were made for it.
     made: Vec<u32>,
@@ -145,7 +192,8 @@ struct Change<'a> {
 }
 
 impl Change<'_> {
-    fn make(&mut self, wanted: &[Wanted], size: [u16; 2]) -> Result<(), Failure> {
+    fn make(&mut self, wanted: &[Wanted], layout: &Layout) -> Result<(), Failure> {
+        let size = layout.screen();
         let mut settings = Vec::new();
         for wanted in wanted {
             let Monitor {
@@ -177,10 +225,10 @@ impl Change<'_> {
             let is_ours = crtc.setting.outputs.iter().any(is_dummy);
             let stays = settings.contains(&(crtc.id, crtc.setting.clone()));
             if is_ours && !stays {
-                self.set_crtc(&state, crtc.id, &Setting::off())?;
+                self.set_crtc(&state, crtc.id, &crtc.setting.without(is_dummy))?;
             }
         }
-        self.set_size(state.size, size)?;
+        self.set_size(&state, size, size_mm(&state, layout))?;
         for (crtc, setting) in &settings {
             if state
                 .crtc(*crtc)
@@ -239,30 +287,42 @@ impl Change<'_> {
         Ok(id)
     }
 
-    fn set_size(&self, now: [u16; 2], size: [u16; 2]) -> Result<(), Failure> {
-        if now == size {
+    fn set_size(&self, now: &State, size: [u16; 2], size_mm: [u32; 2]) -> Result<(), Failure> {
+        if (now.size, now.size_mm) == (size, size_mm) {
             return Ok(());
         }
-        let [width, height] = size;
-        let [mm_width, mm_height] = size.map(in_mm);
+        self.set_size_of_screen(size, size_mm).map_err(|error| {
+            let [width, height] = size;
+            Failure::new(format_args!("cannot make the screen {width} x {height}"))
+                .because(explained(error))
+        })
+    }
+
+    fn set_size_of_screen(&self, size: [u16; 2], size_mm: [u32; 2]) -> Result<(), ReplyError> {
         let connection = self.screen.connection;
+        let [width, height] = size;
+        let [mm_width, mm_height] = size_mm;
         connection
-            .randr_set_screen_size(self.screen.root, width, height, mm_width, mm_height)
-            .map_err(ReplyError::from)
-            .and_then(|sent| sent.check())
-            .map_err(|error| {
-                Failure::new(format_args!("cannot make the screen {width} x {height}"))
-                    .because(explained(error))
-            })
+            .randr_set_screen_size(self.screen.root, width, height, mm_width, mm_height)?
+            .check()
     }
 
     fn set_crtc(&self, state: &State, crtc: u32, setting: &Setting) -> Result<(), Failure> {
+        let attempted = match setting.is_off() {
+            true => "switch a monitor off",
+            false => "show a monitor",
+        };
+        self.try_to_set_crtc(state.config_timestamp, crtc, setting)
+            .map_err(Failure::of(format_args!("cannot {attempted}")))
+    }
+
+    fn try_to_set_crtc(&self, timestamp: u32, crtc: u32, setting: &Setting) -> Result<(), String> {
         let connection = self.screen.connection;
         let set = connection
             .randr_set_crtc_config(
                 crtc,
                 x11rb::CURRENT_TIME,
-                state.config_timestamp,
+                timestamp,
                 setting.x,
                 setting.y,
                 setting.mode,
@@ -271,16 +331,11 @@ impl Change<'_> {
             )
             .map_err(ReplyError::from)
             .and_then(|sent| sent.reply());
-        let why = match set {
-            Ok(set) if set.status == SetConfig::SUCCESS => return Ok(()),
-            Ok(set) => format!("the X server refuses it: {:?}", set.status),
-            Err(error) => explained(error),
-        };
-        let attempted = match setting.is_off() {
-            true => "switch a monitor off",
-            false => "show a monitor",
-        };
-        Err(Failure::new(format_args!("cannot {attempted}")).because(why))
+        match set {
+            Ok(set) if set.status == SetConfig::SUCCESS => Ok(()),
+            Ok(set) => Err(format!("the X server refuses it: {:?}", set.status)),
+            Err(error) => Err(explained(error)),
+        }
     }
 
     fn set_mm(&self, output: u32, mm: [u32; 2]) -> Result<(), ReplyError> {
@@ -332,76 +387,89 @@ impl Change<'_> {
         }
     }
 
-    /// Puts back what there was. Is it there again?
-    fn undo(&self) -> Result<bool, ReplyError> {
-        let connection = self.screen.connection;
-        let now = self.screen.read()?;
-        let changed: Vec<_> = self
-            .before
-            .crtcs
-            .iter()
-            .filter(|crtc| {
-                now.crtc(crtc.id)
-                    .is_some_and(|now| now.setting != crtc.setting)
-            })
-            .collect();
-        let set = |crtc: u32, setting: &Setting| -> Result<(), ReplyError> {
-            let set = connection.randr_set_crtc_config(
-                crtc,
-                x11rb::CURRENT_TIME,
-                now.config_timestamp,
-                setting.x,
-                setting.y,
-                setting.mode,
-                setting.rotation,
-                &setting.outputs,
-            )?;
-            set.reply().map(drop)
+    /// Puts back what there was, as far as it can be. Why not all of it is there again.
+    fn undo(&self) -> Result<(), String> {
+        let mut errors = Vec::new();
+        let mut note = |done: Result<(), String>| errors.extend(done.err());
+        let now = self.screen.read();
+        note(now.as_ref().map(|_| ()).map_err(|_| {
+            "it cannot be seen what has changed, so all monitors are set again".to_owned()
+        }));
+        let now = now.ok();
+        let timestamp = now.as_ref().unwrap_or(self.before).config_timestamp;
+        let has_changed = |before: &&Crtc| match &now {
+            Some(now) => now.crtc(before.id).is_some_and(|now| now != *before),
+            None => true,
         };
+        let changed: Vec<_> = self.before.crtcs.iter().filter(has_changed).collect();
         for crtc in &changed {
-            set(crtc.id, &Setting::off())?;
+            note(self.try_to_set_crtc(timestamp, crtc.id, &Setting::off()));
         }
-        if now.size != self.before.size {
-            let [width, height] = self.before.size;
-            let [mm_width, mm_height] = self.before.size.map(in_mm);
-            connection
-                .randr_set_screen_size(self.screen.root, width, height, mm_width, mm_height)?
-                .check()?;
+        let State { size, size_mm, .. } = *self.before;
+        if now
+            .as_ref()
+            .is_none_or(|now| (now.size, now.size_mm) != (size, size_mm))
+        {
+            note(
+                self.set_size_of_screen(size, size_mm)
+                    .map_err(explained),
+            );
         }
-        for crtc in &changed {
-            set(crtc.id, &crtc.setting)?;
+        for crtc in changed.iter().filter(|crtc| !crtc.setting.is_off()) {
+            note(self.try_to_set_crtc(timestamp, crtc.id, &crtc.setting));
         }
-        for (before, now) in self.before.outputs.iter().zip(&now.outputs) {
-            if let Some(mm) = before.mm.filter(|mm| now.mm != Some(*mm)) {
-                self.set_mm(before.id, mm)?;
+        for before in &self.before.outputs {
+            let mm_now = now.as_ref().and_then(|now| now.output(before.id)?.mm);
+            if let Some(mm) = before.mm.filter(|mm| mm_now != Some(*mm)) {
+                note(self.set_mm(before.id, mm).map_err(explained));
             }
         }
+        let connection = self.screen.connection;
         for (output, mode) in &self.added {
-            connection
-                .randr_delete_output_mode(*output, *mode)?
-                .check()?;
+            let deleted = connection.randr_delete_output_mode(*output, *mode);
+            let deleted = deleted
+                .map_err(ReplyError::from)
+                .and_then(|sent| sent.check());
+            note(deleted.map_err(explained));
         }
         for mode in &self.made {
-            connection.randr_destroy_mode(*mode)?.check()?;
+            let destroyed = connection.randr_destroy_mode(*mode);
+            let destroyed = destroyed
+                .map_err(ReplyError::from)
+                .and_then(|sent| sent.check());
+            note(destroyed.map_err(explained));
         }
-        let now = self.screen.read()?;
-        Ok(now.size == self.before.size && now.crtcs == self.before.crtcs)
+        match self.screen.read() {
+            Ok(now) if now.is_set_as(self.before) => Ok(()),
+            Ok(_) if errors.is_empty() => Err("the X server shows something else".to_owned()),
+            Ok(_) => {
+                errors.truncate(MAX_ERRORS);
+                Err(errors.join("; "))
+            }
+            Err(error) => {
+                errors.truncate(MAX_ERRORS);
+                errors.push(explained(error));
+                Err(errors.join("; "))
+            }
+        }
     }
 
-    /// Removes the modes of earlier layouts.
-    fn remove_unused_modes(&self) {
-        let removed = self.screen.read().and_then(|state| {
-            let is_used = |id: u32| state.crtcs.iter().any(|crtc| crtc.setting.mode == id);
-            let modes = state.modes.iter();
-            let mut unused = modes.filter(|mode| mode::is_ours(&mode.name) && !is_used(mode.id));
-            unused.try_for_each(|mode| self.remove_mode(&state, mode.id))
-        });
-        if let Err(error) = removed {
-            say(format_args!(
-                "{NAME}: cannot remove the modes of earlier layouts: {}",
-                explained(error)
-            ));
+    /// Removes the modes of earlier layouts, as many as can be; what has to be said about it.
+    fn remove_unused_modes(&self) -> Option<String> {
+        let cannot = |error| format!("cannot remove a mode of an earlier layout: {error}");
+        let state = match self.screen.read() {
+            Ok(state) => state,
+            Err(error) => return Some(cannot(explained(error))),
+        };
+        let is_used = |id: u32| state.crtcs.iter().any(|crtc| crtc.setting.mode == id);
+        let mut errors = Vec::new();
+        for mode in &state.modes {
+            if mode::is_ours(&mode.name) && !is_used(mode.id) {
+                let removed = self.remove_mode(&state, mode.id);
+                errors.extend(removed.err().map(explained));
+            }
         }
+        errors.into_iter().next().map(cannot)
     }
 
     fn remove_mode(&self, state: &State, mode: u32) -> Result<(), ReplyError> {
@@ -417,9 +485,26 @@ impl Change<'_> {
     }
 }
 
-/// How large so many pixels are. Nothing is known of the real screen; the monitors say for themselves.
-fn in_mm(pixels: u16) -> u32 {
-    u32::from(pixels) * TENTHS_OF_MM / 10 / PIXELS
+/// How large the screen of a layout is: as many pixels to the inch as the first monitor has. If that one
+/// does not tell, the screen keeps those that it has, because programs choose the size of their letters by
+/// them.
+fn size_mm(now: &State, layout: &Layout) -> [u32; 2] {
+    let size = layout.screen();
+    let first = layout.monitors().first();
+    let of_first = first.and_then(|first| Some(([first.width, first.height], first.mm?)));
+    let of_first = of_first.map(|(pixels, mm)| (pixels, mm.map(u32::from)));
+    [0, 1].map(|side| {
+        let known = of_first.into_iter().chain([(now.size, now.size_mm)]);
+        let mut known = known.map(|(pixels, mm)| (pixels[side], mm[side]));
+        let known = known.find(|(pixels, mm)| *pixels > 0 && *mm > 0);
+        let (pixels, mm) = known.map_or_else(
+            || (PIXELS * 10, TENTHS_OF_MM),
+            |(pixels, mm)| (pixels.into(), mm),
+        );
+        let (pixels, mm) = (u64::from(pixels), u64::from(mm));
+        let rounded = (u64::from(size[side]) * mm + pixels / 2) / pixels;
+        u32::try_from(rounded.clamp(1, MAX_MM)).unwrap_or(1)
+    })
 }
 
 fn cannot_read(error: ReplyError) -> Failure {
@@ -443,8 +528,51 @@ fn explained(error: ReplyError) -> String {
 mod tests {
     use super::*;
 
+    fn state(size: [u16; 2], size_mm: [u32; 2]) -> State {
+        State {
+            size,
+            size_mm,
+            crtcs: Vec::new(),
+            outputs: Vec::new(),
+            modes: Vec::new(),
+            config_timestamp: 0,
+        }
+    }
+
     #[test]
-    fn a_screen_has_96_pixels_to_the_inch() {
-        assert_eq!([96, 1920, 32767].map(in_mm), [25, 508, 8669]);
+    fn the_screen_has_the_pixels_to_the_inch_of_its_first_monitor() {
+        let size = |lines: &str, size, mm| {
+            size_mm(&state(size, mm), &Layout::parse(lines.as_bytes()).unwrap())
+        };
+        let before = ([1000, 1000], [100, 200]);
+        let of = |lines| size(lines, before.0, before.1);
+        assert_eq!(of("1920 1080 0 0 510 290"), [510, 290]);
+        assert_eq!(
+            of("1000 500 0 0 200 100\n1000 500 1000 0 999 999"),
+            [400, 100]
+        );
+        // It does not tell, or tells one side only.
+        assert_eq!(of("1000 1000 0 0"), [100, 200]);
+        assert_eq!(
+            of("500 2000 0 0\n500 2000 500 0 300 300"),
+            [100, 400]
+        );
+        assert_eq!(of("500 500 0 0 0 300"), [50, 300]);
+        // Nothing is known: 96 to the inch.
+        assert_eq!(size("1920 96 0 0", [0, 0], [0, 0]), [51 * 10 - 2, 25]);
+        assert_eq!(size("960 960 0 0", [64, 64], [0, 0]), [254, 254]);
+        // X takes neither 0 nor more than 32767.
+        assert_eq!(size("64 64 0 0", [32767, 64], [1, 1]), [1, 1]);
+        assert_eq!(of("64 64 32000 0 65535 1"), [32767, 1]);
+    }
+
+    #[test]
+    fn a_state_is_compared_without_its_modes() {
+        let before = state([1, 1], [2, 2]);
+        let mut now = before.clone();
+        now.config_timestamp = 7;
+        assert!(now.is_set_as(&before));
+        now.size_mm = [2, 3];
+        assert!(!now.is_set_as(&before));
     }
 }

@@ -2,7 +2,13 @@
 //! byte by byte. Run by `make test-desktop`.
 
 use std::fs;
+use std::io::ErrorKind;
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use qfile_tests::cannot_run::needs_program;
 use qfile_tests::changes::until;
@@ -15,7 +21,11 @@ use qfile_tests::suite;
 use qfile_tests::user::{in_private_mounts, mount_tmpfs, needs_private_mounts};
 use qfile_tests::x_server::{XServer, needs_xvfb};
 use rustix::process::{Pid, Signal, kill_process};
-use x11rb::protocol::xproto::ConnectionExt as _;
+use x11rb::connection::Connection as _;
+use x11rb::protocol::xproto::{
+    ConnectionExt as _, EventMask, MAP_NOTIFY_EVENT, MapNotifyEvent, UNMAP_NOTIFY_EVENT,
+    UnmapNotifyEvent,
+};
 
 suite! {
     windows_that_are_there_or_appear_have_their_icons_sent [needs_xvfb],
@@ -27,12 +37,16 @@ suite! {
     a_window_that_is_hidden_is_forgotten [needs_xvfb],
     dom0_that_does_not_read_gets_the_last_icon_and_costs_no_memory [needs_xvfb],
     a_window_with_a_huge_property_costs_no_memory [needs_xvfb],
+    a_flood_of_events_costs_no_memory [needs_xvfb],
+    what_another_client_claims_to_have_happened_is_not_believed [needs_xvfb],
     a_call_that_ends_is_made_again_with_all_icons [needs_xvfb],
     a_call_that_reads_no_more_is_ended_and_made_again [needs_xvfb],
     a_call_that_reads_no_more_and_stays_is_killed [needs_xvfb],
     the_program_ends_with_the_x_server [needs_xvfb],
     the_program_ends_when_it_is_told_to [needs_xvfb],
+    the_program_ends_although_the_x_server_does_not_answer [needs_private_mounts],
     without_an_x_server_or_qrexec_it_says_so [needs_xvfb],
+    no_key_is_given_to_who_listens_at_a_port,
     a_qube_without_windows_sends_none [needs_xvfb, needs_private_mounts],
     real_programs_have_their_icons_sent [needs_desktop],
 }
@@ -45,7 +59,7 @@ struct Session {
     sender: Speaking,
     call: Call,
     client: Client,
-    _server: XServer,
+    server: XServer,
     dom0: Dom0,
 }
 
@@ -64,7 +78,7 @@ impl Session {
             sender,
             call,
             client,
-            _server: server,
+            server,
             dom0,
         }
     }
@@ -188,6 +202,10 @@ fn hostile_hints_are_not_sent_and_do_not_stop_others() {
     let large = client.pixmap(1025, 24, &[RED; 1025]);
     let deep = client.pixmap(1, 8, &[1]);
     let unseen = client.window();
+    // An image of these would be one of the screen.
+    let seen = client.window();
+    client.map(seen);
+    let root = client.connection().setup().roots[0].root;
     for hints in [
         &[][..],
         &[PIXMAP],
@@ -198,6 +216,8 @@ fn hostile_hints_are_not_sent_and_do_not_stop_others() {
         &[PIXMAP, 0, 0, u32::MAX, 0, 0, 0, 0, 0],
         &[PIXMAP, 0, 0, large, 0, 0, 0, 0, 0],
         &[PIXMAP, 0, 0, deep, 0, 0, 0, 0, 0],
+        &[PIXMAP, 0, 0, seen, 0, 0, 0, 0, 0],
+        &[PIXMAP, 0, 0, root, 0, 0, 0, 0, 0],
         // An image of a window that is not seen cannot be had.
         &[PIXMAP, 0, 0, unseen, 0, 0, 0, 0, 0],
         &[WITH_MASK, 0, 0, pixmap, 0, 0, 0, u32::MAX, 0],
@@ -342,6 +362,80 @@ fn a_window_with_a_huge_property_costs_no_memory() {
     assert!(used < 20 * 1024, "{used} KiB");
 }
 
+fn a_flood_of_events_costs_no_memory() {
+    let session = Session::new();
+    let client = &session.client;
+    let window = client.window();
+    // 12 MB, which is looked at in some 180 pieces.
+    client.set_icon(window, &[1, 1, RED].repeat(1_000_000));
+    let flooding = session.window(1);
+    client.map(flooding);
+    session.call.assert_next(flooding, 1, 1, &[0, 0, 1, 0]);
+    let stop = Arc::new(AtomicBool::new(false));
+    let flood = {
+        let (stop, display) = (Arc::clone(&stop), session.server.display().to_owned());
+        thread::spawn(move || {
+            let other = Client::of(&display);
+            while !stop.load(Ordering::Relaxed) {
+                for _ in 0..10_000 {
+                    other.set_icon_unseen(flooding, &[1, 1, 1]);
+                }
+                other.sync();
+            }
+        })
+    };
+    client.map(window);
+    session.call.assert_next(window, 1, 1, &RED_SENT);
+    for colour in 2..6 {
+        client.add_to_icon(window, &[1, 1, colour]);
+        let sent = [0, 0, u8::try_from(colour).unwrap(), 0];
+        session.call.assert_next(window, 1, 1, &sent);
+    }
+    stop.store(true, Ordering::Relaxed);
+    flood.join().unwrap();
+    let used = most_memory(session.sender.pid());
+    assert!(used < 40 * 1024, "{used} KiB");
+}
+
+fn what_another_client_claims_to_have_happened_is_not_believed() {
+    let session = Session::new();
+    let client = &session.client;
+    let root = client.connection().setup().roots[0].root;
+    let [unseen, seen] = [session.window(7), session.window(8)];
+    client.map(seen);
+    session.call.assert_next(seen, 1, 1, &[0, 0, 8, 0]);
+    let send = |event: [u8; 32]| {
+        let sent = client.connection();
+        sent.send_event(false, root, EventMask::SUBSTRUCTURE_NOTIFY, event)
+            .unwrap();
+        client.sync();
+    };
+    send(
+        MapNotifyEvent {
+            response_type: MAP_NOTIFY_EVENT,
+            sequence: 0,
+            event: root,
+            window: unseen,
+            override_redirect: false,
+        }
+        .into(),
+    );
+    session.assert_nothing_else();
+    send(
+        UnmapNotifyEvent {
+            response_type: UNMAP_NOTIFY_EVENT,
+            sequence: 0,
+            event: root,
+            window: seen,
+            from_configure: false,
+        }
+        .into(),
+    );
+    // It is not forgotten.
+    client.set_icon(seen, &[1, 1, 9]);
+    session.call.assert_next(seen, 1, 1, &[0, 0, 9, 0]);
+}
+
 fn a_call_that_ends_is_made_again_with_all_icons() {
     let server = XServer::virtual_screen();
     let client = Client::of(server.display());
@@ -440,6 +534,45 @@ fn the_program_ends_when_it_is_told_to() {
         assert_eq!(done.stderr(), "");
         call.assert_ends();
     }
+}
+
+fn the_program_ends_although_the_x_server_does_not_answer() {
+    in_private_mounts(|| {
+        mount_tmpfs("/tmp".as_ref(), 1 << 20, "");
+        fs::create_dir("/tmp/.X11-unix").unwrap();
+        let silent = UnixListener::bind("/tmp/.X11-unix/X5").unwrap();
+        let mut command = Command::new(program("icon-sender"));
+        command
+            .env("DISPLAY", ":5")
+            .env("QREXEC_CLIENT_VM", "/bin/true")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        let running = Running::start(command);
+        let _connected = silent.accept().unwrap();
+        kill_process(Pid::from_child(&running.child), Signal::TERM).unwrap();
+        let done = running.finish();
+        done.assert_code(0);
+        assert_eq!(done.stderr(), "");
+    });
+}
+
+/// Where there is no socket, X clients try the port 6000 and the number of the display.
+fn no_key_is_given_to_who_listens_at_a_port() {
+    let listening = (2000_u16..4000).find_map(|number| {
+        let listener = TcpListener::bind(("127.0.0.1", 6000 + number)).ok()?;
+        Some((listener, number))
+    });
+    let (listener, number) = listening.unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let dom0 = Dom0::new();
+    let done = run(dom0.sending(&format!(":{number}")));
+    done.assert_code(1);
+    done.assert_says("icon-sender: cannot connect to the X server: No such file or directory");
+    let error = listener.accept().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WouldBlock);
+    let done = run(dom0.sending(&format!("localhost:{number}")));
+    done.assert_says("DISPLAY names no X server of this qube");
+    assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
 }
 
 fn without_an_x_server_or_qrexec_it_says_so() {

@@ -7,12 +7,17 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use nix::sched::{CloneFlags, unshare};
-use qfile_tests::process::{Finished, Running};
+use qfile_tests::changes::until;
+use qfile_tests::fifo;
+use qfile_tests::process::{Finished, Running, wrapped_in};
 use qfile_tests::programs::{program, rpc_folder};
+use qfile_tests::receiver::needs_strace;
 use qfile_tests::suite;
 use qfile_tests::tree::TempFolder;
 use qfile_tests::user::{in_private_mounts, mount_tmpfs, needs_private_mounts};
-use qfile_tests::x_server::{XServer, given, needs_xorg, needs_xvfb};
+use qfile_tests::x_server::{XServer, given, key, needs_xorg, needs_xvfb};
+use rustix::process::{Pid, Signal, kill_process};
+use x11rb::protocol::xproto::ConnectionExt as _;
 
 suite! {
     lines_become_monitors [needs_xorg],
@@ -26,6 +31,12 @@ suite! {
     the_same_layout_again_changes_nothing [needs_xorg],
     sixteen_monitors_can_be_set_and_taken_away [needs_xorg],
     the_service_starts_the_program [needs_xorg],
+    the_screen_keeps_its_pixels_to_the_inch [needs_xorg],
+    a_signal_leaves_no_part_of_a_layout [needs_xorg, needs_strace],
+    an_earlier_call_that_comes_late_changes_nothing [needs_xorg, needs_strace],
+    a_server_that_another_program_has_grabbed_is_not_waited_for_without_end [needs_xorg, needs_strace],
+    a_server_that_stops_during_the_change_is_told [needs_xorg, needs_strace],
+    a_key_that_is_written_late_is_waited_for [needs_xvfb],
     a_server_without_such_outputs_is_told [needs_xvfb],
     a_server_that_does_not_answer_is_not_waited_for_without_end [needs_private_mounts],
     the_server_of_the_session_is_waited_for_and_a_gui_qube_has_another [needs_xvfb, needs_private_mounts],
@@ -310,6 +321,172 @@ fn the_service_starts_the_program() {
     done.assert_code(1);
     done.assert_says("qubes-set-monitor-layout: this is no layout of monitors: line 1");
     assert_eq!(server.layout(), ["1024x768", "DUMMY0 1024x768+0+0 0x0"]);
+}
+
+/// Programs choose the size of their letters by them.
+fn the_screen_keeps_its_pixels_to_the_inch() {
+    let server = XServer::with_dummy_outputs();
+    set(&server, "1920 1080 0 0 510 290\n").assert_code(0);
+    assert_eq!(server.mm(), [510, 290]);
+    set(&server, "1920 1080 0 0 520 290\n640 480 1920 0 1 1\n").assert_code(0);
+    assert_eq!(server.mm(), [693, 290]);
+    set(&server, "960 540 0 0\n").assert_code(0);
+    assert_eq!(server.mm(), [260, 145]);
+    set(&server, "20000 20000 0 0\n").assert_code(1);
+    assert_eq!(server.mm(), [260, 145]);
+}
+
+/// The program, run by strace. It gets the signal when it calls one of `calls` for the `when`-th time.
+fn traced(server: &XServer, calls: &str, signal: &str, when: u32) -> Command {
+    let log = server.folder().join("trace");
+    let log = log.to_str().unwrap();
+    let trace = format!("trace={calls}");
+    let inject = format!("inject={calls}:signal={signal}:when={when}");
+    let strace = ["strace", "-o", log, "-e", &trace, "-e", &inject];
+    let mut command = wrapped_in(&strace, &server.setting_monitors());
+    command.stdout(Stdio::null());
+    command
+}
+
+fn a_signal_leaves_no_part_of_a_layout() {
+    const BEFORE: &str = "640 480 0 0\n";
+    const AFTER: &str = "800 600 0 0\n700 500 800 0\n";
+    let server = XServer::with_dummy_outputs();
+    set(&server, AFTER).assert_code(0);
+    let after = server.layout();
+    set(&server, BEFORE).assert_code(0);
+    let before = server.layout();
+    let mut ended_after = 0;
+    // It waits for some 150 answers.
+    for when in (1..200).step_by(9) {
+        let signal = ["TERM", "INT", "HUP"][when as usize % 3];
+        let done = given(traced(&server, "poll,ppoll", signal, when), AFTER);
+        let layout = server.layout();
+        if done.status.success() {
+            assert_eq!(layout, after, "{signal} at {when} did not come");
+            assert!(when > 50, "{when}");
+            break;
+        }
+        assert!(done.code() > 128, "{when}: {done:?}");
+        match layout == after {
+            true => ended_after += 1,
+            false => assert_eq!(layout, before, "{signal} at {when}"),
+        }
+        set(&server, BEFORE).assert_code(0);
+    }
+    assert!(ended_after > 3, "{ended_after}");
+}
+
+/// A program that strace has stopped at a call.
+struct Stopped {
+    strace: Running,
+    program: Pid,
+}
+
+impl Stopped {
+    fn start(server: &XServer, calls: &str, when: u32, options: &[&str], lines: &str) -> Self {
+        fs::write(server.folder().join("lines"), lines).unwrap();
+        let mut command = traced(server, calls, "STOP", when);
+        let log = server.folder().join("trace");
+        command
+            .args(options)
+            .stdin(File::open(server.folder().join("lines")).unwrap());
+        let strace = Running::start(command);
+        let is_stopped = || {
+            let log = fs::read_to_string(&log).unwrap_or_default();
+            log.contains("stopped by SIGSTOP")
+        };
+        until(server.folder(), is_stopped);
+        let strace_is = strace.child.id();
+        let children = fs::read_to_string(format!("/proc/{strace_is}/task/{strace_is}/children"));
+        let program = children.unwrap().trim().parse().unwrap();
+        let program = Pid::from_raw(program).unwrap();
+        Self { strace, program }
+    }
+
+    fn go_on(self) -> Finished {
+        kill_process(self.program, Signal::CONT).unwrap();
+        self.strace.finish()
+    }
+}
+
+fn an_earlier_call_that_comes_late_changes_nothing() {
+    let server = XServer::with_dummy_outputs();
+    let earlier = Stopped::start(&server, "connect", 1, &[], "640 480 0 0\n");
+    set(&server, "800 600 0 0\n").assert_code(0);
+    let done = earlier.go_on();
+    done.assert_code(0);
+    done.assert_says("qubes-set-monitor-layout: this layout is not set: a later call was made\n");
+    assert_eq!(server.layout(), ["800x600", "DUMMY0 800x600+0+0 0x0"]);
+    // Those that are made now are set.
+    assert_set(
+        &server,
+        "640 480 0 0\n",
+        &["640x480", "DUMMY0 640x480+0+0 0x0"],
+    );
+}
+
+fn a_server_that_another_program_has_grabbed_is_not_waited_for_without_end() {
+    let server = XServer::with_dummy_outputs();
+    let (connection, _) = server.connect();
+    // It has connected, and asks its first question.
+    let wait = ["--wait", "3s"];
+    let stopped = Stopped::start(&server, "sendmsg,writev,write,sendto", 2, &wait, "640 480 0 0\n");
+    connection.grab_server().unwrap().check().unwrap();
+    let done = stopped.go_on();
+    done.assert_code(1);
+    done.assert_says("it does not answer");
+    connection.ungrab_server().unwrap().check().unwrap();
+    assert_eq!(server.layout(), ["1024x768", "DUMMY0 1024x768+0+0 0x0"]);
+}
+
+fn a_server_that_stops_during_the_change_is_told() {
+    let server = XServer::with_dummy_outputs();
+    let stopped = Stopped::start(&server, "poll,ppoll", 60, &["--wait", "5s"], "640 480 0 0\n");
+    server.signal(Signal::STOP);
+    let done = stopped.go_on();
+    server.signal(Signal::CONT);
+    done.assert_code(1);
+    done.assert_says("the X server did not answer in time, and the connection was cut");
+    // The server is nobody's any more.
+    assert_set(
+        &server,
+        "640 480 0 0\n",
+        &["640x480", "DUMMY0 640x480+0+0 0x0"],
+    );
+}
+
+/// The X server refuses who has no key yet.
+fn a_key_that_is_written_late_is_waited_for() {
+    let server = XServer::with_key();
+    let [at, written] = ["authority", "written"].map(|name| server.folder().join(name));
+    fifo::make(&at);
+    fs::write(&written, key()).unwrap();
+    let mut command = server.setting_monitors();
+    fs::write(server.folder().join("lines"), "640 480 0 0\n").unwrap();
+    command
+        .env("XAUTHORITY", &at)
+        .stdin(File::open(server.folder().join("lines")).unwrap());
+    let waiting = Running::start(command);
+    // It reads an empty file now, and the key the next time.
+    let empty = fifo::once_it_is_read(&at);
+    fs::rename(&written, &at).unwrap();
+    drop(empty);
+    let done = waiting.finish();
+    done.assert_code(1);
+    done.assert_says("the X server has 0 of the outputs");
+    // Without a key, the reason of the server is told in one line.
+    let mut command = server.setting_monitors();
+    command
+        .args(["--wait", "200ms"])
+        .env("XAUTHORITY", "/dev/null");
+    let done = given(command, "640 480 0 0\n");
+    done.assert_code(1);
+    done.assert_says(&format!(
+        "cannot connect to the X server {}: it refuses this program: Authorization required",
+        server.display()
+    ));
+    assert_eq!(done.stderr().lines().count(), 2);
 }
 
 fn a_server_without_such_outputs_is_told() {

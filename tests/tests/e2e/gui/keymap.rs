@@ -28,6 +28,8 @@ suite! {
     the_display_of_the_session_counts_whoever_runs_it [needs_root],
     one_display_keeps_no_other_back,
     the_user_is_told_when_x_refuses [needs_bus],
+    a_display_that_has_ended_is_passed_over,
+    only_the_display_of_the_session_is_told_of_on_the_desktop [needs_bus],
     without_setxkbmap_this_is_told,
     without_a_display_this_is_told,
     a_layout_is_set_once_if_that_is_wanted,
@@ -229,6 +231,7 @@ fn the_user_is_told_when_x_refuses() {
     let start = || {
         let mut command: Command = keyboards.command(&[]);
         bus.prepare(&mut command);
+        command.env("DISPLAY", ":7");
         Speaking::start(command)
     };
     let keymap = start();
@@ -250,8 +253,39 @@ fn the_user_is_told_when_x_refuses() {
     // And once, before the program ends.
     let mut command = keyboards.command(&["--once"]);
     bus.prepare(&mut command);
+    command.env("DISPLAY", ":7");
     run(command).assert_code(1);
     assert!(notifications.shown().text.starts_with(told));
+}
+
+/// Its socket is there, but nobody listens.
+fn a_display_that_has_ended_is_passed_over() {
+    let keyboards = Keyboards::alone("us++");
+    keyboards.stale_display("X3");
+    let finished = run(keyboards.command(&["--once"]));
+    finished.assert_code(0);
+    assert_eq!(finished.stderr(), format!("{PLAIN}\n"));
+    assert_eq!(keyboards.set(), [call("us", "", "")]);
+}
+
+fn only_the_display_of_the_session_is_told_of_on_the_desktop() {
+    let (keyboards, bus) = (Keyboards::alone("us++"), Bus::new());
+    keyboards.display("X8");
+    let notifications = FakeNotifications::new(&bus, true);
+    fs::write(keyboards.path("refuses"), "").unwrap();
+    for display in [":9", ":8"] {
+        let mut command = keyboards.command(&["--once"]);
+        bus.prepare(&mut command);
+        command.env("DISPLAY", display);
+        let finished = run(command);
+        finished.assert_code(1);
+        for display in [7, 8] {
+            finished.assert_says(&format!("on the display \":{display}\": setxkbmap: "));
+        }
+    }
+    // Only the second of the calls has shown anything.
+    let text = notifications.shown().text;
+    assert!(text.contains("on the display \":8\""), "{text}");
 }
 
 fn without_setxkbmap_this_is_told() {
