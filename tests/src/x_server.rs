@@ -128,7 +128,9 @@ impl XServer {
         let file = folder.path().join("key");
         fs::write(&file, key()).expect("ours");
         let mut command = Command::new("Xvfb");
-        command.args(["-screen", "0", "640x400x24", "-auth"]).arg(file);
+        command
+            .args(["-screen", "0", "640x400x24", "-auth"])
+            .arg(file);
         Self::start(command, folder)
     }
 

@@ -241,9 +241,7 @@ impl Sender {
             let Looked::All(icon) = looked else { continue };
             let window = look.window();
             let Some(icon) = icon else { return Ok(true) };
-            let is_new = self
-                .windows
-                .note_sent(window, icon.digest(&self.digests));
+            let is_new = self.windows.note_sent(window, icon.digest(&self.digests));
             if let Some(call) = self.call.as_mut().filter(|_| is_new) {
                 call.take(window, icon);
             }

@@ -110,8 +110,14 @@ mod tests {
             displays.collect::<Vec<_>>()
         };
         let display = |name: &str, is_own| (name.to_owned(), is_own);
-        assert_eq!(found(me, None), [display(":2", false), display(":10", false)]);
-        assert_eq!(found(me, Some(10)), [display(":2", false), display(":10", true)]);
+        assert_eq!(
+            found(me, None),
+            [display(":2", false), display(":10", false)]
+        );
+        assert_eq!(
+            found(me, Some(10)),
+            [display(":2", false), display(":10", true)]
+        );
         assert_eq!(found(me + 1, Some(2)), [display(":2", true)]);
         assert_eq!(found(me + 1, Some(4)), []);
         assert_eq!(found(me, Some(3)).len(), 2);

@@ -111,11 +111,7 @@ impl Display {
     ///
     /// # Errors
     /// As [`connect`](Self::connect).
-    pub fn connect_by(
-        self,
-        screen: usize,
-        deadline: Instant,
-    ) -> Result<Connection, NotConnected> {
+    pub fn connect_by(self, screen: usize, deadline: Instant) -> Result<Connection, NotConnected> {
         let mut why = None;
         loop {
             let limits = Limits {
@@ -367,7 +363,17 @@ mod tests {
         assert_eq!(parse(":0"), Some((Display(0), 0)));
         assert_eq!(parse(":10.2"), Some((Display(10), 2)));
         assert_eq!(parse("unix:3"), Some((Display(3), 0)));
-        for wrong in ["", "0", ":", ":0.", ":.1", "localhost:0", "tcp/a:0", ":+1", "/tmp/a:0"] {
+        for wrong in [
+            "",
+            "0",
+            ":",
+            ":0.",
+            ":.1",
+            "localhost:0",
+            "tcp/a:0",
+            ":+1",
+            "/tmp/a:0",
+        ] {
             assert_eq!(parse(wrong), None, "{wrong:?}");
         }
     }

@@ -410,10 +410,7 @@ impl Change<'_> {
             .as_ref()
             .is_none_or(|now| (now.size, now.size_mm) != (size, size_mm))
         {
-            note(
-                self.set_size_of_screen(size, size_mm)
-                    .map_err(explained),
-            );
+            note(self.set_size_of_screen(size, size_mm).map_err(explained));
         }
         for crtc in changed.iter().filter(|crtc| !crtc.setting.is_off()) {
             note(self.try_to_set_crtc(timestamp, crtc.id, &crtc.setting));
@@ -553,10 +550,7 @@ mod tests {
         );
         // It does not tell, or tells one side only.
         assert_eq!(of("1000 1000 0 0"), [100, 200]);
-        assert_eq!(
-            of("500 2000 0 0\n500 2000 500 0 300 300"),
-            [100, 400]
-        );
+        assert_eq!(of("500 2000 0 0\n500 2000 500 0 300 300"), [100, 400]);
         assert_eq!(of("500 500 0 0 0 300"), [50, 300]);
         // Nothing is known: 96 to the inch.
         assert_eq!(size("1920 96 0 0", [0, 0], [0, 0]), [51 * 10 - 2, 25]);

@@ -32,8 +32,6 @@ pub(crate) fn connect(display: Display, longest: Duration) -> Result<Connection,
     display.connect_by(SCREEN, deadline).map_err(|why| {
         Failure::new(format_args!("cannot connect to the X server {display}"))
             .because(why)
-            .advise(
-                "it has to run, and this user has to have its key: XAUTHORITY names the file",
-            )
+            .advise("it has to run, and this user has to have its key: XAUTHORITY names the file")
     })
 }

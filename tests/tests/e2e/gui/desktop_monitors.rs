@@ -431,7 +431,13 @@ fn a_server_that_another_program_has_grabbed_is_not_waited_for_without_end() {
     let (connection, _) = server.connect();
     // It has connected, and asks its first question.
     let wait = ["--wait", "3s"];
-    let stopped = Stopped::start(&server, "sendmsg,writev,write,sendto", 2, &wait, "640 480 0 0\n");
+    let stopped = Stopped::start(
+        &server,
+        "sendmsg,writev,write,sendto",
+        2,
+        &wait,
+        "640 480 0 0\n",
+    );
     connection.grab_server().unwrap().check().unwrap();
     let done = stopped.go_on();
     done.assert_code(1);
@@ -442,7 +448,13 @@ fn a_server_that_another_program_has_grabbed_is_not_waited_for_without_end() {
 
 fn a_server_that_stops_during_the_change_is_told() {
     let server = XServer::with_dummy_outputs();
-    let stopped = Stopped::start(&server, "poll,ppoll", 60, &["--wait", "5s"], "640 480 0 0\n");
+    let stopped = Stopped::start(
+        &server,
+        "poll,ppoll",
+        60,
+        &["--wait", "5s"],
+        "640 480 0 0\n",
+    );
     server.signal(Signal::STOP);
     let done = stopped.go_on();
     server.signal(Signal::CONT);

@@ -423,7 +423,10 @@ fn a_portal_that_ends_is_no_cancellation() {
 
 fn another_chooser_is_used_if_the_portal_shows_none() {
     for (portal, why) in [
-        (FakePortal::refusing as fn(&Bus) -> FakePortal, "no_[2Jdisplay"),
+        (
+            FakePortal::refusing as fn(&Bus) -> FakePortal,
+            "no_[2Jdisplay",
+        ),
         (FakePortal::silent, "it does not answer"),
     ] {
         let (choosers, bus) = (Choosers::new(), Bus::new());
