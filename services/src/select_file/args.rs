@@ -13,7 +13,7 @@ use desktop::dialog::Choice;
 /// again. The chooser begins in the folder of the last choice.
 #[derive(Debug, Parser)]
 #[command(name = "qubes-select-file", version, after_help = STATUS)]
-#[command(override_usage = "qubes-select-file [OPTION]...")]
+#[command(override_usage = "qubes-select-file [OPTIONS]")]
 pub struct SelectFile {
     /// Let the user choose a folder
     #[arg(long)]

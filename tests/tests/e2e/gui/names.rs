@@ -155,7 +155,7 @@ fn a_failure_is_told_in_a_window_and_deletes_nothing() {
             panic!("{name:?}: {errors:?}")
         };
         assert!(error.contains("already exists"), "{error}");
-        assert!(error.contains("copy it under another name"), "{error}");
+        assert!(error.contains("copy it with --as NAME"), "{error}");
         let is_said = error.contains("nothing was deleted");
         assert_eq!(is_said, deletes(name), "{error}");
     }
