@@ -58,6 +58,9 @@ check: toolchain
 	@dev/scripts/check-dependencies
 	@packaging/licences | diff packaging/licences.txt - || \
 	    { echo "packaging/licences.txt is out of date: make licences" >&2; exit 1; }
+	@packaging/crates list | diff packaging/crates.txt - || \
+	    { echo "packaging/crates.txt is out of date: make licences" >&2; exit 1; }
+	@packaging/crates check
 	@packaging/check-entries
 	@packaging/check-policies
 
@@ -97,10 +100,12 @@ unicode-table: toolchain
 man: toolchain
 	$(CARGO) run --locked --package dev -- manual $${CARGO_TARGET_DIR:-target}/manual
 
-# Generates packaging/licences.txt from the sources of the dependencies.
+# Generates packaging/licences.txt and packaging/crates.txt from the sources of the dependencies.
 licences: toolchain
 	@packaging/licences >packaging/licences.txt.new
 	@mv packaging/licences.txt.new packaging/licences.txt
+	@packaging/crates list >packaging/crates.txt.new
+	@mv packaging/crates.txt.new packaging/crates.txt
 
 # Tools that the goals need after the build. They are checked before it.
 tools = $(addprefix tools-,$(filter install deb rpm native-deb native-rpm test-install vendor-tarball reproducible, \
@@ -118,12 +123,7 @@ uninstall:
 	@packaging/tree uninstall
 
 deb rpm: dist
-	@packaging/make-package $@ qfile
-	@packaging/make-package $@ qfile-qubesdb
-	@packaging/make-package $@ qfile-network
-	@packaging/make-package $@ qfile-system
-	@packaging/make-package $@ qfile-desktop
-	@packaging/make-package $@ qfile-remote
+	@packaging/make-package $@
 
 test-install: dist
 	$(CARGO) build --locked --package qrexec-loopback

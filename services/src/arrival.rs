@@ -27,6 +27,11 @@ impl SinceBoot {
         Self(since_boot)
     }
 
+    /// In nanoseconds: enough for 584 years.
+    pub(crate) fn nanoseconds(self) -> u64 {
+        u64::try_from(self.0.as_nanos()).unwrap_or(u64::MAX)
+    }
+
     /// How long it is since `earlier`.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)

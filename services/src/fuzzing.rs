@@ -11,8 +11,28 @@ use qfile_proto::{Charset, Decoder, Encoder, Kind, SafeName};
 use crate::block::BLOCK_LEN;
 use crate::convert::{Converted, convert};
 use crate::input::{Flowing, Input, Seekable};
+use crate::monitor_layout::lines::{Layout, MAX_MONITORS, Monitor};
+use crate::select_file;
 use crate::selection::Selection;
 use crate::{Error, Members};
+
+/// Judges a path that was chosen for dom0, and takes the same bytes for an answer of a portal.
+///
+/// # Panics
+/// When a path passes that dom0 would refuse or change.
+pub fn chosen_path(untrusted: &[u8]) {
+    if let Ok(path) = select_file::path::form(untrusted) {
+        assert!(path.is_ascii() && path.len() <= select_file::path::MAX_LEN);
+        assert_eq!(path.trim(), path);
+        assert!(path.starts_with('/') && !path.contains("../"));
+        assert!(!path.contains(|c: char| c.is_ascii_control() || "<>&%$`\"'\\*;|~#!".contains(c)));
+    }
+    if let Ok(text) = std::str::from_utf8(untrusted) {
+        if let Some(path) = select_file::uri::path(text) {
+            assert!(path.starts_with(b"/") && !path.contains(&0));
+        }
+    }
+}
 
 /// Converts an archive, as it is and with the checksums of its headers made right, which is nothing
 /// that a fuzzer finds by itself. The first byte says what is wanted of it.
@@ -41,6 +61,44 @@ fn one(untrusted: &[u8], selection: &Selection) {
     assert_eq!(said(&result), said(&same_result));
     if result.is_ok() {
         judge(&stream);
+    }
+}
+
+/// Understands the lines of a layout of monitors. What is understood is written again, which must say
+/// the same.
+///
+/// # Panics
+/// When something that must hold does not.
+pub fn monitor_layout(untrusted: &[u8]) {
+    match Layout::parse(untrusted) {
+        Ok(layout) => {
+            let monitors = layout.monitors();
+            assert!((1..=MAX_MONITORS).contains(&monitors.len()));
+            let [width, height] = layout.screen();
+            let mut lines = String::new();
+            for monitor in monitors {
+                assert!(u32::from(monitor.x) + u32::from(monitor.width) <= width.into());
+                assert!(u32::from(monitor.y) + u32::from(monitor.height) <= height.into());
+                let Monitor {
+                    width,
+                    height,
+                    x,
+                    y,
+                    mm,
+                } = monitor;
+                lines.push_str(&format!("{width} {height} {x} {y}"));
+                if let Some([width, height]) = mm {
+                    lines.push_str(&format!(" {width} {height}"));
+                }
+                lines.push('\n');
+            }
+            assert!(width <= 32767 && height <= 32767);
+            assert_eq!(Layout::parse(lines.as_bytes()), Ok(layout));
+        }
+        Err(wrong) => {
+            let said = wrong.to_string();
+            assert!(said.chars().all(|c| (' '..='~').contains(&c)), "{said:?}");
+        }
     }
 }
 
@@ -131,5 +189,23 @@ mod tests {
             count += 1;
         }
         assert!(count > 0, "no corpus in {}", corpus.display());
+    }
+
+    #[test]
+    fn chosen_path_corpus() {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/chosen_path");
+        let files = std::fs::read_dir(&corpus).unwrap();
+        let tried =
+            files.map(|file| super::chosen_path(&std::fs::read(file.unwrap().path()).unwrap()));
+        assert!(tried.count() >= 4);
+    }
+
+    #[test]
+    fn monitor_layout_corpus() {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/monitor_layout");
+        let files = std::fs::read_dir(corpus).unwrap();
+        let tried =
+            files.map(|file| super::monitor_layout(&std::fs::read(file.unwrap().path()).unwrap()));
+        assert!(tried.count() >= 5);
     }
 }

@@ -3,6 +3,8 @@
 //! **Applications.** [`app_menus`] and [`start_app`] are the two sides of dom0's menu: which
 //! applications this qube has, and starting one of them. `qube` asks QubesDB about this qube.
 //!
+//! [`image_rgba`] gives dom0 the icons of that menu as pixels, and pictures of any kind.
+//!
 //! [`args`] has the command lines of all of them.
 //!
 //! **Commands.** [`vmexec`] is qubes.VMExec, VMExecGUI and VMRootExec: it becomes the command that the
@@ -20,7 +22,8 @@
 //! **The system.** [`clock`] sets the clock of this qube, [`disk`] grows its file systems, and
 //! [`sleep`] prepares its devices for the sleep of the machine.
 //!
-//! **The desktop.** [`select_file`] has the user choose a file or a folder for dom0.
+//! **The desktop.** [`select_file`] has the user choose a file or a folder for dom0, and
+//! [`monitor_layout`] gives this qube the monitors of the GUI domain.
 //!
 //! **Copies.** [`filecopy`] starts the receiver of copies, and notifies the user when a copy has arrived.
 //!
@@ -45,8 +48,10 @@ pub mod filecopy;
 pub mod folders;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+pub mod image_rgba;
 pub mod input;
 pub mod members;
+pub mod monitor_layout;
 mod qube;
 pub mod request;
 pub mod restore;

@@ -76,7 +76,7 @@ fn title(choice: Choice) -> &'static str {
 }
 
 async fn choose_until_accepted(choice: Choice) -> Result<(), Failure> {
-    let chooser = Chooser::find(choice).await?;
+    let mut chooser = Chooser::find(choice).await?;
     let mut start = start::folder();
     loop {
         let Some(untrusted_path) = chooser.choose(choice, title(choice), &start).await? else {

@@ -323,7 +323,18 @@ pub struct Request {
 struct PortalObject {
     asked: Sender<Request>,
     version: u32,
-    at_once: Option<String>,
+    how: Answers,
+}
+
+/// How a portal answers the call that asks for the chooser.
+#[derive(Debug)]
+enum Answers {
+    Well,
+    /// It has sent this URI before.
+    Late(String),
+    /// With an error.
+    Badly,
+    Never,
 }
 
 const PORTAL: &str = "org.freedesktop.portal.Desktop";
@@ -366,7 +377,14 @@ impl PortalObject {
             caller,
             handle,
         };
-        if let Some(uri) = &self.at_once {
+        match self.how {
+            Answers::Well | Answers::Late(_) => {}
+            Answers::Badly => {
+                return Err(zbus::fdo::Error::Failed("no\u{1b}[2Jdisplay".to_owned()));
+            }
+            Answers::Never => std::future::pending().await,
+        }
+        if let Answers::Late(uri) = &self.how {
             let to = Some(request.caller.as_str());
             let path = request.handle.as_str();
             let body = (
@@ -386,21 +404,33 @@ impl FakePortal {
     /// One whose interface has this version.
     #[must_use]
     pub fn new(bus: &Bus, version: u32) -> Self {
-        Self::serve(bus, version, None)
+        Self::serve(bus, version, Answers::Well)
+    }
+
+    /// One that answers every call with an error.
+    #[must_use]
+    pub fn refusing(bus: &Bus) -> Self {
+        Self::serve(bus, 4, Answers::Badly)
+    }
+
+    /// One that does not answer any call.
+    #[must_use]
+    pub fn silent(bus: &Bus) -> Self {
+        Self::serve(bus, 4, Answers::Never)
     }
 
     /// One that answers with this URI before it has answered the call.
     #[must_use]
     pub fn hasty(bus: &Bus, uri: &str) -> Self {
-        Self::serve(bus, 4, Some(uri.to_owned()))
+        Self::serve(bus, 4, Answers::Late(uri.to_owned()))
     }
 
-    fn serve(bus: &Bus, version: u32, at_once: Option<String>) -> Self {
+    fn serve(bus: &Bus, version: u32, how: Answers) -> Self {
         let (tell, asked) = channel();
         let object = PortalObject {
             asked: tell,
             version,
-            at_once,
+            how,
         };
         let connection = bus.connection();
         let connection = connection.serve_at("/org/freedesktop/portal/desktop", object);

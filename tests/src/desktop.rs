@@ -36,9 +36,7 @@ const PYTHON: &str = "/usr/bin/python3";
 /// # Errors
 /// Says what is missing.
 pub fn needs_desktop() -> Result<(), String> {
-    if env::var_os("QFILE_TEST_DESKTOP").is_none() {
-        return Err("is run by `make test-desktop`".to_owned());
-    }
+    needs_to_be_asked_for()?;
     PROGRAMS.into_iter().try_for_each(needs_program)?;
     let binding = Command::new(PYTHON)
         .args(["-c", "import gi; gi.require_version('Atspi', '2.0')"])
@@ -47,6 +45,17 @@ pub fn needs_desktop() -> Result<(), String> {
     match binding.is_ok_and(|status| status.success()) {
         true => Ok(()),
         false => Err("needs /usr/bin/python3 with the AT-SPI binding".to_owned()),
+    }
+}
+
+/// The tests with a desktop or an X server were asked for.
+///
+/// # Errors
+/// They were not.
+pub fn needs_to_be_asked_for() -> Result<(), String> {
+    match env::var_os("QFILE_TEST_DESKTOP") {
+        Some(_) => Ok(()),
+        None => Err("is run by `make test-desktop`".to_owned()),
     }
 }
 
@@ -105,6 +114,12 @@ impl Desktop {
         command.env("DBUS_SESSION_BUS_ADDRESS", &self.bus);
     }
 
+    /// The name of the display, as `:1`.
+    #[must_use]
+    pub fn display(&self) -> &str {
+        &self.display
+    }
+
     /// Starts a notification service that clicks on whatever it shows. What it prints: a line of JSON
     /// for each notification.
     #[must_use]
@@ -140,6 +155,15 @@ impl Desktop {
     #[must_use]
     pub fn text(&self, title: &str) -> String {
         self.reads(&["text", title])
+    }
+
+    /// What is in the line that can be edited of the window with this very title. Empty without one.
+    #[track_caller]
+    #[must_use]
+    pub fn entry(&self, title: &str) -> String {
+        self.reads(&["entry", title])
+            .trim_end_matches('\n')
+            .to_owned()
     }
 
     /// Waits until the progress bar of the window with this very title is at `percent` or beyond;

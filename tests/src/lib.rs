@@ -17,6 +17,7 @@
 //! - [`process`]: starting programs, waiting with a bound, what is left of them
 //! - [`framed`]: requests for a framed answer to an edit, and such answers, byte by byte
 //! - [`fifo`]: making FIFOs, and holding them open
+//! - [`keyboards`]: the keyboard layout that dom0 wants, and the displays that get it
 //! - [`mounted`]: file systems in user space, mounted for one test
 //! - [`peer`]: talking to one over pipes or sockets as its (hostile) other side
 //! - [`stream`]: qfile streams and verdicts, byte by byte, right or wrong
@@ -46,6 +47,8 @@
 //! - [`own_root`]: a root folder that only one test sees, with an `/etc` and an `/rw` to write to
 //! - [`user`]: running programs as an ordinary user, installed set-uid, in mounts of their own
 //! - [`watched`]: a receiver that is fed by hand and watched at work
+//! - [`icons`]: icon-sender, with dom0 at its other end, which judges every byte
+//! - [`x_server`]: X servers of one test
 //! - [`windows`]: a desktop that records its windows in place of showing them
 //! - [`xenstore`]: a stand-in for XenStore
 //!
@@ -72,15 +75,18 @@ pub mod firewall;
 pub mod framed;
 mod hangup;
 pub mod hostile;
+pub mod icons;
 pub mod inbox;
 pub mod inherits;
 pub mod injected;
 pub mod interfaces;
+pub mod keyboards;
 pub mod mounted;
 pub mod moving;
 pub mod network;
 pub mod own_root;
 pub mod peer;
+pub mod pictures;
 pub mod process;
 pub mod programs;
 pub mod qubes;
@@ -100,4 +106,5 @@ pub mod tree;
 pub mod user;
 pub mod watched;
 pub mod windows;
+pub mod x_server;
 pub mod xenstore;

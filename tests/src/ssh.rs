@@ -16,7 +16,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-pub use link::{Direction, Fault, Link};
+pub use link::{Direction, Fault, Link, Victim};
+
+use link::Ends;
 
 use crate::cannot_run::needs_program;
 use crate::process::{Finished, run};
@@ -24,7 +26,7 @@ use crate::programs::{folder, rpc_folder};
 use crate::tree::TempFolder;
 use crate::user::{
     self, ORDINARY, am_root, as_ordinary, give_home, give_to_ordinary, in_private_mounts, install,
-    mount_tmpfs, my_uid,
+    make_folders, mount_tmpfs, my_uid,
 };
 
 /// The name that the key of the caller has.
@@ -222,10 +224,7 @@ impl<'a> Far<'a> {
 
     /// Makes `lines` the policy of the account.
     pub fn set_policy(&self, lines: &str) {
-        let folder = self.home().join(".config/qfile/policy.d");
-        fs::create_dir_all(&folder).expect("ours");
-        // Whatever the umask of the tests is.
-        fs::set_permissions(&folder, Permissions::from_mode(0o755)).expect("ours");
+        let folder = make_folders(&self.home(), ".config/qfile/policy.d");
         let file = folder.join("30-test.policy");
         fs::write(&file, lines).expect("ours");
         fs::set_permissions(file, Permissions::from_mode(0o644)).expect("ours");
@@ -255,6 +254,13 @@ impl<'a> Far<'a> {
         let file = self.root().join("sshd_config");
         let rest = fs::read_to_string(&file).expect("ours");
         fs::write(&file, format!("{line}\n{rest}")).expect("ours");
+    }
+
+    /// Adds lines to the caller's ssh_config, before all others.
+    pub fn configure_caller(&self, lines: &str) {
+        let file = self.root().join("ssh_config");
+        let rest = fs::read_to_string(&file).expect("ours");
+        fs::write(&file, format!("{lines}\n{rest}")).expect("ours");
     }
 
     /// The variables of its environment, `NAME=VALUE`, in place of those that it has.
@@ -310,7 +316,11 @@ impl<'a> Far<'a> {
     /// A link to it that has this fault.
     #[must_use]
     pub fn link(&self, fault: Fault) -> Link {
-        Link::new(self.port, fault)
+        let ends = Ends {
+            ssh: self.root().join("ssh-"),
+            sshd: Arc::clone(&self.connections),
+        };
+        Link::new(self.port, fault, ends)
     }
 
     /// Waits until every connection has ended there, and every service.
@@ -375,7 +385,8 @@ impl<'a> Far<'a> {
         );
         let draft = self.root().join("draft");
         let text = format!(
-            "#!/bin/sh\nexec ssh ${{TEST_PORT:+-o Port=$TEST_PORT}} ${{TEST_OPTIONS-}} \
+            "#!/bin/sh\n[ -z \"${{TEST_PORT-}}\" ] || echo $$ >'{root}/ssh-'\"$TEST_PORT\"\n\
+             exec ssh ${{TEST_PORT:+-o Port=$TEST_PORT}} ${{TEST_OPTIONS-}} \
              -F '{root}/ssh_config' \"$@\"\n"
         );
         fs::write(&draft, text).expect("ours");

@@ -4,11 +4,10 @@ use std::fs::{self, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
-
-use nix::mount::{MsFlags, mount};
+use std::path::Path;
 
 use crate::tree::TempFolder;
-use crate::user::{in_private_mounts, mount_tmpfs};
+use crate::user::{in_private_mounts, mount_tmpfs, show_changed};
 
 /// Runs `body` on a machine whose log is the given socket. Needs
 /// [`needs_private_mounts`](crate::user::needs_private_mounts).
@@ -17,22 +16,7 @@ pub fn with_system_log(body: impl FnOnce(&UnixDatagram) + Send) {
     let layers = scratch.folder("layers");
     in_private_mounts(|| {
         mount_tmpfs(&layers, 1 << 20, ",mode=755");
-        let [upper, work] = ["upper", "work"].map(|name| layers.join(name));
-        fs::create_dir(&upper).expect("it is ours");
-        fs::create_dir(&work).expect("it is ours");
-        let options = format!(
-            "lowerdir=/dev,upperdir={},workdir={}",
-            upper.display(),
-            work.display()
-        );
-        mount(
-            Some("overlay"),
-            "/dev",
-            Some("overlay"),
-            MsFlags::empty(),
-            Some(options.as_str()),
-        )
-        .expect("root may mount in its own mounts");
+        show_changed(Path::new("/dev"), &layers);
         let _ = fs::remove_file("/dev/log");
         let log = UnixDatagram::bind("/dev/log").expect("it is ours");
         fs::set_permissions("/dev/log", Permissions::from_mode(0o666)).expect("it is ours");

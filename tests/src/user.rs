@@ -137,6 +137,18 @@ pub fn install(from: &Path, to: &Path, mode: u32) {
     );
 }
 
+/// Makes the folders `below` in `from`. Others may not write to any of them, whatever the umask of the
+/// tests is: programs would not use the settings in them.
+pub fn make_folders(from: &Path, below: impl AsRef<Path>) -> PathBuf {
+    let mut folder = from.to_owned();
+    for name in below.as_ref() {
+        folder.push(name);
+        fs::create_dir_all(&folder).expect("the folder is ours");
+        fs::set_permissions(&folder, Permissions::from_mode(0o755)).expect("it is ours");
+    }
+    folder
+}
+
 /// Who owns `path`.
 #[must_use]
 pub fn owner_of(path: &Path) -> u32 {
@@ -208,6 +220,29 @@ pub fn mount_tmpfs(folder: &Path, size: u64, more_options: &str) {
         Some(options.as_str()),
     )
     .expect("a tmpfs can be mounted");
+}
+
+/// Shows what is in `folder`, and lets it be changed: the changes are in `layers`, a folder of another
+/// file system. Only [in private mounts](in_private_mounts).
+pub fn show_changed(folder: &Path, layers: &Path) {
+    let [upper, work] = ["upper", "work"].map(|name| layers.join(name));
+    fs::create_dir(&upper).expect("it is ours");
+    fs::create_dir(&work).expect("it is ours");
+    fs::set_permissions(&upper, Permissions::from_mode(0o755)).expect("it is ours");
+    let options = format!(
+        "lowerdir={},upperdir={},workdir={}",
+        folder.display(),
+        upper.display(),
+        work.display()
+    );
+    mount(
+        Some("overlay"),
+        folder,
+        Some("overlay"),
+        MsFlags::empty(),
+        Some(options.as_str()),
+    )
+    .expect("root may mount in its own mounts");
 }
 
 /// Gives `uid` the home folder `home` in the password database. Only [in private

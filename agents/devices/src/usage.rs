@@ -96,7 +96,7 @@ fn mounted(mountinfo: &[u8], of_path: impl Fn(&[u8]) -> Option<Number>) -> BTree
 fn swapped_to(swaps: &[u8], of_path: impl Fn(&[u8]) -> Option<Number>) -> BTreeSet<Number> {
     let lines = swaps.split(|byte| *byte == b'\n').skip(1);
     let paths = lines.filter_map(|line| line.split(u8::is_ascii_whitespace).next());
-    let paths = paths.map(|path| unescaped(path));
+    let paths = paths.map(unescaped);
     paths
         .filter_map(|path| of_path(path.as_os_str().as_bytes()))
         .collect()

@@ -20,6 +20,14 @@ pub fn of(
     home: Option<&Path>,
     data_dirs: Option<&OsStr>,
 ) -> Vec<PathBuf> {
+    data(data_home, home, data_dirs)
+        .into_iter()
+        .map(|folder| folder.join("applications"))
+        .collect()
+}
+
+/// The folders of data themselves, which hold more than desktop files.
+fn data(data_home: Option<&OsStr>, home: Option<&Path>, data_dirs: Option<&OsStr>) -> Vec<PathBuf> {
     let is_set = |value: &&OsStr| !value.is_empty();
     let data_home = data_home.filter(is_set).map(PathBuf::from);
     let data_home = data_home.or_else(|| Some(home?.join(DEFAULT_DATA_HOME)));
@@ -28,7 +36,6 @@ pub fn of(
         .unwrap_or(DEFAULT_DATA_DIRS.as_ref());
     let mut folders: Vec<PathBuf> = Vec::new();
     for folder in data_home.into_iter().chain(env::split_paths(data_dirs)) {
-        let folder = folder.join("applications");
         if folder.is_absolute() && !folders.contains(&folder) {
             folders.push(folder);
         }
@@ -48,6 +55,14 @@ pub fn of_environment() -> Vec<PathBuf> {
 pub fn for_home(home: Option<&Path>) -> Vec<PathBuf> {
     let [data_home, data_dirs] = ["XDG_DATA_HOME", "XDG_DATA_DIRS"].map(variable);
     of(data_home.as_deref(), home, data_dirs.as_deref())
+}
+
+/// The folders of data for the user of this process, as its environment names them.
+#[must_use]
+pub fn of_data() -> Vec<PathBuf> {
+    let home = variable("HOME").map(PathBuf::from);
+    let [data_home, data_dirs] = ["XDG_DATA_HOME", "XDG_DATA_DIRS"].map(variable);
+    data(data_home.as_deref(), home.as_deref(), data_dirs.as_deref())
 }
 
 fn variable(name: &str) -> Option<OsString> {

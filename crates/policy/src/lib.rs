@@ -3,7 +3,9 @@
 //! The format is that of dom0's `/etc/qubes/policy.d/*.policy`. Of its keywords those are understood
 //! that can mean something without dom0; where a line is wrong nothing is allowed at all, as in dom0.
 //! [`trusted`] reads policy, and other settings, that somebody else might have written.
+//! [`place`] judges the way to them.
 
+pub mod place;
 pub mod trusted;
 
 use std::fs;
@@ -79,7 +81,8 @@ impl Policy {
         for file in files {
             let name = text::file(&file);
             let place = |problem: String| io::Error::other(format!("{name}: {problem}"));
-            let text = fs::read_to_string(&file).map_err(|error| place(error.to_string()))?;
+            let bytes = fs::read(&file).map_err(|error| place(error.to_string()))?;
+            let text = text_of(bytes).map_err(place)?;
             policy.0.append(&mut Self::parse(&text).map_err(place)?.0);
         }
         Ok(policy)
@@ -120,6 +123,18 @@ impl Policy {
         let first = rules.find(|rule| rule.matches(source, target, service));
         first.map(|rule| &rule.decision)
     }
+}
+
+/// The text of a file.
+///
+/// # Errors
+/// The first line that is none, with its number.
+pub(crate) fn text_of(bytes: Vec<u8>) -> Result<String, String> {
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let number = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+        format!("line {number}: it is not text in UTF-8")
+    })
 }
 
 fn is_policy(file: &Path) -> bool {
@@ -201,7 +216,15 @@ impl Pattern {
 
 fn decision(action: &str, options: &[&str]) -> Result<Decision, String> {
     let (mut target, mut default_target, mut user) = (None, None, None);
-    for option in options {
+    let name = |option: &&str| option.split_once('=').map(|(name, _)| name.to_owned());
+    for (at, option) in options.iter().enumerate() {
+        // Two readers could take two values for the one that counts.
+        if options[..at]
+            .iter()
+            .any(|before| name(before) == name(option))
+        {
+            return Err(wrong("option, which stands there twice", option));
+        }
         let named = |name| Target::parse(name).ok_or_else(|| wrong("qube", name));
         match option.split_once('=') {
             Some(("target", name)) if action != "deny" => target = Some(named(name)?),
@@ -337,6 +360,13 @@ mod tests {
             "svc * a b deny target=c",
             "svc * a b allow target=../x",
             "svc * a b allow colour=red",
+            "svc * a b allow user=me user=root",
+            "svc * a b allow user=root user=me",
+            "svc * a b allow user=me user=me",
+            "svc * a b allow target=b target=c",
+            "svc * a b allow target=c notify=no target=b",
+            "svc * a b ask default_target=b default_target=c",
+            "svc * a b allow notify=no notify=yes",
             "!include other",
         ] {
             let problem = Policy::parse(&format!("# one\n{line}\n")).unwrap_err();

@@ -9,20 +9,20 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use files::{NotOpened, OnLink, Stat, open_regular};
-use rustix::fs::{CWD, Dir, Mode, OFlags, openat};
+use rustix::fs::{Dir, Mode, OFlags, openat};
 use rustix::io::Errno;
-use rustix::path::Arg;
 use rustix::process::Uid;
 
-use crate::{Policy, Rule, is_policy};
+use crate::place::{Place, judge, unusable};
+use crate::{Policy, Rule, is_policy, text_of};
 
 /// A file that is longer, in bytes, is none of these.
 const MAX_LEN: u64 = 1 << 20;
 
-/// Why a file or the policy cannot be used. Of the policy it has the file and the line: it is for the
+/// Why a file or the policy cannot be used, with the path and the line. Of the policy, it is for the
 /// owner of the host and not for the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unusable(String);
+pub struct Unusable(pub(crate) String);
 
 impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -36,35 +36,33 @@ impl std::error::Error for Unusable {}
 /// A folder that is missing is one without lines.
 ///
 /// # Errors
-/// A folder or file belongs to neither root nor `account`, or group or others may write to it, or it
-/// is no folder or file (a link is none), or it cannot be read, or a line is wrong.
-pub fn load(folders: &[impl AsRef<Path>], account: Uid) -> Result<Policy, Unusable> {
+/// A file, its folder or one above it, up to the first of its place, belongs to neither root nor
+/// `account`, or group or others may write to it, or it is no folder or file (a link is none), or it
+/// cannot be read, or a line is wrong.
+pub fn load(folders: &[Place], account: Uid) -> Result<Policy, Unusable> {
     let mut policy = Policy::default();
     for folder in folders {
-        policy
-            .0
-            .append(&mut load_folder(folder.as_ref(), account)?.0);
+        policy.0.append(&mut load_folder(folder, account)?.0);
     }
     Ok(policy)
 }
 
-fn load_folder(path: &Path, account: Uid) -> Result<Policy, Unusable> {
-    let unusable = |why: &dyn fmt::Display| Unusable(format!("{}: {why}", text::file(path)));
-    // The folders above it are those of the system and of the account, as for sshd.
+fn load_folder(place: &Place, account: Uid) -> Result<Policy, Unusable> {
+    let Some(end) = place.find(account, OnLink::Refuse)? else {
+        return Ok(Policy::default());
+    };
+    let unusable = |why: &dyn fmt::Display| unusable(&end.shown, why);
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let folder = match openat(CWD, path, flags, Mode::empty()) {
+    let folder = match openat(&end.folder, &end.name, flags, Mode::empty()) {
         Ok(folder) => folder,
-        Err(Errno::NOENT) => return Ok(Policy::default()),
-        Err(Errno::LOOP | Errno::NOTDIR) => {
-            return Err(unusable(&"it is a symbolic link, or no folder"));
-        }
+        Err(Errno::NOTDIR) => return Err(unusable(&"it is no folder")),
         Err(error) => return Err(unusable(&error)),
     };
     let stat = Stat::fresh(&folder).map_err(|error| unusable(&error))?;
     judge(&stat, account).map_err(|why| unusable(&why))?;
     let mut policy = Policy::default();
     for name in names(&folder).map_err(|error| unusable(&error))? {
-        let file = path.join(&name);
+        let file = end.shown.join(&name);
         let rules = load_file(&folder, &name, account)
             .map_err(|why| Unusable(format!("{}: {why}", text::file(&file))))?;
         policy.0.extend(rules.0);
@@ -86,41 +84,39 @@ fn names(folder: &OwnedFd) -> Result<Vec<OsString>, Errno> {
 }
 
 fn load_file(folder: &OwnedFd, name: &OsStr, account: Uid) -> Result<Policy, String> {
-    let text = read(folder, name, OnLink::Refuse, account).map_err(|error| error.0)?;
+    let text = read_in(folder, name, account)?;
     let text = text.ok_or("it was removed while it was read")?;
     of_plain_host(Policy::parse(&text)?)
 }
 
-/// Reads the text of a file that nobody but root and `account` can have written. `path` begins in
-/// `folder` if it is relative. `None`: there is no such file.
+/// Reads the text of a file that nobody but root and `account` can have written. A link is followed:
+/// `Place` judges its owner and the way to its target. `None`: there is no such file.
 ///
 /// # Errors
-/// The file belongs to neither of them, or group or others may write to it, or it is no regular file,
-/// or too long, or no text, or it cannot be read. The error does not name the file.
-pub fn read(
-    folder: impl AsFd,
-    path: impl Arg + Copy,
-    on_link: OnLink,
-    account: Uid,
-) -> Result<Option<String>, Unusable> {
-    let unusable = |why: &dyn fmt::Display| Unusable(why.to_string());
-    let (file, stat) = match open_regular(folder, path, OFlags::RDONLY, on_link) {
+/// As of [`load`]. The file is no regular file, or too long, or no text, or it cannot be read.
+pub fn read(place: &Place, account: Uid) -> Result<Option<String>, Unusable> {
+    let Some(end) = place.find(account, OnLink::Follow)? else {
+        return Ok(None);
+    };
+    read_in(&end.folder, &end.name, account).map_err(|why| unusable(&end.shown, &why))
+}
+
+fn read_in(folder: impl AsFd, name: &OsStr, account: Uid) -> Result<Option<String>, String> {
+    let (file, stat) = match open_regular(folder, name, OFlags::RDONLY, OnLink::Refuse) {
         Ok(opened) => opened,
         Err(NotOpened::System(Errno::NOENT)) => return Ok(None),
-        Err(NotOpened::NotRegular) if on_link == OnLink::Refuse => {
-            return Err(unusable(&"it is a symbolic link, or not a regular file"));
+        Err(NotOpened::NotRegular) => {
+            return Err("it is a symbolic link, or not a regular file".to_owned());
         }
-        Err(error) => return Err(unusable(&error)),
+        Err(error) => return Err(error.to_string()),
     };
-    judge(&stat, account).map_err(Unusable)?;
-    let mut text = String::new();
+    judge(&stat, account)?;
+    let mut bytes = Vec::new();
     let mut file = file.take(MAX_LEN + 1);
-    match file.read_to_string(&mut text) {
-        Ok(_) if file.limit() == 0 => {
-            Err(unusable(&format_args!("it is longer than {MAX_LEN} bytes")))
-        }
-        Ok(_) => Ok(Some(text)),
-        Err(error) => Err(unusable(&error)),
+    match file.read_to_end(&mut bytes) {
+        Ok(_) if file.limit() == 0 => Err(format!("it is longer than {MAX_LEN} bytes")),
+        Ok(_) => text_of(bytes).map(Some),
+        Err(error) => Err(error.to_string()),
     }
 }
 
@@ -132,21 +128,6 @@ fn of_plain_host(policy: Policy) -> Result<Policy, String> {
             "on this machine, TARGET is @default, @anyvm or *, and SOURCE a name, @anyvm or *"
                 .to_owned(),
         ),
-    }
-}
-
-fn judge(stat: &Stat, account: Uid) -> Result<(), String> {
-    let (owner, _) = stat.owner;
-    if ![0, account.as_raw()].contains(&owner) {
-        return Err(format!(
-            "it belongs to uid {owner}, which is neither root nor uid {}",
-            account.as_raw()
-        ));
-    }
-    let others = Mode::WGRP | Mode::WOTH;
-    match Mode::from_raw_mode(stat.state.mode).intersects(others) {
-        true => Err("its group or others may write to it".to_owned()),
-        false => Ok(()),
     }
 }
 
@@ -171,12 +152,17 @@ mod tests {
         fn new() -> Self {
             umask(Mode::from_raw_mode(0o022));
             let folder = Self(tempfile::tempdir().unwrap());
+            fs::create_dir(folder.path("")).unwrap();
             folder.write("50-all.policy", "* * * * allow\n");
             folder
         }
 
         fn path(&self, name: &str) -> PathBuf {
-            self.0.path().join(name)
+            self.0.path().join("policy.d").join(name)
+        }
+
+        fn place(&self) -> Place {
+            Place::new(self.0.path(), "policy.d")
         }
 
         fn write(&self, name: &str, text: &str) {
@@ -188,7 +174,7 @@ mod tests {
         }
 
         fn load(&self) -> Result<Policy, Unusable> {
-            load(&[self.0.path()], getuid())
+            load(&[self.place()], getuid())
         }
 
         #[track_caller]
@@ -209,8 +195,8 @@ mod tests {
     #[test]
     fn the_first_folder_comes_first_and_names_are_sorted() {
         let (first, second) = (Folder::new(), Folder::new());
-        let missing = first.path("missing");
-        let folders = [missing.as_path(), first.0.path(), second.0.path()];
+        let missing = Place::new(first.0.path(), "missing");
+        let folders = [missing, first.place(), second.place()];
         let load = || load(&folders, getuid()).unwrap();
         assert_eq!(load().0.len(), 2);
         second.write("10.policy", "* * * * deny\n");
@@ -242,20 +228,12 @@ mod tests {
     fn what_belongs_to_somebody_else_denies_everything() {
         let folder = Folder::new();
         let somebody = Uid::from_raw(getuid().as_raw() + 1);
-        let loaded = load(&[folder.0.path()], somebody);
+        let loaded = load(&[folder.place()], somebody);
         // What belongs to root counts for everybody.
         match getuid().is_root() {
             true => assert!(loaded.is_ok()),
             false => assert!(loaded.unwrap_err().to_string().contains("belongs to")),
         }
-        let mut stat = Stat::fresh(fs::File::open(folder.path("50-all.policy")).unwrap()).unwrap();
-        stat.owner = (7, 7);
-        assert!(
-            judge(&stat, Uid::from_raw(8))
-                .unwrap_err()
-                .contains("uid 7")
-        );
-        assert_eq!(judge(&stat, Uid::from_raw(7)), Ok(()));
     }
 
     #[test]
@@ -266,24 +244,25 @@ mod tests {
         let folder = Folder::new();
         fs::create_dir(folder.path("60.policy")).unwrap();
         folder.assert_unusable("60.policy", "not a regular file");
-        let file = folder.path("50-all.policy");
+        let file = Place::new(folder.0.path(), "policy.d/50-all.policy");
         assert!(load(&[file], getuid()).is_err());
+        let link = Place::new(folder.0.path(), "link");
+        symlink("policy.d", link.path()).unwrap();
+        let error = load(&[link], getuid()).unwrap_err().to_string();
+        assert!(error.contains("link\": it is a symbolic link"), "{error}");
     }
 
     #[test]
     fn a_link_is_followed_where_that_is_asked_for_and_its_target_is_judged() {
         let folder = Folder::new();
-        let link = folder.path("link");
-        symlink("50-all.policy", &link).unwrap();
-        let read = |path: &Path, on_link| read(CWD, path, on_link, getuid());
-        let text = read(&link, OnLink::Follow).unwrap();
+        symlink("policy.d/50-all.policy", folder.0.path().join("link")).unwrap();
+        let read = |name| read(&Place::new(folder.0.path(), name), getuid());
+        let text = read("link").unwrap();
         assert_eq!(text.as_deref(), Some("* * * * allow\n"));
-        assert!(read(&link, OnLink::Refuse).is_err());
         folder.set_mode("50-all.policy", 0o620);
-        let error = read(&link, OnLink::Follow).unwrap_err().to_string();
-        assert!(error.contains("may write"), "{error}");
-        let missing = read(&folder.path("missing"), OnLink::Follow);
-        assert_eq!(missing, Ok(None));
+        let error = read("link").unwrap_err().to_string();
+        assert!(error.contains("50-all.policy\": its group"), "{error}");
+        assert_eq!(read("missing"), Ok(None));
     }
 
     #[test]
@@ -291,8 +270,12 @@ mod tests {
         let folder = Folder::new();
         folder.write("60.policy", "# one\n!include other\n");
         folder.assert_unusable("60.policy", "line 2: ");
-        fs::write(folder.path("60.policy"), b"* * \xFF * allow\n").unwrap();
-        folder.assert_unusable("60.policy", "UTF-8");
+        fs::write(
+            folder.path("60.policy"),
+            b"# \xC3\xA9\n\n* * \xFF * allow\n",
+        )
+        .unwrap();
+        folder.assert_unusable("60.policy\": line 3: ", "UTF-8");
         folder.write("60.policy", &"# long\n".repeat(1 << 18));
         folder.assert_unusable("60.policy", "longer than");
     }

@@ -1,6 +1,7 @@
 //! Other programs, which get a limited time.
 
 use std::io::{self, Read};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -11,10 +12,15 @@ use std::time::{Duration, Instant};
 use crate::programs::find_in_path;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitOptions, kill_process_group, pidfd_open, waitpid,
+};
 
 /// Most bytes of the output of a program that are kept.
 const MAX_LEN: u64 = 1 << 20;
+
+/// How long a program that was killed is waited for, before a thread does so.
+const TO_DIE: Duration = Duration::from_secs(1);
 
 /// What a program left when it ended.
 #[derive(Debug)]
@@ -76,15 +82,22 @@ pub fn find(name: &str) -> Option<PathBuf> {
 /// The time was over (`ETIMEDOUT`), or waiting fails.
 pub fn wait(child: &mut Child, deadline: Instant) -> io::Result<ExitStatus> {
     let pid = Pid::from_child(child);
-    let end = pidfd_open(pid, PidfdFlags::empty())?;
+    let end = match pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(end) => end,
+        Err(error) => {
+            // Its end cannot be awaited with a limit, and nobody else would wait for it.
+            let _has_ended = kill_process_group(pid, Signal::KILL);
+            reap_later(child);
+            return Err(error.into());
+        }
+    };
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let mut polled = [PollFd::new(&end, PollFlags::IN)];
         match poll(&mut polled, Some(&timespec(left))) {
             Ok(0) => {
                 let _has_ended = kill_process_group(pid, Signal::KILL);
-                // A process that the kernel holds does not end; whoever adopts it waits for it.
-                let _not_yet = child.try_wait();
+                reap(child, &end);
                 return Err(Errno::TIMEDOUT.into());
             }
             Ok(_) => return child.wait(),
@@ -92,6 +105,36 @@ pub fn wait(child: &mut Child, deadline: Instant) -> io::Result<ExitStatus> {
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Waits for a child that was killed. Without that it would stay as a zombie.
+fn reap(child: &mut Child, end: &OwnedFd) {
+    let deadline = Instant::now() + TO_DIE;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match poll(
+            &mut [PollFd::new(end, PollFlags::IN)],
+            Some(&timespec(left)),
+        ) {
+            Err(Errno::INTR) => {}
+            Ok(1..) => {
+                let _was_killed = child.wait();
+                return;
+            }
+            // The kernel holds it, for example because a file system does not answer.
+            Ok(0) | Err(_) => return reap_later(child),
+        }
+    }
+}
+
+/// Waits for a child that was killed, on a thread of its own. Nobody else must wait for it then.
+pub fn reap_later(child: &mut Child) {
+    let pid = Pid::from_child(child);
+    let waiting = thread::Builder::new().spawn(move || {
+        while matches!(waitpid(Some(pid), WaitOptions::empty()), Err(Errno::INTR)) {}
+    });
+    // Without a thread it stays as a zombie until this program ends.
+    drop(waiting);
 }
 
 /// A time to wait, for `poll(2)`.
@@ -158,5 +201,27 @@ mod tests {
         let script = "exec tail -f /dev/null";
         let error = run(Command::new("sh").args(["-c", script]), Instant::now()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn a_program_that_was_killed_is_no_zombie() {
+        let start = || {
+            let mut command = Command::new("tail");
+            command.args(["-f", "/dev/null"]).process_group(0);
+            let child = command.spawn().unwrap();
+            let process = PathBuf::from(format!("/proc/{}", child.id()));
+            assert!(process.exists());
+            (child, process)
+        };
+        let (mut child, process) = start();
+        assert!(wait(&mut child, Instant::now()).is_err());
+        assert!(!process.exists());
+        // Also if nobody waits for it here.
+        let (mut child, process) = start();
+        child.kill().unwrap();
+        reap_later(&mut child);
+        while process.exists() {
+            thread::yield_now();
+        }
     }
 }

@@ -39,6 +39,13 @@ pub fn is_on(name: &str) -> bool {
              {RUN}/{COMPLETE}: {why}"
         ));
     });
+    is_on_by_now(name)
+}
+
+/// Is this service of the qube on, as far as is known now? For programs of the session, which begins
+/// after the boot.
+#[must_use]
+pub fn is_on_by_now(name: &str) -> bool {
     Path::new(SERVICES).join(name).exists()
 }
 

@@ -55,12 +55,11 @@ fn in_locale(line: &[u8], locale: Locale) -> String {
 fn is_ordered(chars: &[char]) -> bool {
     // A backslash is shown as two, which are no letter between words.
     let has_sign = chars.iter().any(|c| matches!(c, '\\'));
-    let mut shown = chars.to_vec();
-    for at in 0..chars.len() {
-        if must_be_escaped(chars, at) {
-            shown[at] = 'u';
-        }
-    }
+    let one = |(at, c): (usize, &char)| match must_be_escaped(chars, at) {
+        true => 'u',
+        false => *c,
+    };
+    let shown: Vec<char> = chars.iter().enumerate().map(one).collect();
     keeps_its_order(&shown) && !(has_sign && shown.iter().copied().any(changes_its_place))
 }
 

@@ -33,7 +33,7 @@ const ORDINARY: u32 = 65_534;
 const NEEDED: (u64, u64) = (5 << 10, 3 << 9);
 
 /// The programs that are measured, and those that measure.
-const PROGRAMS: [&str; 16] = [
+const PROGRAMS: [&str; 17] = [
     "qfile-agent",
     "qfile-unpacker",
     "qvm-copy",
@@ -47,6 +47,7 @@ const PROGRAMS: [&str; 16] = [
     "qubes-firewall",
     "qubes-vmexec",
     "qubes-app-menus",
+    "qubes-image-rgba",
     "tar2qfile",
     "bench",
     "push",

@@ -11,6 +11,8 @@ use services::app_menus::AppMenus;
 use services::args::{Backup, Filecopy, Restore, Tar2qfile, VmExec, WaitForSession};
 use services::clock::args::{AskForTime, SyncClock, SyncNtpClock};
 use services::disk::args::ResizeDisk;
+use services::image_rgba::args::ImageRgba;
+use services::monitor_layout::args::SetMonitorLayout;
 use services::select_file::args::SelectFile;
 use services::sleep::args::{DetachPciDevice, Suspend};
 use services::start_app::{DesktopRun, StartApp};
@@ -69,9 +71,16 @@ pub fn all() -> Vec<Program> {
             words::QUBES_DETACH_PCI_DEVICE,
         ),
         (SelectFile::command(), 8, words::QUBES_SELECT_FILE),
+        (
+            SetMonitorLayout::command(),
+            8,
+            words::QUBES_SET_MONITOR_LAYOUT,
+        ),
+        (icon_sender::args::Args::command(), 8, words::ICON_SENDER),
         (StartApp::command(), 8, words::QUBES_START_APP),
         (DesktopRun::command(), 1, words::QUBES_DESKTOP_RUN),
         (AppMenus::command(), 8, words::QUBES_APP_MENUS),
+        (ImageRgba::command(), 8, words::QUBES_IMAGE_RGBA),
         (qubesdb_cmd::args::definition(), 8, words::QUBESDB),
         (
             qubesdb_daemon::args::Args::command(),
@@ -110,6 +119,7 @@ pub fn all() -> Vec<Program> {
             8,
             words::MEMINFO_WRITER,
         ),
+        (qubes_keymap::args::Args::command(), 8, words::QUBES_KEYMAP),
     ];
     let all = others.into_iter().chain(of_qubesdb);
     all.map(|(command, section, words)| Program {

@@ -849,6 +849,51 @@ pub const QUBES_APP_MENUS: Words = Words {
     see_also: &["qubes-start-app(8)", "qubes-desktop-run(1)"],
 };
 
+/// qubes-image-rgba
+pub const QUBES_IMAGE_RGBA: Words = Words {
+    more: &[
+        "The formats are PNG, JPEG, GIF, WebP, BMP, ICO, XPM and SVG, also compressed with gzip. FORMAT is one of \
+         png, jpeg, jpg, gif, webp, bmp, ico, xpm, svg and svgz, in upper or lower case. Of an animation the first \
+         picture is given, of an ICO file the largest one. The pixels have 8 bits for each channel, and alpha is \
+         straight.",
+        "An icon is found as the freedesktop.org Icon Theme Specification says: in the theme of the user, in those \
+         that it inherits from, in hicolor, then among the icons without a theme, and at last in all other themes. \
+         The name of an icon can also be an absolute path. Icons have at most 2048 x 2048 pixels; one that is larger \
+         than 512 x 512 pixels is made smaller. Other pictures have at most 8192 x 5120 pixels.",
+        "The name of a file is relative to the home folder. Only regular files are opened.",
+        "The picture is decoded by a second process, which cannot open files, connect to anything or start programs. \
+         Its limits for an icon are 10 s of computing time, 56 MiB of memory and 16 MiB of input, and for any other \
+         picture 30 s, 640 MiB and 192 MiB. An SVG picture can contain other pictures, but a reference to another \
+         file or to the network shows nothing. Scripts are not run, and text is not drawn.",
+    ],
+    environment: &[
+        DATA_FOLDERS,
+        (
+            "HOME, XDG_CONFIG_HOME",
+            "The folders of the user's pictures, icons and settings",
+        ),
+    ],
+    files: &[
+        (
+            "/etc/qubes-rpc/qubes.GetImageRGBA",
+            "The service that starts the program",
+        ),
+        (
+            "~/.config/gtk-4.0/settings.ini, ~/.config/gtk-3.0/settings.ini, ~/.config/kdeglobals",
+            "The icon theme of the user. Those of the system are in /etc/xdg, /etc and /usr/share",
+        ),
+        (
+            "~/.icons, icons/ and pixmaps/ in the folders of data, /usr/share/pixmaps",
+            "Icon themes, and icons without a theme",
+        ),
+    ],
+    examples: &[(
+        "echo xdgicon:firefox | qubes-image-rgba | head -n 1",
+        "Show the size of an icon:",
+    )],
+    see_also: &["qubes-app-menus(8)"],
+};
+
 const STARTING: &str = "The desktop file decides how the application is started. If DBusActivatable is true, the \
                         session bus starts it. Otherwise, or if the bus refuses, the command of its key Exec is \
                         run: field codes are expanded as by GIO, without a file, and a terminal is used if Terminal \
@@ -908,13 +953,18 @@ pub const QREXEC_SSH: Words = Words {
         machine: a Host of ssh_config(5) or a host name, with USER@ before it if necessary. QUBE is a \
         qube on that machine, if it has qubes, or @dispvm. @default and @dispvm can only be used if \
         there is a line with that NAME; in the line for @dispvm, QUBE must be @dispvm. Blank lines and lines that \
-        begin with # are ignored. The first line with a name counts. The file must belong to root or \
-        to the user, and no other user may be able to write to it. If that is not so, or if a line \
-        cannot be read, every call is refused.",
+        begin with # are ignored. The first line with a name counts. The file, the home \
+        folder and each folder between them must belong to root or to the user, and no other user may \
+        be able to write to them. The same is true for what a symbolic link leads to. If that is not \
+        so, or if a line cannot be read, every call is refused. With --transport, QubesDB says which \
+        qube is called; if the line names another QUBE, the call is refused.",
         "\
         PROGRAM is started only when the other machine has allowed the call. If the connection breaks \
-        or the other machine does not answer for 45 seconds, the call ends with status 255. The \
-        connection must be made within 30 seconds. The program needs OpenSSH 8.7 or later.",
+        or the other machine does not answer for 45 seconds, the call ends with status 255. So it does \
+        if connecting takes more than 30 seconds for each address of the host or, without a terminal \
+        at which a person could be asked, if the other machine has not answered after 50 seconds. \
+        ControlPath in ssh_config(5) has no effect: a shared connection would have other limits. The \
+        program needs OpenSSH 8.7 or later.",
     ],
     environment: &[
         (
@@ -963,18 +1013,31 @@ pub const QREXEC_SSH_SERVE: Words = Words {
         no qubes; @anyvm and * match it, too. The first line that matches decides. If no line \
         matches, the call is refused. A line with ask refuses the call.",
         "\
-        Policy files and their folders must belong to root or to the account, and no other user may \
-        be able to write to them. If that is not so, or if a line cannot be read, every call is \
+        Policy files, and each folder from the home folder and from /etc to them, must belong to root \
+        or to the account. No other user may be able to write to them, and none may be a symbolic \
+        link. If that is not so, or if a line cannot be read or has an option twice, every call is \
         refused. The system log names the file and the line; the caller only learns that the policy \
         cannot be used.",
         "\
         A service is an executable file. The program looks for SERVICE+ARG and then for SERVICE in \
         /run/qubes-rpc, /usr/local/etc/qubes-rpc, /etc/qubes-rpc and /usr/lib/qubes/rpc.",
         "\
-        Every call is one line in the system log, with its source, service, target, exit status, \
-        number of bytes from and to the caller, and duration. A call that is allowed also has a line \
-        when its service is started, in case the end cannot be written: it ends with the word \
-        started, and has no status.",
+        The settings of a service are looked for under the same names in /run/qubes/rpc-config, \
+        /usr/local/etc/qubes/rpc-config, /etc/qubes/rpc-config and /usr/lib/qubes/rpc-config. With \
+        force-user='ACCOUNT', the service runs only if the key opens that account; if not, the status \
+        is 126. If the settings cannot be read, the status is 125. wait-for-session has no effect, \
+        because there is no session, and nor have the settings for services that are sockets.",
+        "\
+        Every call has one line in the system log at its end, with its source, service, target, exit \
+        status, number of bytes from and to the caller, and duration. A call that is allowed also has \
+        one right before its service is executed, in case the end cannot be written: it ends with the \
+        word starting, and has no status. If the log does not take that line within two seconds, the \
+        call is refused.",
+        "\
+        The key can do nothing else only if no other line of authorized_keys has it: sshd uses the \
+        first line that fits. --key-line warns if the account has the key already. ClientAliveInterval \
+        15 and ClientAliveCountMax 2 in sshd_config(5) end a service whose caller has gone without a \
+        word.",
     ],
     environment: &[
         (
@@ -1386,6 +1449,35 @@ pub const QUBES_RESIZE_DISK: Words = Words {
     ],
 };
 
+/// qubes-keymap
+pub const QUBES_KEYMAP: Words = Words {
+    more: &[
+        "The key has the form LAYOUT+VARIANT+OPTIONS. Parts at its end can be missing, and an empty layout \
+         is us. The characters are those that dom0 allows: A-Z and a-z in the layout, also 0-9, _ and - in \
+         the variant, and also : and the comma in the options. Any other value is refused.",
+        "Unless the layout is us or si, us becomes the second layout, so that shortcuts work. The options \
+         replace those that were set before. If the key is empty or missing, nothing is changed.",
+        "A display is of this user if its socket belongs to the user, or if DISPLAY names it. An X server \
+         that does not answer within 10 seconds is no longer waited for.",
+    ],
+    environment: &[(
+        "DISPLAY",
+        "A display of this user, whoever its socket belongs to",
+    )],
+    files: &[
+        (
+            "/etc/xdg/autostart/qubes-keymap.desktop",
+            "The entry that starts the program with the session",
+        ),
+        (
+            "/tmp/.X11-unix",
+            "The folder with the sockets of the X servers",
+        ),
+    ],
+    examples: &[("qubes-keymap --once", "Set the layout again:")],
+    see_also: &["qubesdb-watch(1)", "setxkbmap(1)", "xkeyboard-config(7)"],
+};
+
 /// qubes-select-file
 pub const QUBES_SELECT_FILE: Words = Words {
     more: &[
@@ -1420,6 +1512,73 @@ pub const QUBES_SELECT_FILE: Words = Words {
         "Choose a folder, as dom0 would have it chosen:",
     )],
     see_also: &["qubes-wait-for-session(8)"],
+};
+
+/// qubes-set-monitor-layout
+pub const QUBES_SET_MONITOR_LAYOUT: Words = Words {
+    more: &[
+        "There are 1 to 16 lines. A width and a height are 64 to 32767 pixels, and the whole layout fits into \
+         32767 x 32767 pixels. A place is not negative. Sizes in millimetres are 0 to 65535. If a line has a \
+         fifth word only, or more than six, these words are ignored.",
+        "The monitor of the first line is the output DUMMY0, that of the second DUMMY1, and so on. All of the \
+         layout is set while no other program can use the X server, and read back. If a step fails, the \
+         layout from before is set again.",
+        "The X server remembers when the lines of the last call had arrived, in the property \
+         _QFILE_MONITOR_LAYOUT of its root window. An earlier call that comes late changes nothing. Signals \
+         wait until a change has ended. SIGKILL does not wait, and can leave a part of a layout; the next \
+         call sets all of it.",
+        "The screen gets as many pixels to the inch as the monitor of the first line has. If that line has no \
+         size in millimetres, the screen keeps those that it has.",
+        "Each mode has exactly the wanted width and height, and 60 pictures in a second. Its name begins with \
+         QB. Modes of earlier layouts are removed. If a line has no size in millimetres, that of an earlier \
+         layout is forgotten.",
+    ],
+    environment: &[(
+        "XAUTHORITY",
+        "The file with the key of the X server, instead of ~/.Xauthority",
+    )],
+    files: &[
+        (
+            "/etc/qubes-rpc/qubes.SetMonitorLayout",
+            "The service that starts the program",
+        ),
+        (
+            "/run/qubes-service/guivm-gui-agent",
+            "If it exists, the X server is :1 instead of :0",
+        ),
+    ],
+    examples: &[(
+        "printf '1920 1080 0 0\\n1280 1024 1920 0\\n' | qubes-set-monitor-layout",
+        "Set two monitors, one to the right of the other:",
+    )],
+    see_also: &["xrandr(1)", "icon-sender(8)"],
+};
+
+/// icon-sender
+pub const ICON_SENDER: Words = Words {
+    more: &[
+        "When the program starts, it sends the icons of all windows. Later it sends the icon of a window when \
+         the window is mapped, and when its property _NET_WM_ICON changes. The same icon of a window is not \
+         sent twice in a row. If a window changes its icon faster than dom0 reads, only the last icon is sent.",
+        "Of the icons in _NET_WM_ICON, the first of these sizes is sent: 128, 96, 64, 48, 256, 512, 32 pixels \
+         square; else the widest, and of several the highest. Icons of more than 1024 pixels are not sent. \
+         A window without such an icon has that of its property WM_HINTS. An icon that is not complete is not \
+         sent.",
+        "The memory of the program does not grow with the number or the size of icons.",
+    ],
+    environment: &[CLIENT],
+    files: &[
+        (
+            "/etc/xdg/autostart/qubes-icon-sender.desktop",
+            "Starts the program with the desktop",
+        ),
+        (
+            "/run/qubes-service/minimal-netvm, minimal-usbvm",
+            "If one of them exists, the program ends at once",
+        ),
+    ],
+    examples: &[],
+    see_also: &["qubes-set-monitor-layout(8)", "xprop(1)"],
 };
 
 /// qubes-suspend

@@ -10,7 +10,7 @@ use program::say::say;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 
-use super::portal::Portal;
+use super::portal::{NotChosen, Portal};
 use super::{NAME, cannot};
 
 /// The status of the original where zenity is missing: its shell does not find it.
@@ -46,16 +46,31 @@ impl Chooser {
         })
     }
 
-    /// The path that the user chooses; `None`: the user cancels.
+    /// The path that the user chooses; `None`: the user cancels. If the portal shows no chooser, zenity or
+    /// kdialog is used from then on.
     pub(super) async fn choose(
-        &self,
+        &mut self,
         choice: Choice,
         title: &str,
         start: &Path,
     ) -> Result<Option<Vec<u8>>, Failure> {
+        if let Self::Portal(portal) = self {
+            match portal.choose(choice, title, start).await {
+                Ok(chosen) => return Ok(chosen),
+                Err(NotChosen::Failed(failure)) => return Err(failure),
+                Err(NotChosen::NotShown(failure)) => match Dialogs::find() {
+                    None => return Err(failure),
+                    Some(dialogs) => {
+                        say(failure.lines(NAME));
+                        // This leaves the bus, and with it ends what the portal may still show.
+                        *self = Self::Window(dialogs);
+                    }
+                },
+            }
+        }
         match self {
-            Self::Portal(portal) => portal.choose(choice, title, start).await,
             Self::Window(dialogs) => in_window(dialogs, choice, title, start).await,
+            Self::Portal(_) => Err(cannot(choice)),
         }
     }
 }

@@ -13,7 +13,7 @@ use desktop::dialog::Choice;
 use futures_lite::StreamExt as _;
 use program::failure::Failure;
 use tokio::time::timeout;
-use zbus::fdo::DBusProxy;
+use zbus::fdo::{DBusProxy, NameOwnerChangedStream};
 use zbus::message::Type;
 use zbus::names::OwnedUniqueName;
 use zbus::zvariant::{OwnedObjectPath, OwnedValue, Value};
@@ -37,8 +37,9 @@ const TO_ANSWER: Duration = Duration::from_secs(10);
 /// portal count, so it need not be a secret.
 const TOKEN: &str = "qubes_select_file";
 
-/// The results of a request.
+/// The results of a request. Any other one means that it was ended in another way.
 const CHOSEN: u32 = 0;
+const CANCELLED: u32 = 1;
 
 /// A portal that can show the chooser.
 #[derive(Debug)]
@@ -83,17 +84,26 @@ impl Portal {
         choice: Choice,
         title: &str,
         start: &Path,
-    ) -> Result<Option<Vec<u8>>, Failure> {
+    ) -> Result<Option<Vec<u8>>, NotChosen> {
         let failed = |why: &dyn std::fmt::Display| {
             let why = text::foreign(why.to_string().as_bytes());
             cannot(choice).because(format_args!("xdg-desktop-portal: {why}"))
         };
-        let answer = self.ask(choice, title, start).await;
+        let asked = timeout(TO_ANSWER, self.ask(choice, title, start)).await;
+        let request = match asked {
+            Ok(Ok(request)) => request,
+            Ok(Err(error)) => return Err(NotChosen::NotShown(failed(&error))),
+            Err(_) => return Err(NotChosen::NotShown(failed(&"it does not answer"))),
+        };
+        let answer = request.answer(self).await;
+        let failed = |why: &dyn std::fmt::Display| NotChosen::Failed(failed(why));
         let Some((result, answer)) = answer.map_err(|error| failed(&error))? else {
             return Err(failed(&"it has ended"));
         };
-        if result != CHOSEN {
-            return Ok(None);
+        match result {
+            CHOSEN => {}
+            CANCELLED => return Ok(None),
+            _ => return Err(failed(&"it ended the choice, and the user did not")),
         }
         let uris = answer.get("uris").and_then(|uris| {
             let uris = uris.try_clone().ok()?;
@@ -110,21 +120,16 @@ impl Portal {
         }
     }
 
-    /// The result of a request and what comes with it; `None`: the portal has left the bus.
-    async fn ask(
-        &self,
-        choice: Choice,
-        title: &str,
-        start: &Path,
-    ) -> zbus::Result<Option<(u32, HashMap<String, OwnedValue>)>> {
+    /// Has the portal show the chooser.
+    async fn ask(&self, choice: Choice, title: &str, start: &Path) -> zbus::Result<Request> {
         let rule = MatchRule::builder()
             .msg_type(Type::Signal)
             .sender(self.owner.as_str())?
             .interface(REQUEST)?
             .member("Response")?
             .build();
-        let mut responses = MessageStream::for_match_rule(rule, &self.connection, None).await?;
-        let mut owners = self
+        let responses = MessageStream::for_match_rule(rule, &self.connection, None).await?;
+        let owners = self
             .bus
             .receive_name_owner_changed_with_args(&[(0, SERVICE)])
             .await?;
@@ -151,12 +156,44 @@ impl Portal {
             .await?
             .body()
             .deserialize()?;
+        Ok(Request {
+            handle,
+            responses,
+            owners,
+        })
+    }
+}
+
+/// Why a portal gives no path.
+#[derive(Debug)]
+pub(super) enum NotChosen {
+    /// It shows no chooser. Another one can be used.
+    NotShown(Failure),
+    /// The user has seen a chooser, or may have.
+    Failed(Failure),
+}
+
+/// A request that the portal has taken.
+struct Request {
+    handle: OwnedObjectPath,
+    responses: MessageStream,
+    owners: NameOwnerChangedStream,
+}
+
+impl Request {
+    /// Its result and what comes with it; `None`: the portal has left the bus.
+    async fn answer(
+        mut self,
+        portal: &Portal,
+    ) -> zbus::Result<Option<(u32, HashMap<String, OwnedValue>)>> {
         let response = async {
-            while let Some(message) = responses.next().await {
+            while let Some(message) = self.responses.next().await {
                 let message = message?;
                 let header = message.header();
-                let is_answer = header.path().is_some_and(|path| *path == *handle)
-                    && header.sender().is_some_and(|sender| *sender == *self.owner);
+                let is_answer = header.path().is_some_and(|path| *path == *self.handle)
+                    && header
+                        .sender()
+                        .is_some_and(|sender| *sender == *portal.owner);
                 if is_answer {
                     return message.body().deserialize().map(Some);
                 }
@@ -164,10 +201,10 @@ impl Portal {
             Ok(None)
         };
         let end = async {
-            while let Some(change) = owners.next().await {
+            while let Some(change) = self.owners.next().await {
                 let is_gone = change
                     .args()
-                    .is_ok_and(|change| change.new_owner().as_ref() != Some(&self.owner));
+                    .is_ok_and(|change| change.new_owner().as_ref() != Some(&portal.owner));
                 if is_gone {
                     break;
                 }

@@ -1,5 +1,6 @@
-"""What a screen reader sees of a window: `text`, `progress` or `press`, the window's title, for `press` a button,
-and for `progress` the percentage to wait for.
+"""What a screen reader sees of a window: `text`, `entry`, `progress` or `press`, the window's title, for `press` a
+button, and for `progress` the percentage to wait for. `entry` does not wait for a line that can be edited: without
+one, nothing is in it.
 
 Waits until the window shows it, with a bound; prints the labels, or the percentage.
 """
@@ -44,6 +45,10 @@ def look(what, title, *argument):
             texts = [Atspi.Text.get_text(node, 0, -1) for node in labels]
             if any(texts):
                 return "\n".join(texts)
+        if what == "entry":
+            entries = [node for node in nodes if node.get_role_name() in ("text", "entry")]
+            shown = [node for node in entries if node.get_state_set().contains(Atspi.StateType.SHOWING)]
+            return "\n".join(Atspi.Text.get_text(node, 0, -1) for node in shown)
         if what == "progress":
             for node in nodes:
                 if node.get_role_name() in ("progress bar", "level bar"):

@@ -1,10 +1,17 @@
 //! A link with a fault between the caller and the other machine.
 
+use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::Child;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{Connections, lock};
 
 /// The way that bytes take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +31,27 @@ pub enum Fault {
     Cut(Direction, u64),
     /// Nothing passes in either direction after so many bytes in one; the connection stands.
     Freeze(Direction, u64),
+    /// A process is killed after so many bytes in one direction.
+    Kill(Victim, Direction, u64),
     /// Only so many bytes pass at a time, and each takes the way of all others through this process.
     Pieces(usize),
+}
+
+/// A process at an end of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Victim {
+    /// The caller's ssh.
+    Ssh,
+    /// The sshd of the other machine, with all of its processes.
+    Sshd,
+}
+
+/// Who is at the ends of a link.
+#[derive(Debug)]
+pub(super) struct Ends {
+    /// The file with the number of the caller's ssh begins so, and ends with the port of the link.
+    pub(super) ssh: PathBuf,
+    pub(super) sshd: Connections,
 }
 
 /// A link. It goes with this.
@@ -38,6 +64,8 @@ pub struct Link {
 #[derive(Debug)]
 struct State {
     fault: Fault,
+    ends: Ends,
+    port: u16,
     there: AtomicU64,
     back: AtomicU64,
     open: Mutex<Vec<TcpStream>>,
@@ -47,11 +75,13 @@ struct State {
 
 impl Link {
     /// A link to a port of this machine.
-    pub(super) fn new(port: u16, fault: Fault) -> Self {
+    pub(super) fn new(port: u16, fault: Fault, ends: Ends) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
         let own_port = listener.local_addr().expect("it is bound").port();
         let state = Arc::new(State {
             fault,
+            ends,
+            port: own_port,
             there: AtomicU64::new(0),
             back: AtomicU64::new(0),
             open: Mutex::default(),
@@ -118,6 +148,29 @@ impl State {
         }
     }
 
+    fn kill(&self, victim: Victim) {
+        let pids = match victim {
+            Victim::Ssh => {
+                let mut file = self.ends.ssh.clone().into_os_string();
+                file.push(self.port.to_string());
+                let pid = fs::read_to_string(file).expect("ssh has been started");
+                vec![pid.trim().parse().expect("it is a number")]
+            }
+            Victim::Sshd => loop {
+                let pids = sshd_of(&lock(&self.ends.sshd));
+                if !pids.is_empty() {
+                    break pids;
+                }
+                // It is being started.
+                thread::yield_now();
+            },
+        };
+        for pid in pids {
+            let pid = Pid::from_raw(pid).expect("it is not 0");
+            let _has_ended = kill_process(pid, Signal::KILL);
+        }
+    }
+
     fn join(self: &Arc<Self>, near: TcpStream, far: TcpStream) {
         let clone = |socket: &TcpStream| socket.try_clone().expect("a socket");
         for socket in [&near, &far] {
@@ -148,7 +201,9 @@ impl State {
             }
             let before = self.count(direction).load(Ordering::SeqCst);
             let left = match self.fault {
-                Fault::Cut(of, after) | Fault::Freeze(of, after) if of == direction => {
+                Fault::Cut(of, after) | Fault::Freeze(of, after) | Fault::Kill(_, of, after)
+                    if of == direction =>
+                {
                     usize::try_from(after.saturating_sub(before)).unwrap_or(usize::MAX)
                 }
                 _ => usize::MAX,
@@ -162,6 +217,10 @@ impl State {
             if passed == left || passed < read {
                 match self.fault {
                     Fault::Freeze(..) => self.is_frozen.store(true, Ordering::SeqCst),
+                    Fault::Kill(victim, ..) => {
+                        self.kill(victim);
+                        break;
+                    }
                     _ => break,
                 }
             }
@@ -174,4 +233,31 @@ impl State {
             _ => drop(to.shutdown(Shutdown::Write)),
         }
     }
+}
+
+/// The processes of sshd that serve these connections: the first of each, and those below it with the
+/// same name. The service is none of them.
+fn sshd_of(connections: &[Child]) -> Vec<i32> {
+    let number = |child: &Child| i32::try_from(child.id()).expect("a process has a small number");
+    let mut found: Vec<i32> = connections.iter().map(number).collect();
+    let processes: Vec<(i32, i32)> = fs::read_dir("/proc")
+        .expect("it is there")
+        .filter_map(|entry| {
+            let stat = fs::read_to_string(entry.ok()?.path().join("stat")).ok()?;
+            // proc_pid_stat(5): pid (name) state ppid
+            let (begin, end) = stat.rsplit_once(") ")?;
+            let (pid, name) = begin.split_once(" (")?;
+            let parent = end.split(' ').nth(1)?.parse().ok()?;
+            let is_sshd = name.starts_with("sshd");
+            is_sshd.then_some((pid.parse().ok()?, parent))
+        })
+        .collect();
+    let mut at = 0;
+    while at < found.len() {
+        let children = processes.iter().filter(|(_, parent)| *parent == found[at]);
+        let children: Vec<i32> = children.map(|(pid, _)| *pid).collect();
+        found.extend(children);
+        at += 1;
+    }
+    found
 }

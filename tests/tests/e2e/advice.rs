@@ -178,7 +178,7 @@ fn every_option_and_program_that_is_named_exists() {
         String::from_utf8_lossy(&[told.stdout, told.stderr].concat()).into_owned()
     });
     let help = help.concat();
-    let lists = ["packaging/files.list", "packaging/remote.list"];
+    let lists = ["packaging/qfile.list", "packaging/qfile-remote.list"];
     let lists = lists
         .map(|list| fs::read_to_string(source(list)).unwrap())
         .concat();

@@ -10,6 +10,7 @@ mod devices;
 mod firewall;
 mod network;
 mod opening;
+mod pictures;
 mod qubesdb;
 mod remote;
 mod running;
@@ -25,6 +26,7 @@ use qfile_tests::process::run;
 use qfile_tests::programs::manual;
 use qfile_tests::qubes::{Qubes, SOURCE};
 use qfile_tests::user::needs_private_mounts;
+use qfile_tests::x_server::has_xorg;
 
 use agents::*;
 use applications::*;
@@ -35,6 +37,7 @@ use devices::*;
 use firewall::*;
 use network::*;
 use opening::*;
+use pictures::*;
 use qubesdb::*;
 use remote::*;
 use running::*;
@@ -47,7 +50,7 @@ type Provoke = fn(&str);
 type Ends = &'static [(&'static str, Provoke)];
 
 /// Programs that end in the same ways.
-const ENDS: [(&[&str], Ends); 40] = [
+const ENDS: [(&[&str], Ends); 44] = [
     (
         &["qvm-copy", "qvm-copy-to-vm", "qvm-move", "qvm-move-to-vm"],
         &[
@@ -279,12 +282,28 @@ const ENDS: [(&[&str], Ends); 40] = [
         ],
     ),
     (
+        &["qubes-image-rgba"],
+        &[
+            ("0", a_picture_is_given),
+            ("1", a_picture_is_not_there),
+            ("2", an_option_is_unknown),
+        ],
+    ),
+    (
         &["qubes-wait-for-session"],
         &[
             ("0", there_is_no_session_to_wait_for),
             ("1", there_is_no_session_in_time),
             ("2", an_option_is_unknown),
             ("other", a_service_of_the_user_failed),
+        ],
+    ),
+    (
+        &["qubes-keymap"],
+        &[
+            ("0", a_keyboard_layout_is_set),
+            ("1", a_keyboard_layout_is_none),
+            ("2", an_option_is_unknown),
         ],
     ),
     (
@@ -295,6 +314,22 @@ const ENDS: [(&[&str], Ends); 40] = [
             ("2", an_option_is_unknown),
             ("127", there_is_no_chooser),
             ("128+N", a_signal_comes_before_the_choice),
+        ],
+    ),
+    (
+        &["qubes-set-monitor-layout"],
+        &[
+            ("0", monitors_are_set),
+            ("1", there_is_no_monitor),
+            ("2", an_option_is_unknown),
+        ],
+    ),
+    (
+        &["icon-sender"],
+        &[
+            ("0", icons_are_not_wanted),
+            ("1", there_is_no_x_server),
+            ("2", an_option_is_unknown),
         ],
     ),
     (
@@ -413,8 +448,11 @@ pub(crate) fn tests() -> Tests {
 fn needed(program: &str) -> Result<(), String> {
     match program {
         "qubes-network" => needs_networks().and_then(|()| needs_private_mounts()),
-        "qubes-config" | "qubes-block-devices" | "qubes-usb-devices" => needs_private_mounts(),
+        "qubes-config" | "qubes-block-devices" | "qubes-usb-devices" | "icon-sender" => {
+            needs_private_mounts()
+        }
         "qubes-resize-disk" => needs_loops(),
+        "qubes-set-monitor-layout" => has_xorg(),
         _ => Ok(()),
     }
 }

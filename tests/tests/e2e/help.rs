@@ -17,7 +17,8 @@ suite! {
 
 /// Those that qrexec starts, and what starts an application as they do: what they write to stdout
 /// goes to another qube. The agents keep their stdout for the program that starts them.
-const SPEAKERS: [&str; 26] = [
+const SPEAKERS: [&str; 30] = [
+    "icon-sender",
     "meminfo-writer",
     "qfile-agent",
     "qfile-unpacker",
@@ -31,9 +32,12 @@ const SPEAKERS: [&str; 26] = [
     "qubes-desktop-run",
     "qubes-detach-pci-device",
     "qubes-filecopy",
+    "qubes-image-rgba",
+    "qubes-keymap",
     "qubes-resize-disk",
     "qubes-restore",
     "qubes-select-file",
+    "qubes-set-monitor-layout",
     "qubes-sync-clock",
     "qubes-sync-ntp-clock",
     "qubes-vmexec",

@@ -22,6 +22,7 @@ mod move_;
 mod names;
 mod network;
 mod open;
+mod pictures;
 mod qubesdb;
 mod readme;
 mod receiver;
@@ -52,6 +53,7 @@ qfile_tests::topics! {
     names,
     network,
     open,
+    pictures,
     qubesdb,
     readme,
     receiver,

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Parser;
-use clap::builder::RangedU64ValueParser;
+use clap::builder::{PathBufValueParser, RangedU64ValueParser, TypedValueParser as _};
 use qrexec::relay::BUFFER_SIZE;
 
 pub(crate) const CLIENT: &str = "qrexec-ssh";
@@ -32,13 +32,13 @@ pub struct Client {
     /// Make the call of a RemoteVM of Qubes OS, in its local relay: the service qubesair.SSHProxy
     #[arg(long, value_name = "REMOTE+SERVICE")]
     #[arg(conflicts_with_all = ["target", "service", "program"])]
-    pub transport: Option<String>,
+    pub transport: Option<OsString>,
     /// A name in remotes.conf, @default, @dispvm, or a destination of ssh: HOST or USER@HOST
     #[arg(required_unless_present = "transport")]
-    pub target: Option<String>,
+    pub target: Option<OsString>,
     /// The service and its argument
     #[arg(value_name = "SERVICE[+ARG]", required_unless_present = "transport")]
-    pub service: Option<String>,
+    pub service: Option<OsString>,
     /// The absolute path of a program whose stdin and stdout are connected to the service,
     /// instead of those of qrexec-ssh
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -74,8 +74,9 @@ pub struct Serve {
     /// decides
     #[arg(long)]
     pub relay: bool,
-    /// Look for services in this folder first
+    /// Look for services in this folder first, an absolute path
     #[arg(long, value_name = "FOLDER")]
+    #[arg(value_parser = PathBufValueParser::new().try_map(absolute))]
     pub services: Option<PathBuf>,
     /// Print the line for authorized_keys that binds the public key in this file to this program
     /// with the other options
@@ -92,6 +93,14 @@ other  the status of the service; 128+N if the signal N ended it
   126  the call is refused
   127  the service does not exist";
 
+/// Services run in the home folder, and the program is started elsewhere.
+fn absolute(path: PathBuf) -> Result<PathBuf, &'static str> {
+    match path.is_absolute() {
+        true => Ok(path),
+        false => Err("give an absolute path"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -103,7 +112,7 @@ mod tests {
         let words = ["-T", "--", "far", "svc+x", "/bin/p", "-T", "--", "--help"];
         let line = Client::try_parse_from(["qrexec-ssh"].iter().chain(&words)).unwrap();
         assert!(line.filter_escape_chars_stderr);
-        assert_eq!(line.target.as_deref(), Some("far"));
+        assert_eq!(line.target.unwrap(), "far");
         assert_eq!(line.program, ["/bin/p", "-T", "--", "--help"]);
     }
 
@@ -113,6 +122,18 @@ mod tests {
         assert!(parse(&["--transport", "a+b"]).is_ok());
         for wrong in [&[][..], &["far"], &["--transport", "a+b", "far", "svc"]] {
             assert_eq!(parse(wrong).unwrap_err().exit_code(), 2, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_folder_of_services_has_an_absolute_path() {
+        let parse = |folder: &str| {
+            let words = ["qrexec-ssh-serve", "--as", "a", "--services", folder];
+            Serve::try_parse_from(words)
+        };
+        assert!(parse("/srv/rpc").is_ok());
+        for wrong in ["rpc", "./rpc", "../rpc", "~/rpc", ""] {
+            assert_eq!(parse(wrong).unwrap_err().exit_code(), 2, "{wrong}");
         }
     }
 

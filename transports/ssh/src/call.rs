@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
@@ -58,6 +59,8 @@ struct Streams {
     stdout: End<Source>,
     /// Passes its stderr on, if that is filtered.
     stderr: Option<JoinHandle<()>>,
+    /// How long the go-ahead may take.
+    limit: Option<Duration>,
 }
 
 /// Makes a call, and waits until it has ended; its exit status.
@@ -100,7 +103,7 @@ impl Call {
     fn start(&self, ssh: &Path) -> io::Result<(Child, Streams)> {
         let (stdin, its_stdin) = UnixStream::pair()?;
         let (stdout, its_stdout) = source_pair()?;
-        let mut command = engine::command(ssh, &self.destination, &self.request);
+        let (mut command, limit) = engine::command(ssh, &self.destination, &self.request);
         command
             .stdin(OwnedFd::from(its_stdin))
             .stdout(its_stdout)
@@ -116,12 +119,13 @@ impl Call {
             stdin,
             stdout,
             stderr,
+            limit,
         };
         Ok((command.spawn()?, streams))
     }
 
     async fn converse(&self, ssh: &mut Child, mut streams: Streams) -> io::Result<u8> {
-        let answer = go_ahead::wait(&mut streams.stdout).await;
+        let answer = go_ahead::wait(&mut streams.stdout, streams.limit).await;
         debug!(?answer);
         match answer {
             Ok(Answer::Allowed(first_bytes)) => self.join(ssh, streams, first_bytes).await,
@@ -130,6 +134,16 @@ impl Call {
                     "{CLIENT}: cannot call {}: something other than qrexec-ssh-serve answers there\n\
                      {CLIENT}: in authorized_keys there, bind the key to it: see qrexec-ssh-serve(8)",
                     self.shown()
+                ));
+                Ok(BROKEN)
+            }
+            Ok(Answer::Late) => {
+                say(format_args!(
+                    "{CLIENT}: cannot call {}: no answer within {} seconds\n\
+                     {CLIENT}: see the messages above, and try: ssh {}",
+                    self.shown(),
+                    engine::LIMIT.as_secs(),
+                    self.destination
                 ));
                 Ok(BROKEN)
             }
@@ -237,7 +251,12 @@ impl Call {
 
 /// Waits for the end of ssh, and until its last words have been passed on; its status.
 async fn ended(ssh: &mut Child, stderr: Option<JoinHandle<()>>) -> io::Result<u8> {
-    let status = status::of_process(ssh.wait().await?);
+    let status = ssh.wait().await?;
+    // Of a service that a signal ended, there is a number. What a signal ended here is ssh.
+    let status = match status.code() {
+        Some(_) => status::of_process(status),
+        None => BROKEN,
+    };
     if let Some(stderr) = stderr {
         // Something that ssh has left behind, such as a shared connection, may hold it.
         let _in_time = tokio::time::timeout(GRACE, stderr).await;

@@ -3,6 +3,7 @@
 use std::env;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use program::failure::Failure;
 use program::programs::find_in_path;
@@ -17,7 +18,7 @@ const VARIABLE: &str = "QREXEC_SSH";
 
 /// What ssh is told whatever ssh_config(5) says about the host: there, it may be set up for a person
 /// at a terminal. The first value that ssh gets for an option is the one that counts.
-const OPTIONS: [&str; 17] = [
+const OPTIONS: [&str; 19] = [
     "ForwardAgent=no",
     "ForwardX11=no",
     "ClearAllForwardings=yes",
@@ -30,16 +31,22 @@ const OPTIONS: [&str; 17] = [
     "StdinNull=no",
     "ForkAfterAuthentication=no",
     "SessionType=default",
-    // A connection that is shared already is used. This call begins none: the ssh that does so ends
-    // only after all others that share it.
+    // No connection is shared: it would have the limits of the ssh that began it, which may be none,
+    // and not those below. An ssh that begins one ends only after all others that share it.
     "ControlMaster=no",
-    // Until the session stands; key exchange and authentication are part of it.
+    "ControlPath=none",
+    // Until the session stands; key exchange and authentication are part of it. It counts for each
+    // address of the host.
     "ConnectTimeout=30",
+    "ConnectionAttempts=1",
     // ssh gives up one interval after the last answer that it missed: 45 s.
     "ServerAliveInterval=15",
     "ServerAliveCountMax=2",
     "TCPKeepAlive=yes",
 ];
+
+/// How long the go-ahead may take where nobody is asked anything: a host may have many addresses.
+pub(crate) const LIMIT: Duration = Duration::from_secs(50);
 
 /// Finds ssh.
 ///
@@ -72,21 +79,27 @@ pub(crate) fn find() -> Result<PathBuf, Failure> {
     }
 }
 
-/// The command that asks the machine `destination`.
+/// The command that asks the machine `destination`, and how long its answer may take.
 #[must_use]
-pub(crate) fn command(ssh: &Path, destination: &Destination, request: &Request) -> Command {
+pub(crate) fn command(
+    ssh: &Path,
+    destination: &Destination,
+    request: &Request,
+) -> (Command, Option<Duration>) {
     let mut command = Command::new(ssh);
     command.arg("-T");
     for option in OPTIONS {
         command.args(["-o", option]);
     }
     let terminal = File::options().read(true).write(true).open("/dev/tty");
-    if terminal.is_err() {
-        // Nobody could answer a question.
+    // A person may need any time to answer a question.
+    let limit = terminal.is_err().then_some(LIMIT);
+    if limit.is_some() {
+        // Nobody could answer one.
         command.args(["-o", "BatchMode=yes"]);
     }
     command
         .args(["--", destination.as_str()])
         .arg(request.to_string());
-    command
+    (command, limit)
 }

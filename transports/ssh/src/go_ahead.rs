@@ -1,9 +1,11 @@
 //! Waiting for the go-ahead of the other machine.
 
 use std::io;
+use std::time::Duration;
 
 use qrexec::channel::Source;
 use qrexec::relay::End;
+use tokio::time::timeout;
 
 use crate::wire::GO_AHEAD;
 
@@ -19,13 +21,22 @@ pub(crate) enum Answer {
     Ended,
     /// Too much else.
     Else,
+    /// Nothing that is one of these, for too long.
+    Late,
 }
 
-/// Reads up to the go-ahead, and passes over what comes before it.
+/// Reads up to the go-ahead, and passes over what comes before it, for at most the time `limit`.
 ///
 /// # Errors
 /// Those of `read(2)`.
-pub(crate) async fn wait(from: &mut End<Source>) -> io::Result<Answer> {
+pub(crate) async fn wait(from: &mut End<Source>, limit: Option<Duration>) -> io::Result<Answer> {
+    match limit {
+        Some(limit) => timeout(limit, read(from)).await.unwrap_or(Ok(Answer::Late)),
+        None => read(from).await,
+    }
+}
+
+async fn read(from: &mut End<Source>) -> io::Result<Answer> {
     let mut read = Vec::new();
     let mut buffer = [0; 4096];
     loop {
@@ -54,7 +65,24 @@ fn look_at(read: &mut Vec<u8>) -> Option<Answer> {
 
 #[cfg(test)]
 mod tests {
+    use qrexec::relay::source_pair;
+    use tokio::runtime::Builder;
+
     use super::*;
+
+    #[test]
+    fn an_answer_that_does_not_come_is_late() {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (mut from, writer) = source_pair().unwrap();
+            let limit = Some(Duration::from_millis(10));
+            assert_eq!(wait(&mut from, limit).await.unwrap(), Answer::Late);
+            drop(writer);
+            for limit in [None, Some(Duration::from_secs(100))] {
+                assert_eq!(wait(&mut from, limit).await.unwrap(), Answer::Ended);
+            }
+        });
+    }
 
     #[test]
     fn what_comes_before_is_passed_over_and_what_follows_is_kept() {

@@ -2,18 +2,21 @@
 //!
 //! Lines are `NAME = DESTINATION [QUBE]`. Blank lines, and lines with `#` first, are passed over.
 
+use std::collections::BTreeMap;
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use files::OnLink;
+use policy::place::Place;
 use policy::trusted;
 use program::failure::Failure;
 use qrexec::Destination;
 use qrexec::status::REFUSED;
-use rustix::fs::CWD;
 use rustix::process::getuid;
 
 use crate::wire::Qube;
+
+/// The file in a folder of settings.
+const FILE: &str = "qfile/remotes.conf";
 
 /// Another machine, and the qube there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,50 +25,60 @@ pub(crate) struct Remote {
     pub(crate) qube: Qube,
 }
 
-/// The lines of all files, in the order in which they count.
+/// The lines of all files: of each name, the one that counts.
 #[derive(Debug, Default)]
-pub(crate) struct Remotes(Vec<(String, Remote)>);
+pub(crate) struct Remotes(BTreeMap<String, Remote>);
 
-/// Where the files are, in the order in which they count: the user's comes first.
+/// Where the files are, in the order in which they count: the user's comes first. Judging begins at the
+/// home folder, or at the folder of settings if that is elsewhere.
 #[must_use]
-pub(crate) fn files() -> Vec<PathBuf> {
+pub(crate) fn files() -> Vec<Place> {
     let absolute = |name: &str| {
         let path = PathBuf::from(env::var_os(name)?);
         path.is_absolute().then_some(path)
     };
-    let config = absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")));
-    let folders = config.into_iter().chain([PathBuf::from("/etc")]);
-    folders
-        .map(|folder| folder.join("qfile/remotes.conf"))
-        .collect()
+    let home = absolute("HOME");
+    let config = absolute("XDG_CONFIG_HOME").or_else(|| Some(home.as_ref()?.join(".config")));
+    let own = config.map(|config| {
+        let below = home
+            .as_ref()
+            .and_then(|home| config.strip_prefix(home).ok());
+        match (&home, below) {
+            (Some(home), Some(below)) => Place::new(home, below.join(FILE)),
+            _ => Place::new(config, FILE),
+        }
+    });
+    own.into_iter().chain([Place::new("/etc", FILE)]).collect()
 }
 
 impl Remotes {
     /// Reads `files`. One that is missing has no lines.
     ///
     /// # Errors
-    /// A file or a line cannot be read, or somebody else may have written the file: it says to which
-    /// machine files go.
-    pub(crate) fn load(files: &[PathBuf]) -> Result<Self, Failure> {
+    /// A file or a line cannot be read, or somebody else may have written the file, or could make it: it
+    /// says to which machine files go.
+    pub(crate) fn load(files: &[Place]) -> Result<Self, Failure> {
         let mut all = Self::default();
         for file in files {
-            all.0.append(&mut Self::read(file)?.0);
+            for (name, remote) in Self::read(file)?.0 {
+                all.0.entry(name).or_insert(remote);
+            }
         }
         Ok(all)
     }
 
-    fn read(file: &Path) -> Result<Self, Failure> {
-        let shown = text::file(file);
-        // As ssh does with its own configuration: a link is followed, and what it points to counts.
-        let text = trusted::read(CWD, file, OnLink::Follow, getuid()).map_err(|why| {
-            Failure::new(format!("cannot use {shown}"))
-                .because(why)
-                .advise("the file must be yours or root's, and only its owner may write to it")
+    fn read(file: &Place) -> Result<Self, Failure> {
+        let text = trusted::read(file, getuid()).map_err(|why| {
+            Failure::new(format!("cannot use {why}"))
+                .advise(
+                    "remotes.conf, and each folder from your home folder to it, must be yours or root's, \
+                     and only its owner may write to it",
+                )
                 .with_status(REFUSED)
         })?;
         let text = text.unwrap_or_default();
         Self::parse(&text).map_err(|(number, why)| {
-            Failure::new(format!("{shown}, line {number}"))
+            Failure::new(format!("{}, line {number}", text::file(&file.path())))
                 .because(why)
                 .advise("a line is NAME = DESTINATION [QUBE]")
                 .with_status(REFUSED)
@@ -84,28 +97,22 @@ impl Remotes {
                 continue;
             }
             let (name, remote) = parse_line(line).map_err(|why| (index + 1, why))?;
-            if all.get(&name).is_some() {
+            if all.0.insert(name.clone(), remote).is_some() {
                 return Err((index + 1, format!("{name} stands here for the second time")));
             }
-            all.0.push((name, remote));
         }
         Ok(all)
     }
 
-    /// What `name` is; the first line counts.
+    /// What `name` is.
     #[must_use]
     pub(crate) fn get(&self, name: &str) -> Option<&Remote> {
-        let line = self.0.iter().find(|(of, _)| of == name);
-        line.map(|(_, remote)| remote)
+        self.0.get(name)
     }
 
-    /// Every name that there is.
-    #[must_use]
-    pub(crate) fn names(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = self.0.iter().map(|(name, _)| &**name).collect();
-        names.sort_unstable();
-        names.dedup();
-        names
+    /// Every name that there is, sorted.
+    pub(crate) fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.0.keys().map(|name| &**name)
     }
 }
 
@@ -140,6 +147,7 @@ fn parse_line(line: &str) -> Result<(String, Remote), String> {
 mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::path::Path;
 
     use qfile_proto::QubeName;
 
@@ -161,7 +169,7 @@ mod tests {
         assert_eq!(get("@dispvm"), ("relay".into(), Qube::Disposable));
         assert!(remotes.get("host.example").is_none());
         let names = ["9.x", "@default", "@dispvm", "server", "work"];
-        assert_eq!(remotes.names(), names);
+        assert!(remotes.names().eq(names));
     }
 
     #[test]
@@ -201,27 +209,33 @@ mod tests {
     #[test]
     fn the_first_file_comes_first_and_a_missing_one_has_no_lines() {
         let folder = tempfile::tempdir().unwrap();
-        let [a, b, missing] = ["a", "b", "missing"].map(|name| folder.path().join(name));
-        write(&a, "x = first\n", 0o644);
-        write(&b, "x = second\ny = second\n", 0o644);
+        let place = |name| Place::new(folder.path(), name);
+        let [a, b, missing] = ["a", "b", "missing"].map(place);
+        write(&a.path(), "x = first\n", 0o644);
+        write(&b.path(), "x = second\ny = second\n", 0o644);
         let remotes = Remotes::load(&[missing, a.clone(), b.clone()]).unwrap();
         let get = |name| remotes.get(name).unwrap().destination.as_str();
         assert_eq!((get("x"), get("y")), ("first", "second"));
-        write(&b, "# one\nnonsense\n", 0o644);
-        let failure = Remotes::load(&[a, b]).unwrap_err();
+        write(&b.path(), "# one\nnonsense\n", 0o644);
+        let failure = Remotes::load(&[a, b.clone()]).unwrap_err();
         assert_eq!(failure.status(), REFUSED);
         assert!(failure.reason().contains("line 2"), "{failure}");
-        let folder = [folder.path().to_owned()];
-        assert_eq!(Remotes::load(&folder).unwrap_err().status(), REFUSED);
+        fs::write(b.path(), b"# one\n# two\nx = \xFF\n").unwrap();
+        let failure = Remotes::load(&[b]).unwrap_err();
+        assert_eq!(failure.status(), REFUSED);
+        assert!(failure.reason().contains("b\": line 3: "), "{failure}");
+        fs::create_dir(folder.path().join("folder")).unwrap();
+        let failure = Remotes::load(&[place("folder")]).unwrap_err();
+        assert_eq!(failure.status(), REFUSED);
     }
 
     #[test]
     fn a_file_that_others_may_write_to_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let [file, link] = ["file", "link"].map(|name| folder.path().join(name));
-        symlink(&file, &link).unwrap();
+        let [file, link] = ["file", "link"].map(|name| Place::new(folder.path(), name));
+        symlink("file", link.path()).unwrap();
         for (mode, is_usable) in [(0o600, true), (0o644, true), (0o664, false), (0o646, false)] {
-            write(&file, "x = first\n", mode);
+            write(&file.path(), "x = first\n", mode);
             for path in [&file, &link] {
                 match Remotes::load(std::slice::from_ref(path)) {
                     Ok(remotes) => assert!(is_usable && remotes.get("x").is_some()),

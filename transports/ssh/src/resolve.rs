@@ -1,5 +1,7 @@
 //! From the command line to a call: where TARGET is, and what the machine there is asked.
 
+use std::ffi::OsStr;
+
 use qrexec::Service;
 use qrexec::local_side::ProgramLine;
 use qrexec::status::REFUSED;
@@ -13,6 +15,9 @@ use crate::transport;
 use crate::wire::{NoRequest, Qube, Request};
 use qrexec::Destination;
 
+/// Most names of remotes.conf that are shown.
+const MAX_NAMES: usize = 20;
+
 /// Judges a command line.
 ///
 /// # Errors
@@ -20,14 +25,15 @@ use qrexec::Destination;
 pub(crate) fn resolve(line: Client) -> Result<Call, Failure> {
     let remotes = Remotes::load(&remotes::files());
     let (target, destination, request) = match (line.transport, line.target, line.service) {
-        (Some(argument), _, _) => transport::resolve(&argument, &remotes?)?,
+        (Some(argument), _, _) => transport::resolve(text_of(&argument)?, &remotes?)?,
         (None, Some(target), Some(service)) => {
-            let remote = remote(&target, &remotes?)?;
-            let request = Service::parse(&service)
+            let (target, service) = (text_of(&target)?, text_of(&service)?);
+            let remote = remote(target, &remotes?)?;
+            let request = Service::parse(service)
                 .ok_or(NoRequest::Service)
                 .and_then(|service| Request::new(remote.qube, service, None))
-                .map_err(|why| not_carried(&service, why))?;
-            (target, remote.destination, request)
+                .map_err(|why| not_carried(service, why))?;
+            (target.to_owned(), remote.destination, request)
         }
         _ => return Err(Failure::new("there is no TARGET or no SERVICE").with_status(2)),
     };
@@ -41,6 +47,16 @@ pub(crate) fn resolve(line: Client) -> Result<Call, Failure> {
             stdout: line.filter_escape_chars_stdout,
         },
         buffer_size: line.buffer_size,
+    })
+}
+
+/// A word of the command line that says what is called.
+fn text_of(word: &OsStr) -> Result<&str, Failure> {
+    word.to_str().ok_or_else(|| {
+        let shown = text::own(word.as_encoded_bytes());
+        Failure::new(format!("cannot call \"{shown}\""))
+            .because("it has bytes that are no text in UTF-8")
+            .with_status(REFUSED)
     })
 }
 
@@ -70,13 +86,9 @@ fn remote(target: &str, remotes: &Remotes) -> Result<Remote, Failure> {
     };
     match target {
         "@default" => {
-            let names = remotes.names().join(", ");
-            let names = match names.is_empty() {
-                true => "there are none in remotes.conf".to_owned(),
-                false => format!("those in remotes.conf are {names}"),
-            };
             let advice = format!(
-                "name another machine; {names}\nor {}",
+                "name another machine; {}\nor {}",
+                those_in(remotes),
                 line("DESTINATION [QUBE]")
             );
             refused("remotes.conf does not say which machine this is", advice)
@@ -99,6 +111,19 @@ fn remote(target: &str, remotes: &Remotes) -> Result<Remote, Failure> {
                 "use letters, digits and . _ -, a letter or a digit first".to_owned(),
             ),
         },
+    }
+}
+
+/// Which names there are, for people.
+fn those_in(remotes: &Remotes) -> String {
+    let names = remotes.names();
+    let more = names.len().saturating_sub(MAX_NAMES);
+    let names: Vec<&str> = names.take(MAX_NAMES).collect();
+    let names = text::own(names.join(", ").as_bytes());
+    match (names.is_empty(), more) {
+        (true, _) => "there are none in remotes.conf".to_owned(),
+        (false, 0) => format!("those in remotes.conf are {names}"),
+        (false, more) => format!("those in remotes.conf are {names} and {more} more"),
     }
 }
 
@@ -144,5 +169,28 @@ mod tests {
             assert_eq!(failure.status(), REFUSED, "{target}");
             assert!(failure.to_string().contains(says), "{failure}");
         }
+    }
+
+    #[test]
+    fn twenty_names_are_shown_and_the_others_are_counted() {
+        let lines = |count: usize| -> String {
+            let line = |number| format!("m{number:02} = {}\n", "h".repeat(400));
+            (0..count).map(line).collect()
+        };
+        let all = those_in(&remotes(&lines(20)));
+        assert!(all.ends_with("m18, m19"), "{all}");
+        let some = those_in(&remotes(&lines(23)));
+        assert!(some.ends_with("m18, m19 and 3 more"), "{some}");
+        // Names as long as they can be.
+        let long = |number| format!("m{number:02}{} = h\n", "n".repeat(400));
+        let cut = those_in(&remotes(&(0..20).map(long).collect::<String>()));
+        assert!(cut.len() < 1_100 && cut.ends_with("..."), "{cut}");
+    }
+
+    #[test]
+    fn a_file_of_many_lines_is_read_in_a_moment() {
+        let line = |number| format!("m{number} = h\n");
+        let text: String = (0..80_000).map(line).collect();
+        assert_eq!(remotes(&text).names().len(), 80_000);
     }
 }

@@ -1,7 +1,7 @@
 //! The other machine: `qrexec-ssh-serve`.
 //!
 //! A call passes through `request`, which judges the line and who calls → `decide`, which asks the
-//! policy and finds the service → `answer`, which runs it → `record`, the line in the system log.
+//! policy and finds the service → `answer`, which runs it. `record` is what the system log gets.
 //! `key_line` prints a line for authorized_keys.
 
 mod answer;
@@ -19,6 +19,7 @@ use program::failure::Failure;
 use qrexec::status::REFUSED;
 
 use crate::args::{SERVE, Serve};
+use decide::Refusal;
 use record::Record;
 
 /// What sshd sets for a forced command: the command that the caller wants.
@@ -40,13 +41,15 @@ pub(crate) fn run(line: &Serve) -> Result<u8, Failure> {
     }
     let wanted = env::var_os(WANTED).unwrap_or_default();
     let mut record = Record::new(&line.name);
-    let answered = request::judge(line, wanted.as_bytes(), &mut record).and_then(|judged| {
-        let decided = decide::decide(line, judged).map_err(|refusal| {
-            record.why = refusal.for_the_log;
-            refusal.failure
-        })?;
-        record.begin();
-        answer::answer(&decided, &mut record)
+    let answered = request::judge(line, wanted.as_bytes(), &mut record)
+        .map_err(Refusal::from)
+        .and_then(|judged| {
+            let decided = decide::decide(line, judged)?;
+            answer::answer(&decided, &mut record)
+        });
+    let answered = answered.map_err(|refusal| {
+        record.why = refusal.for_the_log;
+        refusal.failure
     });
     let status = match &answered {
         Ok(status) => *status,

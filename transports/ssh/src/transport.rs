@@ -32,16 +32,33 @@ pub(crate) fn resolve(
         Failure::new(format!("{CALLER} is not the name of a qube")).with_status(REFUSED)
     })?;
     let qube = qube(&name, &read_from_qubesdb)?;
-    let request =
-        Request::new(qube, service, Some(source)).map_err(|why| not_carried(argument, why))?;
     let destination = match remotes.get(name.as_str()) {
-        Some(Remote { destination, .. }) => destination.clone(),
+        Some(remote) => {
+            check_qube(&name, remote, &qube)?;
+            remote.destination.clone()
+        }
         // A name of a qube is one of a host.
         None => Destination::parse(name.as_str()).ok_or_else(|| {
             Failure::new(format!("{name} cannot be a host of ssh")).with_status(REFUSED)
         })?,
     };
+    let request =
+        Request::new(qube, service, Some(source)).map_err(|why| not_carried(argument, why))?;
     Ok((name.to_string(), destination, request))
+}
+
+/// Refuses a line of remotes.conf that names another qube than dom0 does: its writer expects the call
+/// there.
+fn check_qube(name: &QubeName, remote: &Remote, of_dom0: &Qube) -> Result<(), Failure> {
+    if remote.qube == Qube::Unnamed || remote.qube == *of_dom0 {
+        return Ok(());
+    }
+    let failure = Failure::new(format!("cannot call the RemoteVM {name}")).because(format!(
+        "remotes.conf says that it is the qube {}, and dom0 says {of_dom0}",
+        remote.qube
+    ));
+    let advice = format!("leave QUBE out of the line for {name} in remotes.conf");
+    Err(failure.advise(advice).with_status(REFUSED))
 }
 
 fn take_apart(argument: &str) -> Result<(QubeName, Service), Failure> {
@@ -121,6 +138,24 @@ mod tests {
             let failure = take_apart(argument).unwrap_err();
             assert_eq!(failure.status(), REFUSED);
             assert!(failure.to_string().contains(says), "{argument}: {failure}");
+        }
+    }
+
+    #[test]
+    fn a_line_of_remotes_conf_may_not_name_another_qube_than_dom0() {
+        let far = QubeName::parse(b"far").unwrap();
+        let check = |line: &str, of_dom0: &str| {
+            let remotes = Remotes::parse(line).unwrap();
+            let of_dom0 = Qube::parse(of_dom0).unwrap();
+            check_qube(&far, remotes.get("far").unwrap(), &of_dom0)
+        };
+        for line in ["far = relay", "far = relay work"] {
+            assert_eq!(check(line, "work"), Ok(()), "{line}");
+        }
+        for line in ["far = relay vault", "far = relay @dispvm"] {
+            let failure = check(line, "work").unwrap_err();
+            assert_eq!(failure.status(), REFUSED);
+            assert!(failure.to_string().contains("dom0 says work"), "{failure}");
         }
     }
 

@@ -8,6 +8,7 @@ mod firewall;
 mod holes;
 mod image;
 mod menus;
+mod pictures;
 mod qubesdb;
 mod remote;
 mod small_files;
@@ -40,7 +41,7 @@ pub(crate) struct Topic {
     pub(crate) rows: fn(&Workplace) -> Result<Vec<Row>>,
 }
 
-const TOPICS: [Topic; 15] = [
+const TOPICS: [Topic; 16] = [
     topic("pipes", big_file::over_pipes),
     topic("sockets", big_file::over_sockets),
     topic("small", small_files::against_tar),
@@ -53,6 +54,7 @@ const TOPICS: [Topic; 15] = [
     topic("archive", archive::rows),
     topic("vmexec", vmexec::rows),
     topic("menus", menus::rows),
+    topic("pictures", pictures::rows),
     topic("qubesdb", qubesdb::rows),
     topic("firewall", firewall::rows),
     topic("remote", remote::rows),

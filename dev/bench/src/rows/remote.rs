@@ -163,7 +163,7 @@ impl Machine {
         let rpc = fs::canonicalize(concat!(env!("CARGO_MANIFEST_DIR"), "/../../rpc"))?;
         place.sh(&format!(
             "{{ cat plain.pub; {bin}/qrexec-ssh-serve --as laptop --services {} --key-line bound.pub; }} \
-             >authorized_keys; chmod go-w . far far/.config/qfile/policy.d",
+             >authorized_keys; chmod -R go-w . far/.config",
             rpc.display()
         ))?;
         let config = format!(

@@ -8,13 +8,12 @@ use std::process::Command;
 use qfile_tests::process::{Finished, run};
 use qfile_tests::programs::program;
 use qfile_tests::tree::TempFolder;
-use qfile_tests::user::install;
+use qfile_tests::user::{install, make_folders};
 
 /// A machine with services that end in some way.
 fn machine() -> TempFolder {
     let machine = TempFolder::new();
-    let policy = machine.folder("home/.config/qfile/policy.d");
-    fs::set_permissions(&policy, fs::Permissions::from_mode(0o755)).unwrap();
+    let policy = make_folders(machine.path(), "home/.config/qfile/policy.d");
     let file = policy.join("30.policy");
     fs::write(&file, "denied * * * deny\n* * * * allow\n").unwrap();
     fs::set_permissions(file, fs::Permissions::from_mode(0o644)).unwrap();
@@ -75,7 +74,12 @@ pub(crate) fn there_is_no_remote_service(program: &str) {
 
 pub(crate) fn there_is_no_ssh(name: &str) {
     let mut command = Command::new(program(name));
-    command.args(["server", "svc"]).env("QREXEC_SSH", "/no/ssh");
+    let home = TempFolder::new();
+    command
+        .args(["server", "svc"])
+        .env("HOME", home.path())
+        .env_remove("XDG_CONFIG_HOME")
+        .env("QREXEC_SSH", "/no/ssh");
     run(command).assert_code(255);
 }
 

@@ -38,6 +38,7 @@ suite! {
     what_dom0_would_refuse_is_told_with_a_portal_too [needs_bus],
     nobody_answers_in_the_place_of_the_portal [needs_bus],
     a_portal_that_ends_is_no_cancellation [needs_bus],
+    another_chooser_is_used_if_the_portal_shows_none [needs_bus],
     an_answer_of_a_portal_is_a_file_of_this_qube [needs_bus],
     another_chooser_is_used_where_the_portal_has_none [needs_bus],
 }
@@ -344,13 +345,18 @@ fn a_portal_is_asked_first() {
 fn a_portal_whose_user_cancels_gives_nothing_and_1() {
     let (choosers, bus) = (Choosers::new(), Bus::new());
     let portal = FakePortal::new(&bus, 4);
-    // 2 is a window that was closed in another way.
-    for result in [1, 2] {
+    let running = start(&choosers, &bus, &[]);
+    portal.answer(&portal.asked(), 1, &["file:///etc/passwd"]);
+    let finished = finish(running);
+    assert_nothing(&finished, 1);
+    assert_eq!(finished.stderr(), "");
+    // The portal itself has ended the choice, not the user.
+    for result in [2, 3] {
         let running = start(&choosers, &bus, &[]);
         portal.answer(&portal.asked(), result, &["file:///etc/passwd"]);
         let finished = finish(running);
         assert_nothing(&finished, 1);
-        assert_eq!(finished.stderr(), "");
+        finished.assert_says("xdg-desktop-portal: it ended the choice, and the user did not");
     }
     assert_eq!(choosers.window(1), None);
 }
@@ -413,6 +419,25 @@ fn a_portal_that_ends_is_no_cancellation() {
     let finished = finish(running);
     assert_nothing(&finished, 1);
     finished.assert_says("xdg-desktop-portal: it has ended");
+}
+
+fn another_chooser_is_used_if_the_portal_shows_none() {
+    for (portal, why) in [
+        (
+            FakePortal::refusing as fn(&Bus) -> FakePortal,
+            "no_[2Jdisplay",
+        ),
+        (FakePortal::silent, "it does not answer"),
+    ] {
+        let (choosers, bus) = (Choosers::new(), Bus::new());
+        let _portal = portal(&bus);
+        let file = choosers.file("file");
+        choosers.answers(1, &file);
+        let finished = finish(start(&choosers, &bus, &[]));
+        assert_chosen(&finished, &file);
+        finished.assert_says("qubes-select-file: cannot have a file chosen: xdg-desktop-portal: ");
+        finished.assert_says(why);
+    }
 }
 
 fn an_answer_of_a_portal_is_a_file_of_this_qube() {

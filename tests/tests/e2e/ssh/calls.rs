@@ -2,11 +2,14 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::process::Stdio;
 
 use qfile_tests::process::{Running, drain, run};
 use qfile_tests::ssh::{Daemon, FAR, needs_sshd, needs_sshd_of_root, with_far, with_far_of};
 use qfile_tests::suite;
+use qfile_tests::user::{install, mount_tmpfs, show_changed};
 
 suite! {
     the_services_status_is_the_calls [needs_sshd],
@@ -16,6 +19,10 @@ suite! {
     the_service_is_at_home_and_has_sockets_and_no_other_descriptor [needs_sshd],
     the_callers_environment_changes_nothing_there [needs_sshd],
     the_program_has_sockets_and_knows_where_the_callers_streams_are [needs_sshd],
+    the_program_finds_the_callers_stderr_if_it_asks_for_it [needs_sshd],
+    settings_of_ssh_for_people_change_nothing [needs_sshd],
+    a_shared_connection_is_not_used [needs_sshd],
+    the_packaged_folder_of_services_is_the_last_of_each_pass [needs_sshd_of_root],
     megabytes_pass_both_ways_at_once [needs_sshd],
     the_callers_end_of_input_reaches_the_service_at_once [needs_sshd],
     a_service_that_ends_is_felt_by_who_writes_to_it [needs_sshd],
@@ -108,7 +115,7 @@ fn the_service_is_at_home_and_has_sockets_and_no_other_descriptor() {
                       for n in 0 1; do stat -L -c %F /proc/$$/fd/$n; done; ls -v /proc/$$/fd\n";
         let draft = far.root().join("draft");
         fs::write(&draft, script).unwrap();
-        qfile_tests::user::install(&draft, &far.services().join("svc"), 0o755);
+        install(&draft, &far.services().join("svc"), 0o755);
         let answer = far.call(&["svc"]);
         answer.assert_code(0);
         let answer = String::from_utf8(answer.stdout).unwrap();
@@ -164,6 +171,90 @@ fn the_program_has_sockets_and_knows_where_the_callers_streams_are() {
         assert_eq!(lines[..3], ["socket", "socket", "/dev/null"], "{said}");
         assert!(lines[3].starts_with("pipe:"), "{said}");
         assert_eq!(lines[4..], ["set unset kept", "sh -c"]);
+    });
+}
+
+fn the_program_finds_the_callers_stderr_if_it_asks_for_it() {
+    with_far(|far| {
+        far.set_service("svc", "exit 0");
+        let script = "[ \"$SAVED_FD_2\" -gt 2 ] && readlink /proc/$$/fd/2 >&2 && \
+                      readlink /proc/$$/fd/$SAVED_FD_2 >&2";
+        let mut command = far.command("qrexec-ssh");
+        command
+            .args([FAR, "svc", "/bin/sh", "-c", script])
+            .env("PASS_LOCAL_STDERR", "1");
+        let called = run(command);
+        called.assert_code(0);
+        let said = called.stderr();
+        let lines: Vec<&str> = said.lines().collect();
+        assert!(lines.len() == 2 && lines[0] == lines[1], "{said}");
+    });
+}
+
+fn settings_of_ssh_for_people_change_nothing() {
+    with_far(|far| {
+        let local = far.root().join("local");
+        far.configure_caller(&format!(
+            "Host {FAR}\n  RemoteCommand echo other\n  RequestTTY force\n  StdinNull yes\n  \
+             ForkAfterAuthentication yes\n  SessionType none\n  Tunnel yes\n  \
+             PermitLocalCommand yes\n  LocalCommand touch '{}'\n  ForwardAgent yes\n  \
+             ForwardX11 yes\n  RemoteForward 127.0.0.1:9 127.0.0.1:9\n  EscapeChar ~\n  \
+             ConnectionAttempts 100\n  ServerAliveCountMax 1000",
+            local.display()
+        ));
+        far.set_service("svc", "read line; echo \"got $line\"; exit 3");
+        let script = r"printf 'asked\n~.\n'; read answer; echo $answer >&2";
+        let called = far.call(&["svc", "/bin/sh", "-c", script]);
+        called.assert_code(3);
+        assert_eq!(called.stderr(), "got asked\n");
+        assert!(!local.exists());
+    });
+}
+
+/// Nobody answers behind its socket, as where the ssh that began it hangs.
+fn a_shared_connection_is_not_used() {
+    with_far(|far| {
+        let socket = far.root().join("master");
+        let _frozen = UnixListener::bind(&socket).unwrap();
+        far.configure_caller(&format!(
+            "Host {FAR}\n  ControlMaster auto\n  ControlPath {}",
+            socket.display()
+        ));
+        far.set_service("svc", "echo answer");
+        let called = far.call(&["svc"]);
+        called.assert_code(0);
+        assert_eq!(called.stdout, b"answer\n");
+    });
+}
+
+fn the_packaged_folder_of_services_is_the_last_of_each_pass() {
+    with_far(|far| {
+        // Layers over the folder, so that it can have another one.
+        let layers = far.root().join("layers");
+        fs::create_dir(&layers).unwrap();
+        mount_tmpfs(&layers, 1 << 20, ",mode=755");
+        show_changed(Path::new("/usr/lib"), &layers);
+        let packaged = Path::new("/usr/lib/qubes/rpc");
+        fs::create_dir_all(packaged).unwrap();
+        let draft = far.root().join("draft");
+        for name in ["one", "one+a", "two"] {
+            fs::write(&draft, format!("#!/bin/sh\necho packaged {name}\n")).unwrap();
+            install(&draft, &packaged.join(name), 0o755);
+        }
+        far.set_service("one", "echo own one");
+        far.set_service("two+a", "echo own two+a");
+        for (called, answer) in [
+            ("one", "own one\n"),
+            // The first pass looks for the full name in all folders.
+            ("one+a", "packaged one+a\n"),
+            ("one+b", "own one\n"),
+            ("two", "packaged two\n"),
+            ("two+a", "own two+a\n"),
+        ] {
+            let finished = far.call(&[called]);
+            finished.assert_code(0);
+            assert_eq!(finished.stdout, answer.as_bytes(), "{called}");
+        }
     });
 }
 

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use qfile_tests::changes::until;
 use qfile_tests::process::{Finished, run};
-use qfile_tests::ssh::{Direction, FAR, Far, Fault, Link, needs_sshd, with_far};
+use qfile_tests::ssh::{Direction, FAR, Far, Fault, Link, Victim, needs_sshd, with_far};
 use qfile_tests::suite;
 use qfile_tests::user::install;
 
@@ -19,7 +19,12 @@ suite! {
     a_copy_over_a_link_that_freezes_leaves_whole_files_only [needs_sshd],
     a_move_over_a_link_that_freezes_loses_nothing [needs_sshd],
     an_edit_over_a_link_that_freezes_keeps_the_original_or_has_all_of_the_new [needs_sshd],
+    a_copy_whose_ssh_or_sshd_is_killed_leaves_whole_files_only [needs_sshd],
+    a_move_whose_ssh_or_sshd_is_killed_loses_nothing [needs_sshd],
+    an_edit_whose_ssh_or_sshd_is_killed_keeps_the_original_or_has_all_of_the_new [needs_sshd],
     a_frozen_link_ends_the_call [needs_sshd],
+    a_link_that_freezes_before_the_session_ends_the_call [needs_sshd],
+    the_other_machine_notices_a_frozen_link_by_itself [needs_sshd],
     a_slow_link_is_no_fault [needs_sshd],
     a_link_that_is_cut_is_255_and_a_plain_sentence [needs_sshd],
     an_sshd_that_is_killed_is_a_link_that_is_cut [needs_sshd],
@@ -44,7 +49,11 @@ enum Kind {
     Nothing,
     Cut,
     Freeze,
+    KillSsh,
+    KillSshd,
 }
+
+const KILLS: [Kind; 2] = [Kind::KillSsh, Kind::KillSshd];
 
 impl Kind {
     fn after(self, direction: Direction, bytes: u64) -> Fault {
@@ -52,15 +61,18 @@ impl Kind {
             Self::Nothing => Fault::None,
             Self::Cut => Fault::Cut(direction, bytes),
             Self::Freeze => Fault::Freeze(direction, bytes),
+            Self::KillSsh => Fault::Kill(Victim::Ssh, direction, bytes),
+            Self::KillSshd => Fault::Kill(Victim::Sshd, direction, bytes),
         }
     }
 
-    /// After how many of `all` bytes that is tried. What a frozen link costs is time.
+    /// After how many of `all` bytes that is tried. What a frozen link costs is time; a process that is
+    /// killed is a link that is cut, as far as the other end can see.
     fn places(self, all: u64) -> Vec<u64> {
         match self {
             Self::Nothing => Vec::new(),
             Self::Cut => cuts(all).collect(),
-            Self::Freeze => vec![all / 2, all.saturating_sub(100)],
+            Self::Freeze | Self::KillSsh | Self::KillSshd => vec![all / 2, all.saturating_sub(100)],
         }
     }
 
@@ -145,6 +157,10 @@ fn a_copy_over_a_link_that_freezes_leaves_whole_files_only() {
     copies_are_whole(Kind::Freeze);
 }
 
+fn a_copy_whose_ssh_or_sshd_is_killed_leaves_whole_files_only() {
+    KILLS.into_iter().for_each(copies_are_whole);
+}
+
 fn copies_are_whole(kind: Kind) {
     with_far(|far| {
         each_fault(
@@ -170,6 +186,10 @@ fn a_move_over_a_link_that_is_cut_loses_nothing() {
 
 fn a_move_over_a_link_that_freezes_loses_nothing() {
     moves_lose_nothing(Kind::Freeze);
+}
+
+fn a_move_whose_ssh_or_sshd_is_killed_loses_nothing() {
+    KILLS.into_iter().for_each(moves_lose_nothing);
 }
 
 fn moves_lose_nothing(kind: Kind) {
@@ -203,6 +223,10 @@ fn an_edit_over_a_link_that_is_cut_keeps_the_original_or_has_all_of_the_new() {
 
 fn an_edit_over_a_link_that_freezes_keeps_the_original_or_has_all_of_the_new() {
     edits_are_whole(Kind::Freeze);
+}
+
+fn an_edit_whose_ssh_or_sshd_is_killed_keeps_the_original_or_has_all_of_the_new() {
+    KILLS.into_iter().for_each(edits_are_whole);
 }
 
 fn edits_are_whole(kind: Kind) {
@@ -269,6 +293,54 @@ fn a_frozen_link_ends_the_call() {
             called.assert_code(255);
             called.assert_says("qrexec-ssh: ");
         }
+    });
+}
+
+/// Where it is authenticated already, and the session does not stand yet.
+fn a_link_that_freezes_before_the_session_ends_the_call() {
+    with_far(|far| {
+        far.set_service("svc", "cat >/dev/null");
+        // ssh goes into the background when it is authenticated, and begins no session.
+        let link = far.link(Fault::None);
+        let mut ssh = Command::new(far.root().join("ssh"));
+        ssh.env("TEST_PORT", link.port().to_string())
+            .env_remove("SSH_AUTH_SOCK")
+            .args(["-f", "-N", FAR])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        assert!(ssh.status().unwrap().success());
+        let authenticated = link.passed(Direction::Back);
+        link.cut();
+        far.wait_for_the_end();
+        let accepted = || far.log().matches("Accepted publickey").count();
+        assert_eq!(accepted(), 1);
+        let link = far.link(Fault::Freeze(Direction::Back, authenticated));
+        let mut command = far.command_over(&link, "qrexec-ssh");
+        with_short_limits(&mut command);
+        command.args([FAR, "svc", "/bin/sh", "-c", "echo started >&2"]);
+        let called = run(command);
+        called.assert_code(255);
+        called.assert_says("qrexec-ssh: cannot call svc+ on server");
+        assert!(!called.stderr().contains("started"));
+        assert_eq!(accepted(), 2);
+    });
+}
+
+/// With the settings that docs/remote.md recommends, but for their numbers.
+fn the_other_machine_notices_a_frozen_link_by_itself() {
+    with_far(|far| {
+        far.configure("ClientAliveInterval 1\nClientAliveCountMax 1");
+        far.set_service("svc", "cat >/dev/null; echo felt >felt");
+        let link = far.link(Fault::Freeze(Direction::There, 200_000));
+        let mut command = far.command_over(&link, "qrexec-ssh");
+        with_short_limits(&mut command);
+        command.args([FAR, "svc", "/bin/cat", "/dev/zero"]);
+        run(command).assert_code(255);
+        let felt = far.home().join("felt");
+        until(&far.home(), || felt.exists());
+        // The link stands until here.
+        drop(link);
     });
 }
 

@@ -1,11 +1,13 @@
 //! Who calls, as the service, the policy and the log of the other machine see it.
 
+use std::fs;
 use std::os::unix::net::UnixDatagram;
+use std::process::Command;
 
 use qfile_tests::process::run;
 use qfile_tests::suite;
 use qfile_tests::system_log::{only_line, with_system_log};
-use qfile_tests::user::needs_private_mounts;
+use qfile_tests::user::{Installed, install, needs_private_mounts};
 
 use super::requests::Account;
 
@@ -14,7 +16,12 @@ suite! {
     a_relay_calls_for_the_qubes_that_its_key_names,
     a_bad_name_of_a_key_refuses_every_call,
     policy_sees_the_source_with_its_prefix,
-    every_call_is_one_line_in_the_system_log [needs_private_mounts],
+    a_call_has_a_line_at_its_end_and_one_at_its_start_if_it_is_allowed [needs_private_mounts],
+    a_call_that_a_full_log_does_not_take_is_refused [needs_private_mounts],
+    a_machine_without_a_log_serves [needs_private_mounts],
+    a_local_path_is_for_the_log_only [needs_private_mounts],
+    a_relay_passes_a_call_to_a_disposable_on [needs_private_mounts],
+    a_policy_that_is_no_text_is_told_with_its_line [needs_private_mounts],
     a_call_that_is_killed_has_a_line_when_it_starts [needs_private_mounts],
     a_forced_command_that_is_wrong_refuses_every_call [needs_private_mounts],
 }
@@ -101,7 +108,7 @@ fn a_call_that_is_killed_has_a_line_when_it_starts() {
         called.assert_code(137);
         let line = only_line(log);
         assert!(
-            line.ends_with("qrexec-ssh-serve: source=laptop service=who+x target=- started"),
+            line.ends_with("qrexec-ssh-serve: source=laptop service=who+x target=- starting"),
             "{line}"
         );
     });
@@ -151,7 +158,7 @@ fn a_forced_command_that_is_wrong_refuses_every_call() {
     });
 }
 
-fn every_call_is_one_line_in_the_system_log() {
+fn a_call_has_a_line_at_its_end_and_one_at_its_start_if_it_is_allowed() {
     with_system_log(|log| {
         let account = account("who * * * allow\n");
         account.add_service("who", "cat >/dev/null; printf 12345; exit 3");
@@ -166,7 +173,7 @@ fn every_call_is_one_line_in_the_system_log() {
         run(command);
         let started = next_line(log).unwrap();
         assert!(
-            started.ends_with("source=laptop service=who+x target=- started"),
+            started.ends_with("source=laptop service=who+x target=- starting"),
             "{started}"
         );
         let line = only_line(log);
@@ -194,5 +201,111 @@ fn every_call_is_one_line_in_the_system_log() {
         assert!(line.contains("60-x.policy': line 1: "), "{line}");
         let called = account.call(&["--as", "laptop"], "qrexec-v1 - who+");
         assert!(!called.stderr().contains("60-x"), "{}", called.stderr());
+    });
+}
+
+/// Fills the log. Returns what still holds its end open.
+fn fill(log: &UnixDatagram) -> UnixDatagram {
+    let filler = UnixDatagram::unbound().unwrap();
+    filler
+        .connect(log.local_addr().unwrap().as_pathname().unwrap())
+        .unwrap();
+    filler.set_nonblocking(true).unwrap();
+    while filler.send(b"old").is_ok() {}
+    filler
+}
+
+fn a_call_that_a_full_log_does_not_take_is_refused() {
+    with_system_log(|log| {
+        let account = account("* * * * allow\n");
+        let _filler = fill(log);
+        let called = account.call(&["--as", "laptop"], "qrexec-v1 - allowed+");
+        called.assert_code(126);
+        called.assert_says("the system log takes no line about it");
+        assert_eq!(called.stdout, b"");
+        assert!(!account.ran("allowed").exists());
+        while next_line(log).is_some() {}
+        account
+            .call(&["--as", "laptop"], "qrexec-v1 - allowed+")
+            .assert_code(0);
+    });
+}
+
+fn a_machine_without_a_log_serves() {
+    with_system_log(|_log| {
+        let account = account("* * * * allow\n");
+        let call = || account.call(&["--as", "laptop"], "qrexec-v1 - allowed+");
+        fs::remove_file("/dev/log").unwrap();
+        call().assert_code(0);
+        // A log that nobody reads any more is no missing log.
+        drop(UnixDatagram::bind("/dev/log").unwrap());
+        call().assert_code(126);
+    });
+}
+
+fn a_local_path_is_for_the_log_only() {
+    with_system_log(|log| {
+        let account = account("* * * * allow\n");
+        let services = account.path("services");
+        fs::write(services.join("plain"), "exit 0\n").unwrap();
+        account.add_service("broken", "");
+        fs::write(services.join("broken"), "#!/no/such/program\n").unwrap();
+        for (service, has_begun) in [("plain", false), ("broken", true)] {
+            let line = format!("qrexec-v1 - {service}+");
+            let called = account.call(&["--as", "laptop"], &line);
+            called.assert_code(125);
+            called.assert_says(&format!("cannot execute {service}+: "));
+            assert!(!called.stderr().contains("services"), "{}", called.stderr());
+            if has_begun {
+                assert!(next_line(log).unwrap().ends_with(" starting"));
+            }
+            let line = only_line(log);
+            let path = services.join(service);
+            assert!(line.contains(" status=125 in=0 out=0 "), "{line}");
+            assert!(
+                line.contains(&format!("why=\"cannot execute '{}'", path.display())),
+                "{line}"
+            );
+        }
+    });
+}
+
+/// A script stands in for the client of qrexec.
+fn a_relay_passes_a_call_to_a_disposable_on() {
+    with_system_log(|log| {
+        let account = account("* * * * deny\n");
+        let installed = Installed::new(&["qrexec-ssh-serve"]);
+        let draft = account.write("draft", "#!/bin/sh\nprintf '%s\\n' \"$@\"\n");
+        install(&draft, &installed.program("qrexec-client-vm"), 0o755);
+        let mut command = Command::new(installed.program("qrexec-ssh-serve"));
+        command
+            .args(["--as", "laptop", "--relay"])
+            .env("HOME", account.path("home"))
+            .env("SSH_ORIGINAL_COMMAND", "qrexec-v1 @dispvm svc+a");
+        let called = run(command);
+        called.assert_code(0);
+        let expected = "\0qrexec-v1 allowed\n--source-qube=laptop\n@dispvm\nsvc+a\n";
+        assert_eq!(String::from_utf8(called.stdout).unwrap(), expected);
+        let call = "source=laptop service=svc+a target=@dispvm";
+        let line = next_line(log).unwrap();
+        assert!(line.ends_with(&format!("{call} starting")), "{line}");
+        let line = only_line(log);
+        assert!(
+            line.contains(&format!("{call} status=0 in=0 out=35 ")),
+            "{line}"
+        );
+    });
+}
+
+fn a_policy_that_is_no_text_is_told_with_its_line() {
+    with_system_log(|log| {
+        let account = account("* * * * allow\n");
+        let file = account.write("home/.config/qfile/policy.d/60-x.policy", "");
+        fs::write(&file, b"# one\n# two\n# \xFF\n").unwrap();
+        account
+            .call(&["--as", "laptop"], "qrexec-v1 - who+")
+            .assert_code(126);
+        let line = only_line(log);
+        assert!(line.contains("60-x.policy': line 3: "), "{line}");
     });
 }

@@ -12,6 +12,8 @@ use qfile_tests::tree::TempFolder;
 suite! {
     the_line_has_one_restricted_key,
     what_is_more_than_a_public_key_is_refused,
+    a_second_line_far_behind_the_first_is_found,
+    a_key_that_the_account_has_already_is_told_of,
     a_name_that_would_refuse_every_call_is_refused_now,
     names_reach_the_program_as_they_are [needs_sshd],
 }
@@ -20,11 +22,16 @@ const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKHEChjAp5nCQcJ5GoyMMRe8bA7ZC4bL0bY0bTQX5XJ5 me@host";
 
 fn print(key: &str, options: &[&str]) -> Finished {
-    let folder = TempFolder::new();
+    print_for(&TempFolder::new(), key, options)
+}
+
+/// The same for the account with this home folder.
+fn print_for(folder: &TempFolder, key: &str, options: &[&str]) -> Finished {
     let file = folder.path().join("key.pub");
     fs::write(&file, key).unwrap();
     let mut command = Command::new(program("qrexec-ssh-serve"));
     command.args(options).arg("--key-line").arg(file);
+    command.env("HOME", folder.path());
     run(command)
 }
 
@@ -55,6 +62,44 @@ fn what_is_more_than_a_public_key_is_refused() {
     }
 }
 
+/// A reader of so many bytes would not see it.
+fn a_second_line_far_behind_the_first_is_found() {
+    for len in [64 * 1024, 64 * 1024 + 1] {
+        let comment = "x".repeat(len - KEY.len());
+        let printed = print(&format!("{KEY}{comment}\n{KEY}\n"), &["--as", "laptop"]);
+        printed.assert_code(1);
+        assert_eq!(printed.stdout, b"");
+    }
+    let comment = "x".repeat(64 * 1024 - KEY.len() - 1);
+    print(&format!("{KEY}{comment}\n"), &["--as", "laptop"]).assert_code(0);
+}
+
+/// That line may open a shell.
+fn a_key_that_the_account_has_already_is_told_of() {
+    for name in ["authorized_keys", "authorized_keys2"] {
+        let home = TempFolder::new();
+        let file = home.folder(".ssh").join(name);
+        for (keys, is_told) in [
+            ("# nothing\n".to_owned(), false),
+            (format!("# {KEY}\n"), false),
+            (format!("ssh-rsa AAAA\ncommand=\"a b\" {KEY}\n"), true),
+            (format!("\n{KEY}"), true),
+        ] {
+            fs::write(&file, keys).unwrap();
+            let printed = print_for(&home, KEY, &["--as", "laptop"]);
+            printed.assert_code(0);
+            assert!(printed.stdout.ends_with(format!("{KEY}\n").as_bytes()));
+            let told = format!("{name}\", line 2 has this key already");
+            assert_eq!(
+                printed.stderr().contains(&told),
+                is_told,
+                "{}",
+                printed.stderr()
+            );
+        }
+    }
+}
+
 fn a_name_that_would_refuse_every_call_is_refused_now() {
     for options in [
         &["--as", "a--b"][..],
@@ -67,6 +112,9 @@ fn a_name_that_would_refuse_every_call_is_refused_now() {
         printed.assert_code(1);
         assert_eq!(printed.stdout, b"", "{options:?}");
     }
+    let printed = print(KEY, &["--as", "a", "--services", "rpc"]);
+    printed.assert_code(2);
+    assert_eq!(printed.stdout, b"");
 }
 
 /// sshd gives the line to a shell in the home folder, where a bare `*` would be its files.

@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 
 use qfile_tests::own_root::in_own_root;
 use qfile_tests::suite;
-use qfile_tests::user::{needs_private_mounts, needs_root};
+use qfile_tests::user::{am_root, needs_private_mounts, needs_root};
 
 use super::requests::Account;
 
@@ -18,8 +18,12 @@ suite! {
     only_the_own_account_can_be_named,
     a_call_is_not_sent_to_a_qube,
     what_others_may_write_denies_everything,
+    a_folder_above_that_others_may_write_to_denies_everything,
+    a_folder_above_that_is_a_link_denies_everything,
     what_is_no_file_or_cannot_be_read_denies_everything,
     what_belongs_to_somebody_else_denies_everything [needs_root],
+    the_settings_of_a_service_name_its_account [needs_private_mounts],
+    a_service_for_root_is_not_run_as_another_account,
     the_policy_of_the_machine_comes_before_that_of_the_account [needs_private_mounts],
 }
 
@@ -38,6 +42,14 @@ fn assert_ends(account: &Account, status: i32, says: &str) {
 fn assert_says(policy: &str, status: i32, says: &str) {
     assert_ends(&Account::new(policy), status, says);
 }
+
+/// From the home folder to the policy.
+const FOLDERS: [&str; 4] = [
+    "home",
+    "home/.config",
+    "home/.config/qfile",
+    "home/.config/qfile/policy.d",
+];
 
 /// What a caller is told when the owner has to look.
 const UNUSABLE: &str = "the policy cannot be used";
@@ -135,12 +147,92 @@ fn what_others_may_write_denies_everything() {
     }
 }
 
+/// Whoever may write to one of them can put another folder of policy there.
+fn a_folder_above_that_others_may_write_to_denies_everything() {
+    for folder in FOLDERS {
+        for mode in [0o777, 0o775, 0o757] {
+            let account = Account::new("* * * * allow\n");
+            let set_mode = |mode| {
+                let permissions = Permissions::from_mode(mode);
+                fs::set_permissions(account.path(folder), permissions).unwrap();
+            };
+            set_mode(mode);
+            assert_ends(&account, 126, UNUSABLE);
+            set_mode(0o755);
+            assert_ends(&account, 0, "");
+        }
+    }
+    // Above the home folder is the folder for all temporary files.
+    let account = Account::new("* * * * allow\n");
+    fs::set_permissions(account.path(""), Permissions::from_mode(0o1777)).unwrap();
+    assert_ends(&account, 0, "");
+}
+
+fn a_folder_above_that_is_a_link_denies_everything() {
+    for folder in [".config", ".config/qfile"] {
+        let account = Account::new("* * * * allow\n");
+        let folder = account.path("home").join(folder);
+        let received = account.path("home/received");
+        fs::rename(&folder, &received).unwrap();
+        symlink(&received, &folder).unwrap();
+        assert_ends(&account, 126, UNUSABLE);
+    }
+}
+
+fn the_settings_of_a_service_name_its_account() {
+    in_own_root(|| {
+        let account = Account::new("* * * * allow\n");
+        let folder = "/etc/qubes/rpc-config";
+        fs::create_dir_all(folder).unwrap();
+        let set = |name: &str, text: &[u8]| fs::write(format!("{folder}/{name}"), text).unwrap();
+        for (text, status, says) in [
+            (&b"force-user='root'\n"[..], 0, ""),
+            (b"wait-for-session=1\n", 0, ""),
+            (b"", 0, ""),
+            (
+                b"force-user='nobody'\n",
+                126,
+                "its settings want it to run as another account",
+            ),
+            (b"force-user=''\n", 126, "another account"),
+            (b"force-user='no such account'\n", 126, "another account"),
+            (b"force-user=root\n", 125, "its settings cannot be used"),
+            (
+                b"force-user='root'\nforce-user='root'\n",
+                125,
+                "its settings cannot be used",
+            ),
+            (b"# \xFF\n", 125, "its settings cannot be used"),
+        ] {
+            set("allowed", text);
+            assert_ends(&account, status, says);
+        }
+        // Those of the argument come first.
+        set("allowed+", b"wait-for-session=1\n");
+        assert_ends(&account, 0, "");
+        set("allowed", b"wait-for-session=1\n");
+        set("allowed+", b"force-user='nobody'\n");
+        assert_ends(&account, 126, "another account");
+    });
+}
+
+/// The settings are those of the build.
+fn a_service_for_root_is_not_run_as_another_account() {
+    let account = Account::new("* * * * allow\n");
+    account.add_service("qubes.VMRootExec", "exit 0");
+    let called = account.call(&["--as", "laptop"], "qrexec-v1 - qubes.VMRootExec+id");
+    called.assert_code(if am_root() { 0 } else { 126 });
+}
+
 fn what_is_no_file_or_cannot_be_read_denies_everything() {
     for line in [
         "!include other",
         "* * *",
         "* * * * maybe",
         "* * * * allow colour=red",
+        "* * * * allow user=root user=nobody",
+        "* * * * allow user=nobody user=root",
+        "* * * * allow target=@default target=@default",
     ] {
         assert_says(&format!("* * * * allow\n{line}\n"), 126, UNUSABLE);
     }
@@ -170,7 +262,7 @@ fn what_is_no_file_or_cannot_be_read_denies_everything() {
 }
 
 fn what_belongs_to_somebody_else_denies_everything() {
-    for name in [FILE, "home/.config/qfile/policy.d"] {
+    for name in [FILE].into_iter().chain(FOLDERS) {
         let account = Account::new("* * * * allow\n");
         chown(account.path(name), Some(12_345), None).unwrap();
         assert_ends(&account, 126, UNUSABLE);

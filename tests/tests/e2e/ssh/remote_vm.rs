@@ -2,7 +2,8 @@
 //! machine. There, a script that records its arguments stands in for `qrexec-client-vm`; QubesDB is
 //! the project's.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use qfile_tests::process::{Finished, run};
@@ -10,12 +11,13 @@ use qfile_tests::programs::rpc_folder;
 use qfile_tests::qubesdb::Place;
 use qfile_tests::ssh::{CALLER, Far, needs_sshd, with_far};
 use qfile_tests::suite;
-use qfile_tests::user::install;
+use qfile_tests::user::{install, make_folders};
 
 suite! {
     a_call_reaches_the_qube_that_qubesdb_names [needs_sshd],
     a_refusal_of_dom0_there_is_the_status [needs_sshd],
     what_is_wrong_is_told_and_nothing_is_called [needs_sshd],
+    a_line_of_remotes_conf_names_the_same_qube_or_none [needs_sshd],
     a_relay_without_qrexec_says_so [needs_sshd],
 }
 
@@ -113,6 +115,33 @@ fn what_is_wrong_is_told_and_nothing_is_called() {
         called.assert_code(126);
         called.assert_says("cannot call for work");
         assert_eq!(recorded(far), None);
+    });
+}
+
+fn a_line_of_remotes_conf_names_the_same_qube_or_none() {
+    with_far(|far| {
+        let place = Place::new();
+        let _daemon = place.alone();
+        place
+            .run("write", &["/remote/server", "office"])
+            .assert_code(0);
+        stand_in(far, "exit 5");
+        let file = make_folders(&far.near(), ".config/qfile").join("remotes.conf");
+        for (line, status) in [
+            ("server = server vault\n", 126),
+            ("server = server @dispvm\n", 126),
+            ("server = server office\n", 5),
+            ("server = server\n", 5),
+        ] {
+            fs::write(&file, line).unwrap();
+            fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+            let called = call(far, &place, "server+svc", "work");
+            called.assert_code(status);
+            assert_eq!(recorded(far).is_some(), status == 5, "{line}");
+            if status == 126 {
+                called.assert_says("and dom0 says office");
+            }
+        }
     });
 }
 

@@ -2,12 +2,13 @@
 //! allows is run. `qrexec-ssh-serve` is started without sshd here.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use proptest::prelude::*;
@@ -17,7 +18,7 @@ use qfile_tests::process::{Finished, run};
 use qfile_tests::programs::program;
 use qfile_tests::suite;
 use qfile_tests::tree::TempFolder;
-use qfile_tests::user::install;
+use qfile_tests::user::{install, make_folders};
 
 suite! {
     the_right_line_runs_the_service,
@@ -25,6 +26,7 @@ suite! {
     a_line_that_a_shell_would_obey_is_refused,
     without_a_line_there_is_no_shell,
     a_plain_host_has_no_qubes,
+    a_folder_of_services_with_a_relative_path_refuses_every_call,
     a_service_that_takes_and_gives_no_more_ends_the_call,
 }
 
@@ -50,15 +52,9 @@ impl Account {
 
     pub(super) fn write(&self, name: &str, text: &str) -> PathBuf {
         let file = self.path(name);
-        let folder = file.parent().unwrap();
-        fs::create_dir_all(folder).unwrap();
-        let set_mode = |path: &std::path::Path, mode| {
-            let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
-            fs::set_permissions(path, mode).unwrap();
-        };
-        set_mode(folder, 0o755);
+        make_folders(self.0.path(), Path::new(name).parent().unwrap());
         fs::write(&file, text).unwrap();
-        set_mode(&file, 0o644);
+        fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
         file
     }
 
@@ -219,5 +215,21 @@ fn a_plain_host_has_no_qubes() {
         called.assert_code(126);
         called.assert_says("this machine has no qubes");
     }
+    assert!(!account.ran("allowed").exists());
+}
+
+/// In whatever folder sshd starts the program.
+fn a_folder_of_services_with_a_relative_path_refuses_every_call() {
+    let account = Account::new(POLICY);
+    let mut command = Command::new(program("qrexec-ssh-serve"));
+    command
+        .args(AS)
+        .args(["--services", "services"])
+        .current_dir(account.path(""))
+        .env("HOME", account.path("home"))
+        .env("SSH_ORIGINAL_COMMAND", "qrexec-v1 - allowed+");
+    let called = run(command);
+    called.assert_code(126);
+    called.assert_says("the command of this key in authorized_keys is wrong");
     assert!(!account.ran("allowed").exists());
 }

@@ -10,7 +10,7 @@ use program::interrupt::{self, Interrupt};
 use qrexec::channel::{Sink, Source};
 use qrexec::local_side::LocalSide;
 use qrexec::relay::{BUFFER_SIZE, End, Manner, relay, sink_pair, source_pair};
-use qrexec::status::{self, BROKEN, NOT_EXECUTED};
+use qrexec::status::{self, BROKEN, REFUSED};
 use tokio::process::{Child, Command};
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
@@ -18,7 +18,7 @@ use tokio::task;
 use tracing::debug;
 
 use super::WANTED;
-use super::decide::Decided;
+use super::decide::{Decided, Refusal};
 use super::record::Record;
 use crate::wire::GO_AHEAD;
 
@@ -31,12 +31,11 @@ struct Streams {
 /// Runs the service, and joins it to the caller; its status.
 ///
 /// # Errors
-/// It cannot be executed.
-pub(super) fn answer(decided: &Decided, record: &mut Record) -> Result<u8, Failure> {
+/// It cannot be executed, or the start cannot be written down.
+pub(super) fn answer(decided: &Decided, record: &mut Record) -> Result<u8, Refusal> {
     let broken = |error: io::Error| {
-        Failure::new(format!("cannot run {}", decided.service))
-            .because(error)
-            .with_status(BROKEN)
+        let failure = Failure::new(format!("cannot run {}", decided.service)).because(error);
+        Refusal::from(failure.with_status(BROKEN))
     };
     let runtime = Builder::new_current_thread()
         .enable_all()
@@ -44,7 +43,7 @@ pub(super) fn answer(decided: &Decided, record: &mut Record) -> Result<u8, Failu
         .map_err(broken)?;
     let ended = runtime.block_on(async {
         let mut interrupt = Interrupt::catch().map_err(broken)?;
-        let (mut service, streams) = start(decided)?;
+        let (mut service, streams) = start(decided, record)?;
         tokio::select! {
             ended = converse(&mut service, streams, record) => ended.map_err(broken),
             // The service sees the end of its streams.
@@ -55,18 +54,19 @@ pub(super) fn answer(decided: &Decided, record: &mut Record) -> Result<u8, Failu
     ended
 }
 
-fn start(decided: &Decided) -> Result<(Child, Streams), Failure> {
-    let failed = |error: io::Error| {
-        let shown = text::file(&decided.program);
-        Failure::new(format!("cannot execute {shown}"))
-            .because(error)
-            .with_status(NOT_EXECUTED)
-    };
+fn start(decided: &Decided, record: &Record) -> Result<(Child, Streams), Refusal> {
+    let failed = |error: io::Error| decided.not_executed(error);
     let (stdin, its_stdin) = sink_pair().map_err(failed)?;
     let (stdout, its_stdout) = source_pair().map_err(failed)?;
     let mut command = command(decided);
     command.stdin(its_stdin).stdout(its_stdout);
     debug!(?command, "starting");
+    record.begin().map_err(|error| Refusal {
+        failure: Failure::new(format!("{} is refused", decided.service))
+            .because("the system log takes no line about it")
+            .with_status(REFUSED),
+        for_the_log: Some(format!("this log took no line about the start: {error}")),
+    })?;
     let service = command.spawn().map_err(failed)?;
     Ok((service, Streams { stdin, stdout }))
 }

@@ -1,29 +1,34 @@
 //! Whether a call is allowed, and what is executed for it.
 
 use std::env;
+use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use files::read_small;
 use nix::unistd::{AccessFlags, Uid, User, access};
 use policy::Decision;
+use policy::place::Place;
 use policy::trusted;
 use program::failure::Failure;
 use program::programs;
 use qfile_proto::QubeName;
 use qrexec::build_tree::BuildTree;
-use qrexec::service::FOLDERS;
 use qrexec::status::{NO_SERVICE, NOT_EXECUTED, REFUSED};
-use qrexec::{Service, Target};
+use qrexec::{Service, Settings, Target, service, settings};
 
 use super::request::Judged;
 use crate::args::Serve;
 use crate::wire::Qube;
 
-/// The policy of the machine. That of the account comes after it.
-const POLICY: &str = "/etc/qfile/policy.d";
+/// The folder of policy in `/etc`. That of the account comes after it.
+const POLICY: &str = "qfile/policy.d";
 
 /// Where the package of this program has service files, for a machine without /etc/qubes-rpc.
 const PACKAGED: &str = "/usr/lib/qubes/rpc";
+
+/// The same for the settings of services.
+const PACKAGED_SETTINGS: &str = "/usr/lib/qubes/rpc-config";
 
 /// The client of qrexec in a relay.
 const QREXEC_CLIENT: &str = "qrexec-client-vm";
@@ -34,6 +39,8 @@ pub(super) struct Decided {
     pub(super) source: QubeName,
     pub(super) service: Service,
     pub(super) program: PathBuf,
+    /// What the caller is told of the program: a local path is not for it.
+    told: String,
     pub(super) arguments: Vec<String>,
     pub(super) home: PathBuf,
     /// Where services are looked for.
@@ -58,6 +65,19 @@ impl From<Failure> for Refusal {
     }
 }
 
+impl Decided {
+    /// The program cannot be executed.
+    pub(super) fn not_executed(&self, why: impl Display) -> Refusal {
+        let shown = text::file(&self.program);
+        Refusal {
+            for_the_log: Some(format!("cannot execute {shown}: {why}")),
+            failure: Failure::new(format!("cannot execute {}", self.told))
+                .because(why)
+                .with_status(NOT_EXECUTED),
+        }
+    }
+}
+
 /// Decides about a call.
 ///
 /// # Errors
@@ -68,7 +88,7 @@ pub(super) fn decide(line: &Serve, judged: Judged) -> Result<Decided, Refusal> {
     let home = home()?;
     let build_tree = BuildTree::around_this_program();
     let folders = folders(line.services.as_deref(), build_tree.as_ref());
-    let (program, arguments) = if line.relay {
+    let (program, told, arguments) = if line.relay {
         let target = match request.qube() {
             Qube::Unnamed => "@default".to_owned(),
             named => named.to_string(),
@@ -80,7 +100,7 @@ pub(super) fn decide(line: &Serve, judged: Judged) -> Result<Decided, Refusal> {
             target,
             service.to_string(),
         ];
-        (client, arguments.to_vec())
+        (client, QREXEC_CLIENT.to_owned(), arguments.to_vec())
     } else {
         if *request.qube() != Qube::Unnamed {
             let why = "this machine has no qubes";
@@ -92,24 +112,25 @@ pub(super) fn decide(line: &Serve, judged: Judged) -> Result<Decided, Refusal> {
         let file = service.find_in(&folders).ok_or_else(|| {
             Failure::new(format!("there is no service {service}")).with_status(NO_SERVICE)
         })?;
+        ask_settings(&source, &service, build_tree.as_ref())?;
         let argument = Some(service.argument()).filter(|argument| !argument.is_empty());
-        (file, argument.into_iter().map(str::to_owned).collect())
+        let arguments = argument.into_iter().map(str::to_owned).collect();
+        (file, service.to_string(), arguments)
     };
-    access(&program, AccessFlags::X_OK).map_err(|error| {
-        let shown = text::file(&program);
-        Failure::new(format!("cannot execute {shown}"))
-            .because(error)
-            .with_status(NOT_EXECUTED)
-    })?;
-    Ok(Decided {
+    let decided = Decided {
         source,
         service,
         program,
+        told,
         arguments,
         home,
         folders,
         build_tree,
-    })
+    };
+    match access(&decided.program, AccessFlags::X_OK) {
+        Ok(()) => Ok(decided),
+        Err(error) => Err(decided.not_executed(error)),
+    }
 }
 
 fn refused(attempted: String, why: &str) -> Failure {
@@ -129,14 +150,58 @@ fn home() -> Result<PathBuf, Failure> {
 
 fn folders(first: Option<&Path>, tree: Option<&BuildTree>) -> Vec<PathBuf> {
     let last = tree.map_or_else(|| PathBuf::from(PACKAGED), |tree| tree.rpc.clone());
-    let installed = FOLDERS.map(PathBuf::from);
+    let installed = service::FOLDERS.map(PathBuf::from);
     let first = first.map(Path::to_owned);
     first.into_iter().chain(installed).chain([last]).collect()
 }
 
+/// Asks the settings of the service as whom it runs. As another account than the one that the key
+/// opens, it cannot.
+fn ask_settings(
+    source: &QubeName,
+    service: &Service,
+    tree: Option<&BuildTree>,
+) -> Result<(), Refusal> {
+    let last = tree.map_or_else(
+        || PathBuf::from(PACKAGED_SETTINGS),
+        |tree| tree.rpc.join("rpc-config"),
+    );
+    let folders: Vec<PathBuf> = settings::FOLDERS
+        .map(PathBuf::from)
+        .into_iter()
+        .chain([last])
+        .collect();
+    let Some(file) = service.find_in(&folders) else {
+        return Ok(());
+    };
+    let settings = read_settings(&file).map_err(|why| Refusal {
+        for_the_log: Some(format!("{}: {why}", text::file(&file))),
+        failure: Failure::new(format!("cannot execute {service}"))
+            .because("its settings cannot be used; their owner finds the reason in the system log")
+            .with_status(NOT_EXECUTED),
+    })?;
+    match settings.force_user {
+        Some(user) if !is_account(&user, Uid::current()) => Err(refused(
+            format!("{service} from {source} is refused"),
+            "its settings want it to run as another account than the one that the key opens",
+        )
+        .into()),
+        _ => Ok(()),
+    }
+}
+
+fn read_settings(file: &Path) -> Result<Settings, String> {
+    let bytes = read_small(file).map_err(|error| error.to_string())?;
+    let text = String::from_utf8(bytes).map_err(|_| "it is not text in UTF-8")?;
+    Settings::parse(&text)
+}
+
 /// Asks the policy of this machine and of the account.
 fn ask_policy(source: &QubeName, service: &Service, home: &Path) -> Result<(), Refusal> {
-    let folders = [PathBuf::from(POLICY), home.join(".config/qfile/policy.d")];
+    let folders = [
+        Place::new("/etc", POLICY),
+        Place::new(home, Path::new(".config").join(POLICY)),
+    ];
     let account = Uid::current();
     let policy =
         trusted::load(&folders, rustix::process::getuid()).map_err(|unusable| Refusal {

@@ -6,10 +6,12 @@ use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
 use data_encoding::BASE64;
+use files::read_small;
 use program::failure::Failure;
+use program::say::say;
 
 use super::request::Key;
-use crate::args::Serve;
+use crate::args::{SERVE, Serve};
 
 /// The types of keys: those of ssh-keygen(1).
 const TYPES: [&str; 7] = [
@@ -21,6 +23,10 @@ const TYPES: [&str; 7] = [
     "sk-ssh-ed25519@openssh.com",
     "sk-ecdsa-sha2-nistp256@openssh.com",
 ];
+
+/// Where sshd looks for the keys of an account, in its home folder (`AuthorizedKeysFile` in
+/// sshd_config(5)).
+const AUTHORIZED_KEYS: [&str; 2] = [".ssh/authorized_keys", ".ssh/authorized_keys2"];
 
 /// Longest file of a public key, in bytes.
 const MAX_LEN: u64 = 64 * 1024;
@@ -35,9 +41,15 @@ pub(super) fn print(line: &Serve) -> Result<(), Failure> {
     let path = line.key_line.as_deref().unwrap_or(Path::new(""));
     let attempted = format!("cannot use {} as a public key", text::file(path));
     let mut content = String::new();
-    let read = File::open(path).and_then(|file| file.take(MAX_LEN).read_to_string(&mut content));
-    read.map_err(Failure::of(&attempted))?;
-    let key = public_key(&content).map_err(|why| {
+    let file = File::open(path).map_err(Failure::of(&attempted))?;
+    let mut file = file.take(MAX_LEN + 1);
+    file.read_to_string(&mut content)
+        .map_err(Failure::of(&attempted))?;
+    let key = match file.limit() {
+        0 => Err("it is longer than 65536 bytes"),
+        _ => public_key(&content),
+    };
+    let key = key.map_err(|why| {
         Failure::new(attempted)
             .because(why)
             .advise("use a file of ssh-keygen whose name ends in .pub")
@@ -45,12 +57,50 @@ pub(super) fn print(line: &Serve) -> Result<(), Failure> {
     let program =
         env::current_exe().map_err(Failure::of("cannot find out the path of this program"))?;
     let options = options(line, &program)?;
+    warn_of_other_lines(&key);
     let output = format!("restrict,command=\"{options}\" {key}\n");
     let mut stdout = io::stdout();
     let written = stdout.write_all(output.as_bytes());
     written
         .and_then(|()| stdout.flush())
         .map_err(Failure::of("cannot print the line"))
+}
+
+/// Says so if a line of the account has the key already: sshd takes the first one that fits.
+fn warn_of_other_lines(key: &str) {
+    let Some(home) = env::var_os("HOME").filter(|home| !home.is_empty()) else {
+        return;
+    };
+    for name in AUTHORIZED_KEYS {
+        let file = Path::new(&home).join(name);
+        let shown = text::file(&file);
+        match read_small(&file) {
+            Ok(content) => {
+                if let Some(number) = line_with(&content, key) {
+                    say(format_args!(
+                        "{SERVE}: warning: {shown}, line {number} has this key already\n\
+                         {SERVE}: sshd uses the first line of a key: remove that line, or the key can do \
+                         what it says"
+                    ));
+                }
+            }
+            Err(error) => say(format_args!(
+                "{SERVE}: warning: cannot find out whether {shown} has this key already: {error}"
+            )),
+        }
+    }
+}
+
+/// The number of the first line with the key `TYPE KEY [COMMENT]`, whatever its options.
+fn line_with(content: &[u8], key: &str) -> Option<usize> {
+    let key = key.split(' ').nth(1)?.as_bytes();
+    let has_key = |line: &[u8]| {
+        let line = line.trim_ascii();
+        let mut words = line.split(u8::is_ascii_whitespace);
+        !line.starts_with(b"#") && words.any(|word| word == key)
+    };
+    let mut lines = content.split(|byte| *byte == b'\n');
+    lines.position(has_key).map(|index| index + 1)
 }
 
 /// The forced command. sshd gives it to a shell, so every word is plain, or in `\"…\"`.
@@ -140,6 +190,21 @@ mod tests {
                 command(&["--as", "a", "--services", folder]).is_err(),
                 "{folder}"
             );
+        }
+    }
+
+    #[test]
+    fn a_key_is_found_in_a_line_with_any_options() {
+        for (content, number) in [
+            (format!("{KEY}\n"), Some(1)),
+            (format!("# one\n\n{KEY} me@host"), Some(3)),
+            (format!("a\n  command=\"x y\",pty {KEY}"), Some(2)),
+            (format!("# {KEY}\n"), None),
+            (format!("{KEY}x\n"), None),
+            (String::new(), None),
+        ] {
+            let key = format!("{KEY} other@host");
+            assert_eq!(line_with(content.as_bytes(), &key), number, "{content}");
         }
     }
 

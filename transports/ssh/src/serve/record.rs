@@ -1,16 +1,23 @@
-//! The lines about a call in the system log: one when its service is started, and one at its end,
-//! which alone has a status. So a call whose end nobody could write down is known, too.
+//! The lines about a call in the system log: one right before its service is executed, and one at its
+//! end, which alone has a status. So a call whose end nobody could write down is known, too.
+//!
+//! The first comes before the service, and not after it: a service can kill this program at once, and
+//! nothing would be left of the call.
 
 use std::fmt::Write as _;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use program::failure::Failure;
 use program::system_log;
 
 use crate::args::SERVE;
 use crate::wire::Request;
+
+/// How long a line waits for room in the log.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What is known of a call so far.
 #[derive(Debug)]
@@ -52,9 +59,16 @@ impl Record {
         self.target = field(&request.qube().to_string());
     }
 
-    /// Writes the line about the start.
-    pub(super) fn begin(&self) {
-        system_log::info(SERVE, format_args!("{} started", self.call()));
+    /// Writes the line about the start. A machine without a log needs none.
+    ///
+    /// # Errors
+    /// The log does not take the line.
+    pub(super) fn begin(&self) -> io::Result<()> {
+        let line = format!("{} starting", self.call());
+        match system_log::info_within(PATIENCE, SERVE, line) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     fn call(&self) -> String {
@@ -66,7 +80,9 @@ impl Record {
 
     /// Writes the line about the end.
     pub(super) fn write(&self, status: u8, failure: Option<&Failure>) {
-        system_log::info(SERVE, self.line(status, failure));
+        let line = self.line(status, failure);
+        // The call has ended. Nothing can be done about a log that is full for so long.
+        let _lost = system_log::info_within(PATIENCE, SERVE, line);
     }
 
     fn line(&self, status: u8, failure: Option<&Failure>) -> String {
