@@ -86,7 +86,8 @@ fn after_a_name_that_is_taken_the_rest_is_sent() {
     stopped.assert_code(1);
     stopped.assert_says("A file named \"b\" already exists");
     stopped.assert_says("move or rename it in the target qube's QubesIncoming folder\n");
-    stopped.assert_says("1 file or link arrived before that; then send the rest: qvm-copy --continue");
+    stopped
+        .assert_says("1 file or link arrived before that; then send the rest: qvm-copy --continue");
     free_b(&moving);
     let rest = type_in(&moving, &["qvm-copy", "--continue"]);
     rest.assert_code(0);
@@ -382,9 +383,7 @@ fn where_nothing_had_arrived_the_copy_is_tried_again() {
     take_b(&moving);
     let stopped = type_in(&moving, &["qvm-copy", "b"]);
     stopped.assert_code(1);
-    stopped.assert_says(
-        "QubesIncoming folder, and copy again; or copy it with --as NAME",
-    );
+    stopped.assert_says("QubesIncoming folder, and copy again; or copy it with --as NAME");
     assert!(
         !stopped.stderr().contains("--continue"),
         "{}",

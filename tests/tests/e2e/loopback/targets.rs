@@ -14,7 +14,8 @@ suite! {
     a_default_that_could_be_several_is_refused_with_their_names,
     policy_may_send_a_call_elsewhere,
     asking_without_a_terminal_is_a_refusal,
-    yes_on_the_terminal_allows_a_call_and_anything_else_refuses_it,
+    yes_on_the_terminal_allows_a_call_and_no_refuses_it,
+    an_answer_that_is_neither_yes_nor_no_is_asked_about_again,
     the_user_chooses_what_default_means,
     the_default_that_policy_proposes_is_asked_for,
     the_end_of_input_on_the_terminal_is_a_refusal,
@@ -104,9 +105,9 @@ fn asking_without_a_terminal_is_a_refusal() {
     called.assert_says("no terminal to ask on");
 }
 
-fn yes_on_the_terminal_allows_a_call_and_anything_else_refuses_it() {
+fn yes_on_the_terminal_allows_a_call_and_no_refuses_it() {
     let qubes = qubes("* * * * ask\n");
-    for (answer, status) in [("y", 0), ("yes", 0), ("", 126), ("n", 126), ("vault", 126)] {
+    for (answer, status) in [("y", 0), ("yes", 0), ("", 126), ("n", 126)] {
         let mut session = on_a_terminal(&qubes, TARGET);
         session
             .exp_string("work wants where+ in vault. Allow it? [y/N] ")
@@ -120,6 +121,18 @@ fn yes_on_the_terminal_allows_a_call_and_anything_else_refuses_it() {
         session.exp_string(expected).unwrap();
         assert_ends(&mut session, status);
     }
+}
+
+fn an_answer_that_is_neither_yes_nor_no_is_asked_about_again() {
+    let qubes = qubes("* * * * ask\n");
+    let mut session = on_a_terminal(&qubes, TARGET);
+    session.exp_string("Allow it? [y/N] ").unwrap();
+    session.send_line("oui").unwrap();
+    session.exp_string("type y for yes, or n for no").unwrap();
+    session.exp_string("Allow it? [y/N] ").unwrap();
+    session.send_line("y").unwrap();
+    session.exp_string("in vault").unwrap();
+    assert_ends(&mut session, 0);
 }
 
 fn the_user_chooses_what_default_means() {

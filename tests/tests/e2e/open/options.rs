@@ -16,6 +16,7 @@ suite! {
     the_change_is_shown_and_whoever_agrees_gets_it,
     whoever_does_not_agree_keeps_the_file_and_the_edit,
     an_answer_in_another_language_is_asked_about_again,
+    a_file_that_cannot_be_viewed_is_not_said_to_be_unreplaced,
     nothing_of_an_edit_is_obeyed_by_the_terminal,
     a_signal_between_the_difference_and_the_answer_is_noticed [needs_strace],
     where_nobody_can_be_asked_the_file_stays,
@@ -96,6 +97,15 @@ fn an_answer_in_another_language_is_asked_about_again() {
     terminal.type_keys("y\n");
     assert_eq!(terminal.finish().code, 0);
     editing.assert_only(NEW);
+}
+
+fn a_file_that_cannot_be_viewed_is_not_said_to_be_unreplaced() {
+    let editing = Editing::new();
+    editing.editor("exit 3");
+    let opened = run(open(&editing, &["--view-only"]));
+    opened.assert_code(1);
+    opened.assert_says("letter.txt\" could not be viewed");
+    assert!(!opened.stderr().contains("replaced"), "{}", opened.stderr());
 }
 
 fn nothing_of_an_edit_is_obeyed_by_the_terminal() {
