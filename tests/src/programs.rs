@@ -1,7 +1,8 @@
 //! Where the built programs are: beside the folder of the test that is running.
 
 use std::env;
-use std::fs;
+use std::fs::{self, File};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -51,6 +52,15 @@ pub fn program(name: &str) -> PathBuf {
         path.display()
     );
     path
+}
+
+/// The built program `name`, and a path that leads to it as long as the file is open: also where a
+/// test mounts something over the folder of the programs, such as `/tmp`.
+#[must_use]
+pub fn opened_program(name: &str) -> (File, PathBuf) {
+    let file = File::open(program(name)).expect("a built program can be read");
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    (file, path.into())
 }
 
 /// A folder with the manual pages of this build, as man(1) finds them.

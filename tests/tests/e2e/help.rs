@@ -52,7 +52,7 @@ const SPEAKERS: [&str; 30] = [
 
 /// The names under which built programs are installed. A build has each of them.
 fn programs() -> BTreeSet<String> {
-    let lists = ["files", "remote", "system", "desktop"]
+    let lists = ["qfile", "qfile-remote", "qfile-system", "qfile-desktop"]
         .map(|list| source(&format!("packaging/{list}.list")));
     let list = lists.map(|list| fs::read_to_string(list).unwrap()).concat();
     let rows = list.lines().filter(|line| !line.starts_with('#'));

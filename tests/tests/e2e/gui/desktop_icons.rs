@@ -15,7 +15,7 @@ use qfile_tests::changes::until;
 use qfile_tests::desktop::{Desktop, needs_desktop};
 use qfile_tests::icons::{Call, Client, Dom0};
 use qfile_tests::process::{Running, run};
-use qfile_tests::programs::program;
+use qfile_tests::programs::{opened_program, program};
 use qfile_tests::speaking::Speaking;
 use qfile_tests::suite;
 use qfile_tests::user::{in_private_mounts, mount_tmpfs, needs_private_mounts};
@@ -537,11 +537,12 @@ fn the_program_ends_when_it_is_told_to() {
 }
 
 fn the_program_ends_although_the_x_server_does_not_answer() {
+    let (_opened, sender) = opened_program("icon-sender");
     in_private_mounts(|| {
         mount_tmpfs("/tmp".as_ref(), 1 << 20, "");
         fs::create_dir("/tmp/.X11-unix").unwrap();
         let silent = UnixListener::bind("/tmp/.X11-unix/X5").unwrap();
-        let mut command = Command::new(program("icon-sender"));
+        let mut command = Command::new(&sender);
         command
             .env("DISPLAY", ":5")
             .env("QREXEC_CLIENT_VM", "/bin/true")

@@ -10,7 +10,7 @@ use nix::sched::{CloneFlags, unshare};
 use qfile_tests::changes::until;
 use qfile_tests::fifo;
 use qfile_tests::process::{Finished, Running, wrapped_in};
-use qfile_tests::programs::{program, rpc_folder};
+use qfile_tests::programs::{opened_program, program, rpc_folder};
 use qfile_tests::receiver::needs_strace;
 use qfile_tests::suite;
 use qfile_tests::tree::TempFolder;
@@ -514,6 +514,7 @@ fn a_server_that_does_not_answer_is_not_waited_for_without_end() {
     fs::write(folder.path().join("lines"), "640 480 0 0\n").unwrap();
     let file = || File::open(folder.path().join("lines")).unwrap();
     let files = [file(), file()];
+    let (_opened, set_monitor_layout) = opened_program("qubes-set-monitor-layout");
     in_private_mounts(|| {
         mount_tmpfs(Path::new("/tmp"), 1 << 20, "");
         fs::create_dir("/tmp/.X11-unix").unwrap();
@@ -523,7 +524,7 @@ fn a_server_that_does_not_answer_is_not_waited_for_without_end() {
             (":6", "No such file or directory"),
         ];
         for (file, (display, why)) in files.into_iter().zip(displays) {
-            let mut command = Command::new(program("qubes-set-monitor-layout"));
+            let mut command = Command::new(&set_monitor_layout);
             command
                 .args(["--wait", "1s", "--display", display])
                 .stdin(file)
@@ -560,6 +561,7 @@ fn the_server_of_the_session_is_waited_for_and_a_gui_qube_has_another() {
     fs::write(lines.path().join("lines"), "640 480 0 0\n").unwrap();
     let file = || File::open(lines.path().join("lines")).unwrap();
     let files = [file(), file()];
+    let (_opened, set_monitor_layout) = opened_program("qubes-set-monitor-layout");
     in_private_mounts(|| {
         unshare(CloneFlags::CLONE_NEWNET).unwrap();
         for folder in ["/tmp", "/run"] {
@@ -570,7 +572,7 @@ fn the_server_of_the_session_is_waited_for_and_a_gui_qube_has_another() {
             if number == ":1" {
                 fs::write("/run/qubes-service/guivm-gui-agent", "").unwrap();
             }
-            let mut command = Command::new(program("qubes-set-monitor-layout"));
+            let mut command = Command::new(&set_monitor_layout);
             // The variable of the session does not count.
             command
                 .env("DISPLAY", ":7")
