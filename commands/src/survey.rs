@@ -458,7 +458,7 @@ mod tests {
             ]
         );
         assert_eq!(found.findings().count(), 2);
-        assert_eq!((found.files, found.folders, found.links), (0, 2, 7));
+        assert_eq!((found.files, found.folders, found.links), (0, 2, 3));
 
         let ignored = survey(
             &top,
