@@ -374,7 +374,7 @@ mod tests {
         let missing = image.grow(before.len, None).unwrap_err();
         let advice = missing.advice().unwrap();
         assert!(advice.contains("has been changed already"), "{advice}");
-        assert!(advice.contains("partx --update --nr 3 /"), "{advice}");
+        assert!(advice.contains("partx --update --nr 3 \"/"), "{advice}");
         image.grow(before.len, Some(0)).unwrap();
         assert_eq!(image.calls(), 3);
         let larger = image.grow(after.len + 512, Some(0)).unwrap_err();
