@@ -18,27 +18,32 @@ pub(crate) fn fit(picture: Picture, side: u32) -> Picture {
     };
     let (width, height) = (scaled(picture.width), scaled(picture.height));
     let columns = Shares::new(picture.width, width);
+    let columns: Vec<Share> = (0..picture.width as usize).map(|x| columns.of(x)).collect();
     let rows = Shares::new(picture.height, height);
     let mut small = Picture {
         width,
         height,
         rgba: Vec::with_capacity(width as usize * height as usize * 4),
     };
-    let mut line = vec![Sum::default(); width as usize];
-    let mut next = line.clone();
+    // The old row with as many pixels as the new ones have, the new row, and the one below it.
+    let mut narrow = vec![Sum::default(); width as usize];
+    let mut line = narrow.clone();
+    let mut next = narrow.clone();
     for (y, row) in picture.rgba.chunks_exact(picture.stride()).enumerate() {
-        let share = rows.of(y);
-        for (x, pixel) in row.chunks_exact(4).enumerate() {
-            let alpha = f32::from(pixel[3]) / 255.0;
-            let [red, green, blue] = [0, 1, 2].map(|channel| f32::from(pixel[channel]) * alpha);
-            let pixel = [red, green, blue, f32::from(pixel[3])];
-            let column = columns.of(x);
-            for (line, vertical) in [(&mut line, share.first), (&mut next, share.second)] {
-                if vertical > 0.0 {
-                    add(line, column.at, pixel, vertical * column.first);
-                    add(line, column.at + 1, pixel, vertical * column.second);
-                }
+        narrow.fill(Sum::default());
+        for (pixel, column) in row.chunks_exact(4).zip(&columns) {
+            let [red, green, blue, alpha] = [0, 1, 2, 3].map(|channel| f32::from(pixel[channel]));
+            let share = alpha / 255.0;
+            let pixel = [red * share, green * share, blue * share, alpha];
+            add(&mut narrow, column.at, pixel, column.first);
+            if column.second > 0.0 {
+                add(&mut narrow, column.at + 1, pixel, column.second);
             }
+        }
+        let share = rows.of(y);
+        for (at, pixel) in narrow.iter().enumerate() {
+            add(&mut line, at, *pixel, share.first);
+            add(&mut next, at, *pixel, share.second);
         }
         if rows.of(y + 1).at > share.at {
             small.rgba.extend(line.iter().flat_map(straight));

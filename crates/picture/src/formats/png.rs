@@ -74,6 +74,10 @@ impl Samples {
         let bytes = self.channels << u8::from(self.has_16_bits);
         let count = (row.len() / bytes).min(rgba.len() / 4);
         let rgba = &mut rgba[..count * 4];
+        if self.channels == 4 && !self.has_16_bits {
+            rgba.copy_from_slice(&row[..count * 4]);
+            return rgba;
+        }
         for (from, to) in row.chunks_exact(bytes).zip(rgba.chunks_exact_mut(4)) {
             let sample = |number: usize| match self.has_16_bits {
                 false => from[number],

@@ -45,8 +45,8 @@ pub(crate) fn rows(place: &Workplace) -> Result<Vec<Row>> {
         )?
         .0,
     );
-    let rsvg = ["rsvg-convert", "--output", "/dev/null"].map(Path::new);
-    let of_rsvg = [rsvg[0], rsvg[1], rsvg[2], &drawing];
+    let [rsvg, into, nothing] = ["rsvg-convert", ">", "/dev/null"].map(Path::new);
+    let of_rsvg = [rsvg, &drawing, into, nothing];
     rows.push(
         against(
             place,
