@@ -6,6 +6,7 @@
 //! time are limited.
 
 use std::io;
+use std::os::fd::RawFd;
 
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, Ruleset, RulesetAttr as _, RulesetError, Scope,
@@ -62,6 +63,19 @@ const CALLS: &[c_long] = &[
     #[cfg(target_arch = "x86_64")]
     libc::SYS_poll,
 ];
+
+/// Closes what the caller of the service had open, beyond stdin, stdout and stderr. This program has
+/// opened nothing else so far.
+pub(super) fn close_inherited() -> io::Result<()> {
+    let listed: Vec<RawFd> = std::fs::read_dir("/proc/self/fd")?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    for number in listed.into_iter().filter(|number| *number > 2) {
+        // The list has had a descriptor of its own, which is closed already.
+        let _is_open = nix::unistd::close(number);
+    }
+    Ok(())
+}
 
 /// Confines this process for good.
 pub(super) fn confine(bounds: Bounds) -> io::Result<()> {

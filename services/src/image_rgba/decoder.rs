@@ -151,6 +151,7 @@ pub(super) fn decode(work: args::Work, format: Option<Format>) -> ExitCode {
 fn prepare(work: Work) -> Result<File, String> {
     let failed = |error: io::Error| format!("its decoder cannot be confined: {error}");
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(|error| failed(error.into()))?;
+    confine::close_inherited().map_err(failed)?;
     let input: OwnedFd = dup(stdin()).map_err(|error| failed(error.into()))?;
     confine::confine(work.bounds()).map_err(failed)?;
     Ok(input.into())

@@ -1,12 +1,14 @@
 //! What a caller may ask for, and what it gets.
 
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::fs::symlink;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use qfile_tests::fifo;
 use qfile_tests::pictures::{Gallery, Received, answer, assert_refused, fixture, given, svg};
 use qfile_tests::process::Running;
+use qfile_tests::programs::program;
 use qfile_tests::qubes::{Qubes, SOURCE, TARGET};
 use qfile_tests::suite;
 
@@ -26,6 +28,7 @@ suite! {
     the_greatest_picture_is_given,
     a_picture_with_a_pixel_too_many_is_refused,
     the_service_takes_no_argument,
+    the_decoder_has_nothing_open_that_its_caller_had_open,
 }
 
 fn a_call_gives_a_picture_of_another_qube() {
@@ -311,4 +314,24 @@ fn the_service_takes_no_argument() {
     let finished = given(command, b"a.png\n");
     finished.assert_code(2);
     assert_eq!(finished.stdout, b"");
+}
+
+/// The other end of a pipe ends when nobody has it open any more, while the decoder waits for its
+/// picture.
+fn the_decoder_has_nothing_open_that_its_caller_had_open() {
+    let mut decoder = Command::new("sh")
+        .args([
+            "-c",
+            r#"exec 9>&1; exec "$0" --decode picture >/dev/null 2>&1"#,
+        ])
+        .arg(program("qubes-image-rgba"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut inherited = decoder.stdout.take().unwrap();
+    assert_eq!(inherited.read(&mut [0]).unwrap(), 0);
+    assert!(decoder.try_wait().unwrap().is_none());
+    drop(decoder.stdin.take());
+    assert_eq!(decoder.wait().unwrap().code(), Some(1));
 }
