@@ -288,48 +288,35 @@ pub fn edit_answer(untrusted: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
-    /// Runs `body` over the committed corpus of the fuzz target `name`.
-    fn run(name: &str, body: fn(&[u8])) {
-        let corpus = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../fuzz/corpus")
-            .join(name);
-        let mut count = 0;
-        for file in std::fs::read_dir(&corpus).unwrap() {
-            body(&std::fs::read(file.unwrap().path()).unwrap());
-            count += 1;
-        }
-        assert!(count > 0, "no corpus in {}", corpus.display());
-    }
+    use test_support::corpus;
 
     #[test]
     fn decoder_corpus() {
-        run("decoder", super::decoder);
+        corpus("decoder", 1, super::decoder);
     }
 
     #[test]
     fn names_corpus() {
-        run("names", super::names);
+        corpus("names", 1, super::names);
     }
 
     #[test]
     fn links_corpus() {
-        run("links", super::links);
+        corpus("links", 1, super::links);
     }
 
     #[test]
     fn verdict_corpus() {
-        run("verdict", super::verdict);
+        corpus("verdict", 1, super::verdict);
     }
 
     #[test]
     fn edit_request_corpus() {
-        run("edit_request", super::edit_request);
+        corpus("edit_request", 1, super::edit_request);
     }
 
     #[test]
     fn edit_answer_corpus() {
-        run("edit_answer", super::edit_answer);
+        corpus("edit_answer", 1, super::edit_answer);
     }
 }

@@ -260,17 +260,11 @@ fn assert_nothing_is_missing(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn stream_corpus() {
-        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/stream");
-        let mut count = 0;
-        for file in fs::read_dir(&corpus).unwrap() {
+        test_support::corpus("stream", 1, |input| {
             let scratch = tempfile::tempdir().unwrap();
-            stream(scratch.path(), &fs::read(file.unwrap().path()).unwrap());
-            count += 1;
-        }
-        assert!(count > 0, "no corpus in {}", corpus.display());
+            super::stream(scratch.path(), input);
+        });
     }
 }

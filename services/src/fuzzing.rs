@@ -178,34 +178,25 @@ fn with_checksums(bytes: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use test_support::corpus;
 
     #[test]
     fn archive_corpus() {
-        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/archive");
-        let mut count = 0;
-        for file in std::fs::read_dir(&corpus).unwrap() {
-            super::archive(&std::fs::read(file.unwrap().path()).unwrap());
-            count += 1;
-        }
-        assert!(count > 0, "no corpus in {}", corpus.display());
+        corpus("archive", 1, super::archive);
+    }
+
+    #[test]
+    fn clock_corpus() {
+        corpus("clock", 1, super::clock);
     }
 
     #[test]
     fn chosen_path_corpus() {
-        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/chosen_path");
-        let files = std::fs::read_dir(&corpus).unwrap();
-        let tried =
-            files.map(|file| super::chosen_path(&std::fs::read(file.unwrap().path()).unwrap()));
-        assert!(tried.count() >= 4);
+        corpus("chosen_path", 4, super::chosen_path);
     }
 
     #[test]
     fn monitor_layout_corpus() {
-        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/monitor_layout");
-        let files = std::fs::read_dir(corpus).unwrap();
-        let tried =
-            files.map(|file| super::monitor_layout(&std::fs::read(file.unwrap().path()).unwrap()));
-        assert!(tried.count() >= 5);
+        corpus("monitor_layout", 5, super::monitor_layout);
     }
 }

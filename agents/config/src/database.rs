@@ -1,13 +1,9 @@
 //! QubesDB, as this program asks it.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use program::failure::Failure;
 use qubesdb::{Address, Client, Error, Event, Path, Value, folder};
-
-/// How often the daemon is looked for while it is not there.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// A connection to the daemon of this qube.
 #[derive(Debug)]
@@ -16,18 +12,14 @@ pub(crate) struct Database(Client);
 impl Database {
     /// Waits until the daemon is there, at most this long.
     pub(crate) fn wait_for(patience: Duration) -> Result<Self, Failure> {
-        let started = Instant::now();
-        loop {
-            match Client::open(Address::of_this_qube(&folder())) {
-                Ok(client) => return Ok(Self(client)),
-                Err(error) if started.elapsed() >= patience => {
-                    return Err(Failure::new("cannot ask QubesDB").because(error).advise(
-                        "nothing was changed. Is the QubesDB daemon of this qube running?",
-                    ));
-                }
-                Err(_) => thread::sleep(LOOK_EVERY),
-            }
-        }
+        let address = Address::of_this_qube(&folder());
+        Client::open_within(&address, patience)
+            .map(Self)
+            .map_err(|error| {
+                Failure::new("cannot ask QubesDB")
+                    .because(error)
+                    .advise("nothing was changed. Is the QubesDB daemon of this qube running?")
+            })
     }
 
     /// What a key holds; `None`: there is none.

@@ -36,13 +36,8 @@ pub fn keys(untrusted: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     #[test]
     fn the_committed_corpus_holds() {
-        let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/qube_config");
-        let files = fs::read_dir(corpus).unwrap();
-        let tried = files.map(|file| super::keys(&fs::read(file.unwrap().path()).unwrap()));
-        assert!(tried.count() >= 4);
+        test_support::corpus("qube_config", 4, super::keys);
     }
 }

@@ -10,12 +10,9 @@ use landlock::{
     RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, Scope,
 };
 use libc::c_long;
+use program::seccomp::{self, Rule};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use rustix::thread::set_no_new_privs;
-use seccompiler::{
-    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition,
-    SeccompFilter, SeccompRule, TargetArch, apply_filter,
-};
 
 /// The newest Landlock rules that are asked for (Linux 6.12); an older kernel enforces those it
 /// knows.
@@ -169,61 +166,34 @@ fn restrict(
 /// Limits this process to these calls and these families of sockets, for good: any other call ends
 /// it.
 fn filter(calls: &[&[c_long]], families: &[i32]) -> io::Result<()> {
-    let program = program(calls, families).map_err(io::Error::other)?;
-    apply_filter(&program).map_err(io::Error::other)
-}
-
-fn program(calls: &[&[c_long]], families: &[i32]) -> Result<BpfProgram, BackendError> {
-    let arch: TargetArch = std::env::consts::ARCH.try_into()?;
-    let calls = calls.iter().copied().flatten();
-    let mut rules: Vec<(c_long, Vec<SeccompRule>)> =
-        calls.map(|call| (*call, Vec::new())).collect();
-    let families = families.iter().map(|family| masked(0, -1, *family));
-    rules.push((libc::SYS_socket, families.collect::<Result<_, _>>()?));
-    let writing = libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC;
-    rules.push((libc::SYS_openat, vec![masked(2, writing, libc::O_RDONLY)?]));
-    rules.push((libc::SYS_mmap, vec![masked(2, libc::PROT_EXEC, 0)?]));
-    let filter = SeccompFilter::new(
-        rules.into_iter().collect(),
-        SeccompAction::KillProcess,
-        SeccompAction::Allow,
-        arch,
-    )?;
-    filter.try_into()
-}
-
-/// The argument number `argument` has, of the bits in `mask`, exactly those in `bits`.
-fn masked(argument: u8, mask: i32, bits: i32) -> Result<SeccompRule, BackendError> {
-    let operator = SeccompCmpOp::MaskedEq(u32::from_ne_bytes(mask.to_ne_bytes()).into());
-    let condition = SeccompCondition::new(
+    let rule = |call, argument, mask, bits| Rule {
+        call,
         argument,
-        SeccompCmpArgLen::Dword,
-        operator,
-        bits.unsigned_abs().into(),
-    )?;
-    SeccompRule::new(vec![condition])
+        mask,
+        bits,
+    };
+    let families = families.iter().copied();
+    let mut rules: Vec<Rule> = families
+        .map(|family| rule(libc::SYS_socket, 0, -1, family))
+        .collect();
+    let writing = libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC;
+    rules.push(rule(libc::SYS_openat, 2, writing, libc::O_RDONLY));
+    rules.push(rule(libc::SYS_mmap, 2, libc::PROT_EXEC, 0));
+    seccomp::allow_only(calls.iter().copied().flatten().copied(), &rules)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::env;
     use std::fs::{self, File, OpenOptions};
-    use std::io::Write as _;
     use std::net::{TcpListener, UdpSocket};
     use std::os::unix::fs::symlink;
     use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
-    use std::os::unix::process::ExitStatusExt as _;
     use std::path::Path;
     use std::process::Command;
 
+    use test_support::confined::{Stopped, stopped, tried};
+
     use super::*;
-
-    /// Names what the process that a test starts is to try.
-    const TRIED: &str = "QFILE_CONFINED_TRIES";
-
-    /// What it says of that.
-    const DONE: &str = "it is done\n";
-    const REFUSED: &str = "it is refused\n";
 
     /// What a confined process may do, each as `Err` if the system refuses.
     fn attempt(what: &str, folder: &Path) -> io::Result<()> {
@@ -265,54 +235,23 @@ mod tests {
         }
     }
 
-    /// How the kernel stops an attempt.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    enum Stopped {
-        No,
-        /// The call fails.
-        Refused,
-        /// The call ends the process.
-        Killed,
-    }
-
-    /// Runs `test` of this module again, in a process that tries `what`.
-    fn stopped(test: &str, what: &str, folder: &Path) -> Stopped {
-        let output = Command::new(env::current_exe().unwrap())
-            .args(["--exact", &format!("confine::tests::{test}"), "--nocapture"])
-            .env(TRIED, format!("{what}={}", folder.display()))
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stdout);
-        match output.status.signal() {
-            Some(libc::SIGSYS) => Stopped::Killed,
-            None if said.contains(DONE) => Stopped::No,
-            None if said.contains(REFUSED) => Stopped::Refused,
-            _ => panic!("{what}: {output:?}"),
-        }
-    }
-
     /// Runs all attempts, each in a process that `confine` confines.
     fn each_is_stopped(
         test: &str,
         confine: impl FnOnce() -> io::Result<()>,
         attempts: &[(&str, Stopped)],
     ) {
-        if let Ok(tried) = env::var(TRIED) {
-            let (what, folder) = tried.split_once('=').unwrap();
-            confine().unwrap();
-            // A panic would make calls that are forbidden.
-            let tried = attempt(what, Path::new(folder));
-            let said = if tried.is_ok() { DONE } else { REFUSED };
-            io::stdout().write_all(said.as_bytes()).unwrap();
+        if tried(confine, attempt) {
             return;
         }
+        let test = format!("confine::tests::{test}");
         for (what, expected) in attempts {
             let folder = tempfile::tempdir().unwrap();
             let file = folder.path().join("file");
             fs::write(&file, "content").unwrap();
             let _database = UnixListener::bind(folder.path().join("socket")).unwrap();
             let _systemd = UnixDatagram::bind(folder.path().join("notify")).unwrap();
-            assert_eq!(stopped(test, what, folder.path()), *expected, "{what}");
+            assert_eq!(stopped(&test, what, folder.path()), *expected, "{what}");
             assert_eq!(fs::read_to_string(file).unwrap(), "content", "{what}");
             let names = fs::read_dir(folder.path()).unwrap().count();
             assert_eq!(names, 3, "{what}");

@@ -61,13 +61,8 @@ fn search(elements: &[u32], piece_len: usize) -> Option<(usize, Icon)> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     #[test]
     fn the_committed_corpus_holds() {
-        let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/window_icon");
-        let files = fs::read_dir(corpus).unwrap();
-        let tried = files.map(|file| super::properties(&fs::read(file.unwrap().path()).unwrap()));
-        assert!(tried.count() >= 3);
+        test_support::corpus("window_icon", 3, super::properties);
     }
 }

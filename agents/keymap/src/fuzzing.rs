@@ -24,16 +24,8 @@ pub fn value(untrusted_value: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     #[test]
     fn the_committed_corpus_holds() {
-        let corpus = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../fuzz/corpus/keyboard_layout"
-        );
-        let files = fs::read_dir(corpus).unwrap();
-        let tried = files.map(|file| super::value(&fs::read(file.unwrap().path()).unwrap()));
-        assert!(tried.count() >= 4);
+        test_support::corpus("keyboard_layout", 4, super::value);
     }
 }

@@ -3,8 +3,7 @@
 //! The watch is set before the key is read for the first time, and stays while a layout is set. What
 //! changes meanwhile is read afterwards, so that the last value always counts.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use program::failure::Failure;
 use qubesdb::{Address, Client, Error, Path, folder};
@@ -14,9 +13,6 @@ const KEY: &str = "/keyboard-layout";
 
 /// How long a daemon that is not there is waited for.
 const TO_START: Duration = Duration::from_secs(10);
-
-/// How often it is looked for.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// A connection that watches the key.
 #[derive(Debug)]
@@ -34,15 +30,8 @@ impl Watch {
                 .advise("the layout stays. Is the QubesDB daemon of this qube running?")
         };
         let key = Path::key(KEY.as_bytes()).map_err(|error| cannot(error.into()))?;
-        let address = || Address::of_this_qube(&folder()).for_reading();
-        let started = Instant::now();
-        let mut client = loop {
-            match Client::open(address()) {
-                Ok(client) => break client,
-                Err(error) if started.elapsed() >= TO_START => return Err(cannot(error)),
-                Err(_) => thread::sleep(LOOK_EVERY),
-            }
-        };
+        let address = Address::of_this_qube(&folder()).for_reading();
+        let mut client = Client::open_within(&address, TO_START).map_err(cannot)?;
         client.watch(&key).map_err(cannot)?;
         Ok(Self { client, key })
     }

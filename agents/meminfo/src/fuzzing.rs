@@ -33,16 +33,8 @@ pub fn answers(untrusted: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     #[test]
     fn the_committed_corpus_holds() {
-        let corpus = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../fuzz/corpus/xenstore_answer"
-        );
-        let files = fs::read_dir(corpus).unwrap();
-        let tried = files.map(|file| super::answers(&fs::read(file.unwrap().path()).unwrap()));
-        assert!(tried.count() >= 3);
+        test_support::corpus("xenstore_answer", 3, super::answers);
     }
 }

@@ -42,19 +42,8 @@ pub fn desktop_entry(untrusted: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     #[test]
     fn the_corpus_is_harmless() {
-        let corpus = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../fuzz/corpus/desktop_entry"
-        );
-        let mut count = 0;
-        for input in fs::read_dir(corpus).unwrap() {
-            super::desktop_entry(&fs::read(input.unwrap().path()).unwrap());
-            count += 1;
-        }
-        assert!(count >= 5, "the corpus is not there");
+        test_support::corpus("desktop_entry", 5, super::desktop_entry);
     }
 }

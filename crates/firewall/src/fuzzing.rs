@@ -103,21 +103,13 @@ fn ports_word(ports: crate::Ports) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::path::Path;
-
     use proptest::prelude::*;
 
     use super::entries;
 
     #[test]
     fn the_committed_inputs_find_no_fault() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/firewall_rules");
-        let inputs = fs::read_dir(folder).unwrap();
-        let count = inputs
-            .map(|input| entries(&fs::read(input.unwrap().path()).unwrap()))
-            .count();
-        assert!(count > 0);
+        test_support::corpus("firewall_rules", 1, entries);
     }
 
     proptest! {

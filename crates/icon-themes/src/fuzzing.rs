@@ -26,16 +26,8 @@ pub fn icon_theme(untrusted: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     #[test]
     fn the_corpus_is_harmless() {
-        let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/icon_theme");
-        let mut count = 0;
-        for input in fs::read_dir(corpus).unwrap() {
-            super::icon_theme(&fs::read(input.unwrap().path()).unwrap());
-            count += 1;
-        }
-        assert!(count > 0, "the corpus is not there");
+        test_support::corpus("icon_theme", 1, super::icon_theme);
     }
 }

@@ -1,5 +1,6 @@
 //! The formats, their names, and what each is recognised by.
 
+use std::borrow::Cow;
 use std::fmt::{self, Display};
 
 /// A format that can be decoded.
@@ -98,8 +99,18 @@ fn is_xpm(untrusted: &[u8]) -> bool {
 }
 
 fn is_svg(untrusted: &[u8]) -> bool {
-    let text = untrusted.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(untrusted);
-    let start = text[..text.len().min(PROLOGUE)].trim_ascii_start();
+    let start = &untrusted[..untrusted.len().min(PROLOGUE)];
+    // Of UTF-16, the bytes that are not 0 are enough.
+    let is_utf16 = start.starts_with(b"\xFF\xFE") || start.starts_with(b"\xFE\xFF");
+    let start: Cow<'_, [u8]> = match is_utf16 {
+        true => start[2..]
+            .iter()
+            .copied()
+            .filter(|byte| *byte != 0)
+            .collect(),
+        false => start.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(start).into(),
+    };
+    let start = start.trim_ascii_start();
     let mut tags = start.split(|byte| *byte == b'<').skip(1);
     start.starts_with(b"<")
         && tags.any(|tag| {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::programs::find_in_path;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitOptions, kill_process_group, pidfd_open, waitpid,
 };
@@ -81,13 +81,20 @@ pub fn find(name: &str) -> Option<PathBuf> {
 /// # Errors
 /// The time was over (`ETIMEDOUT`), or waiting fails.
 pub fn wait(child: &mut Child, deadline: Instant) -> io::Result<ExitStatus> {
-    let pid = Pid::from_child(child);
-    let end = match pidfd_open(pid, PidfdFlags::empty()) {
+    wait_for(Pid::from_child(child), deadline)
+}
+
+/// As [`wait`], for a child that nobody else waits for.
+///
+/// # Errors
+/// As [`wait`].
+pub fn wait_for(child: Pid, deadline: Instant) -> io::Result<ExitStatus> {
+    let end = match pidfd_open(child, PidfdFlags::empty()) {
         Ok(end) => end,
         Err(error) => {
             // Its end cannot be awaited with a limit, and nobody else would wait for it.
-            let _has_ended = kill_process_group(pid, Signal::KILL);
-            reap_later(child);
+            let _has_ended = kill_process_group(child, Signal::KILL);
+            reap_on_a_thread(child);
             return Err(error.into());
         }
     };
@@ -96,19 +103,26 @@ pub fn wait(child: &mut Child, deadline: Instant) -> io::Result<ExitStatus> {
         let mut polled = [PollFd::new(&end, PollFlags::IN)];
         match poll(&mut polled, Some(&timespec(left))) {
             Ok(0) => {
-                let _has_ended = kill_process_group(pid, Signal::KILL);
+                let _has_ended = kill_process_group(child, Signal::KILL);
                 reap(child, &end);
                 return Err(Errno::TIMEDOUT.into());
             }
-            Ok(_) => return child.wait(),
+            Ok(_) => return status_of(child),
             Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
     }
 }
 
+/// How a child ended.
+fn status_of(child: Pid) -> io::Result<ExitStatus> {
+    let ended = retry_on_intr(|| waitpid(Some(child), WaitOptions::empty()))?;
+    let (_, status) = ended.ok_or(Errno::CHILD)?;
+    Ok(ExitStatus::from_raw(status.as_raw()))
+}
+
 /// Waits for a child that was killed. Without that it would stay as a zombie.
-fn reap(child: &mut Child, end: &OwnedFd) {
+fn reap(child: Pid, end: &OwnedFd) {
     let deadline = Instant::now() + TO_DIE;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -118,21 +132,22 @@ fn reap(child: &mut Child, end: &OwnedFd) {
         ) {
             Err(Errno::INTR) => {}
             Ok(1..) => {
-                let _was_killed = child.wait();
+                let _was_killed = status_of(child);
                 return;
             }
             // The kernel holds it, for example because a file system does not answer.
-            Ok(0) | Err(_) => return reap_later(child),
+            Ok(0) | Err(_) => return reap_on_a_thread(child),
         }
     }
 }
 
 /// Waits for a child that was killed, on a thread of its own. Nobody else must wait for it then.
 pub fn reap_later(child: &mut Child) {
-    let pid = Pid::from_child(child);
-    let waiting = thread::Builder::new().spawn(move || {
-        while matches!(waitpid(Some(pid), WaitOptions::empty()), Err(Errno::INTR)) {}
-    });
+    reap_on_a_thread(Pid::from_child(child));
+}
+
+fn reap_on_a_thread(child: Pid) {
+    let waiting = thread::Builder::new().spawn(move || status_of(child));
     // Without a thread it stays as a zombie until this program ends.
     drop(waiting);
 }

@@ -6,9 +6,11 @@ mod events;
 use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::os::fd::BorrowedFd;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use self::connection::Connection;
+use self::events::RECONNECT_EVERY;
 pub use self::events::{Event, MAX_EVENTS};
 use crate::address::Address;
 use crate::error::{Error, Invalid};
@@ -50,6 +52,20 @@ impl Client {
         };
         client.connect()?;
         Ok(client)
+    }
+
+    /// As [`open`](Self::open), but waits until the daemon is there, at most this long.
+    ///
+    /// # Errors
+    /// Those of the last attempt.
+    pub fn open_within(address: &Address, patience: Duration) -> Result<Self, Error> {
+        let started = Instant::now();
+        loop {
+            match Self::open(address.clone()) {
+                Err(_) if started.elapsed() < patience => thread::sleep(RECONNECT_EVERY),
+                opened => return opened,
+            }
+        }
     }
 
     /// Sets how long a call waits for the daemon; `None`: as long as it takes.

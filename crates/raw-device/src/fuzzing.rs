@@ -80,27 +80,15 @@ pub fn stream_end(untrusted: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::path::Path;
-
     use proptest::prelude::*;
+    use test_support::corpus;
 
     use super::*;
 
     #[test]
     fn the_committed_inputs_find_no_fault() {
-        let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
-        let bodies = [
-            ("raw_device", device as fn(&[u8])),
-            ("raw_device_stream", stream_end),
-        ];
-        for (target, body) in bodies {
-            let inputs = fs::read_dir(top.join(target)).unwrap();
-            let count = inputs
-                .map(|input| body(&fs::read(input.unwrap().path()).unwrap()))
-                .count();
-            assert!(count > 0, "{target}");
-        }
+        corpus("raw_device", 1, device);
+        corpus("raw_device_stream", 1, stream_end);
     }
 
     proptest! {

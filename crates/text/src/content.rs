@@ -17,49 +17,68 @@ pub fn content_line(line: &[u8]) -> String {
 }
 
 fn in_locale(line: &[u8], locale: Locale) -> String {
-    let mut shown: Vec<String> = Vec::new();
+    let mut shown = Shown::default();
     for chunk in line.utf8_chunks() {
         let chars: Vec<char> = chunk.valid().chars().collect();
-        let is_moved = !locale.is_utf8 || !chunk.invalid().is_empty() || !is_ordered(&chars);
-        for (at, c) in chars.iter().copied().enumerate() {
+        let unsafe_ones: Vec<bool> = (0..chars.len())
+            .map(|at| must_be_escaped(&chars, at))
+            .collect();
+        let is_moved =
+            !locale.is_utf8 || !chunk.invalid().is_empty() || !is_ordered(&chars, &unsafe_ones);
+        for (c, is_unsafe) in chars.into_iter().zip(unsafe_ones) {
             if !c.is_ascii() && !locale.is_utf8 {
                 let mut bytes = [0; 4];
                 let bytes = c.encode_utf8(&mut bytes).bytes();
-                shown.extend(bytes.map(escaped_byte));
+                bytes.for_each(|byte| shown.push(|| escaped_byte(byte)));
                 continue;
             }
-            let is_escaped = must_be_escaped(&chars, at)
-                || matches!(c, '\\')
-                || (is_moved && changes_its_place(c));
-            shown.push(match is_escaped {
+            let is_escaped = is_unsafe || matches!(c, '\\') || (is_moved && changes_its_place(c));
+            shown.push(|| match is_escaped {
                 true => escape_sequence(c),
                 false => c.to_string(),
             });
         }
-        shown.extend(chunk.invalid().iter().copied().map(escaped_byte));
-    }
-    if let Some(last) = shown.last_mut().filter(|last| *last == " ") {
-        *last = "\\x20".to_owned();
-    }
-    let more = shown.len().saturating_sub(MAX_SHOWN);
-    match more {
-        0 => shown.concat(),
-        _ => {
-            let begin = shown[..MAX_SHOWN].concat();
-            format!("{begin} \\ {more} more characters are not shown")
+        for byte in chunk.invalid() {
+            shown.push(|| escaped_byte(*byte));
         }
+    }
+    shown.text(line)
+}
+
+/// What is shown of a line. Of a long one, the rest is only counted.
+#[derive(Default)]
+struct Shown {
+    text: String,
+    count: usize,
+}
+
+impl Shown {
+    fn push(&mut self, character: impl FnOnce() -> String) {
+        if self.count < MAX_SHOWN {
+            self.text.push_str(&character());
+        }
+        self.count += 1;
+    }
+
+    fn text(mut self, line: &[u8]) -> String {
+        let more = self.count.saturating_sub(MAX_SHOWN);
+        if more > 0 {
+            return format!("{} \\ {more} more characters are not shown", self.text);
+        }
+        if line.ends_with(b" ") {
+            self.text.pop();
+            self.text.push_str("\\x20");
+        }
+        self.text
     }
 }
 
 /// True if no other line looks the same because characters change their places.
-fn is_ordered(chars: &[char]) -> bool {
+fn is_ordered(chars: &[char], unsafe_ones: &[bool]) -> bool {
     // A backslash is shown as two, which are no letter between words.
     let has_sign = chars.iter().any(|c| matches!(c, '\\'));
-    let one = |(at, c): (usize, &char)| match must_be_escaped(chars, at) {
-        true => 'u',
-        false => *c,
-    };
-    let shown: Vec<char> = chars.iter().enumerate().map(one).collect();
+    let one = |(c, is_unsafe): (&char, &bool)| if *is_unsafe { 'u' } else { *c };
+    let shown: Vec<char> = chars.iter().zip(unsafe_ones).map(one).collect();
     keeps_its_order(&shown) && !(has_sign && shown.iter().copied().any(changes_its_place))
 }
 

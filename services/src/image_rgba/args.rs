@@ -3,8 +3,7 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
-use picture::Format;
+use clap::Parser;
 use program::command_line::time;
 
 /// Give a picture as pixels: the service qubes.GetImageRGBA.
@@ -22,30 +21,9 @@ pub struct ImageRgba {
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = time)]
     pub timeout: Duration,
 
-    /// Decode stdin: the program starts itself with it
-    #[arg(long, hide = true)]
-    pub decode: Option<Work>,
-
-    /// The format of stdin
-    #[arg(long, hide = true, requires = "decode", value_parser = format)]
-    pub format: Option<Format>,
-
     /// Must be empty: the service takes no argument
     #[arg(hide = true, value_parser = crate::args::no_argument)]
     pub argument: Option<OsString>,
-}
-
-/// What the decoder decodes, which decides its limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Work {
-    /// The icon of an application.
-    Icon,
-    /// Any picture.
-    Picture,
-}
-
-fn format(typed: &str) -> Result<Format, String> {
-    Format::named(typed.as_bytes()).ok_or_else(|| "it is no known format".to_owned())
 }
 
 const STATUS: &str = "\
@@ -65,8 +43,6 @@ mod tests {
         ImageRgba::command().debug_assert();
         let parsed = |words: &[&str]| ImageRgba::try_parse_from(words).is_ok();
         assert!(parsed(&["x", "--", ""]));
-        assert!(parsed(&["x", "--decode", "icon", "--format", "png"]));
-        assert!(!parsed(&["x", "--", "--decode=icon"]));
-        assert!(!parsed(&["x", "--decode", "icon", "--format", "mvg"]));
+        assert!(!parsed(&["x", "--", "--timeout=1s"]));
     }
 }

@@ -12,14 +12,11 @@ use landlock::{
     ABI, Access as _, AccessFs, AccessNet, Ruleset, RulesetAttr as _, RulesetError, Scope,
 };
 use libc::c_long;
+use program::seccomp::{self, Rule};
 use rustix::process::{
     DumpableBehavior, Resource, Rlimit, getpid, set_dumpable_behavior, setrlimit,
 };
 use rustix::thread::set_no_new_privs;
-use seccompiler::{
-    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition,
-    SeccompFilter, SeccompRule, TargetArch, apply_filter,
-};
 
 /// The newest Landlock rules that are asked for (Linux 6.12); an older kernel enforces those it
 /// knows.
@@ -40,10 +37,7 @@ pub(super) struct Bounds {
 const CALLS: &[c_long] = &[
     libc::SYS_read,
     libc::SYS_write,
-    libc::SYS_close,
     libc::SYS_fstat,
-    libc::SYS_statx,
-    libc::SYS_lseek,
     libc::SYS_ppoll,
     libc::SYS_brk,
     libc::SYS_munmap,
@@ -64,8 +58,8 @@ const CALLS: &[c_long] = &[
     libc::SYS_poll,
 ];
 
-/// Closes what the caller of the service had open, beyond stdin, stdout and stderr. This program has
-/// opened nothing else so far.
+/// Closes what the caller of the service had open, beyond stdin, stdout and stderr. This program must
+/// not have opened anything yet.
 pub(super) fn close_inherited() -> io::Result<()> {
     let listed: Vec<RawFd> = std::fs::read_dir("/proc/self/fd")?
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
@@ -84,7 +78,7 @@ pub(super) fn confine(bounds: Bounds) -> io::Result<()> {
     set_no_new_privs(true)?;
     deny_files_and_network().map_err(io::Error::other)?;
     limit(memory, bounds.seconds)?;
-    filter().map_err(io::Error::other)
+    filter()
 }
 
 fn limit(memory: u64, seconds: u64) -> io::Result<()> {
@@ -114,6 +108,7 @@ fn own_memory() -> io::Result<u64> {
     Ok(pages * rustix::param::page_size() as u64)
 }
 
+/// A kernel without Landlock changes nothing: the filter denies the calls that Landlock would refuse.
 fn deny_files_and_network() -> Result<(), RulesetError> {
     Ruleset::default()
         .handle_access(AccessFs::from_all(NEWEST))?
@@ -125,54 +120,35 @@ fn deny_files_and_network() -> Result<(), RulesetError> {
 }
 
 /// Any call that is not allowed ends the process.
-fn filter() -> Result<(), seccompiler::Error> {
-    let arch: TargetArch = std::env::consts::ARCH.try_into()?;
-    let mut rules: Vec<(c_long, Vec<SeccompRule>)> =
-        CALLS.iter().map(|call| (*call, Vec::new())).collect();
-    let none = SeccompCmpOp::MaskedEq(libc::PROT_EXEC.unsigned_abs().into());
-    for call in [libc::SYS_mmap, libc::SYS_mprotect] {
-        rules.push((call, vec![rule(2, none.clone(), 0)?]));
-    }
-    // A build for tests looks whether a descriptor is open before it closes it.
-    let looks = libc::F_GETFD.unsigned_abs().into();
-    rules.push((libc::SYS_fcntl, vec![rule(1, SeccompCmpOp::Eq, looks)?]));
-    // A process without memory ends itself with a signal.
-    let own = getpid().as_raw_nonzero().get().unsigned_abs().into();
-    rules.push((libc::SYS_tgkill, vec![rule(0, SeccompCmpOp::Eq, own)?]));
-    let filter = SeccompFilter::new(
-        rules.into_iter().collect(),
-        SeccompAction::KillProcess,
-        SeccompAction::Allow,
-        arch,
-    )?;
-    let program: BpfProgram = filter.try_into()?;
-    apply_filter(&program)
-}
-
-fn rule(argument: u8, operator: SeccompCmpOp, value: u64) -> Result<SeccompRule, BackendError> {
-    let condition = SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value)?;
-    SeccompRule::new(vec![condition])
+fn filter() -> io::Result<()> {
+    let rule = |call, argument, mask, bits| Rule {
+        call,
+        argument,
+        mask,
+        bits,
+    };
+    seccomp::allow_only(
+        CALLS.iter().copied(),
+        &[
+            rule(libc::SYS_mmap, 2, libc::PROT_EXEC, 0),
+            rule(libc::SYS_mprotect, 2, libc::PROT_EXEC, 0),
+            // A process without memory ends itself with a signal.
+            rule(libc::SYS_tgkill, 0, -1, getpid().as_raw_nonzero().get()),
+        ],
+    )
 }
 
 #[cfg(test)]
 mod tests {
-    use std::env;
     use std::fs::{self, File, OpenOptions};
-    use std::io::Write as _;
     use std::net::{TcpStream, UdpSocket};
     use std::os::unix::net::UnixStream;
-    use std::os::unix::process::ExitStatusExt as _;
     use std::path::Path;
     use std::process::Command;
 
+    use test_support::confined::{Stopped, stopped, tried};
+
     use super::*;
-
-    /// Names what the process that a test starts is to try.
-    const TRIED: &str = "QFILE_CONFINED_TRIES";
-
-    /// What it says when that was done, or refused.
-    const DONE: &str = "it is done\n";
-    const REFUSED: &str = "it is refused\n";
 
     /// What a confined process may do, each as `Err` if the system refuses.
     fn attempt(what: &str, folder: &Path) -> io::Result<()> {
@@ -193,52 +169,23 @@ mod tests {
         }
     }
 
-    /// How the kernel stops an attempt.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    enum Stopped {
-        No,
-        Refused,
-        Killed,
-    }
-
-    /// Runs `test` of this module again, in a process that tries `what`.
-    fn stopped(test: &str, what: &str, folder: &Path) -> Stopped {
-        let output = Command::new(env::current_exe().unwrap())
-            .args(["--exact", &format!("image_rgba::confine::tests::{test}")])
-            .args(["--nocapture", "--test-threads=1"])
-            .env(TRIED, format!("{what}={}", folder.display()))
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stdout);
-        match output.status.signal() {
-            Some(libc::SIGSYS) => Stopped::Killed,
-            None if said.contains(DONE) => Stopped::No,
-            None if said.contains(REFUSED) => Stopped::Refused,
-            _ => panic!("{what}: {output:?}"),
-        }
-    }
-
     fn each_is_stopped(
         test: &str,
         confine: impl FnOnce() -> io::Result<()>,
         expected: Stopped,
         attempts: &[&str],
     ) {
-        if let Ok(tried) = env::var(TRIED) {
-            let (what, folder) = tried.split_once('=').unwrap();
-            confine().unwrap();
-            // A panic would make calls that are forbidden.
-            let tried = attempt(what, Path::new(folder));
-            let said = if tried.is_ok() { DONE } else { REFUSED };
-            io::stdout().write_all(said.as_bytes()).unwrap();
+        if tried(confine, attempt) {
             return;
         }
+        let test = format!("image_rgba::confine::tests::{test}");
+        let stopped = |what, folder: &Path| stopped(&test, what, folder);
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         fs::write(&file, "content").unwrap();
-        assert_eq!(stopped(test, "nothing", folder.path()), Stopped::No);
+        assert_eq!(stopped("nothing", folder.path()), Stopped::No);
         for what in attempts {
-            assert_eq!(stopped(test, what, folder.path()), expected, "{what}");
+            assert_eq!(stopped(what, folder.path()), expected, "{what}");
             assert_eq!(fs::read_to_string(&file).unwrap(), "content", "{what}");
         }
     }

@@ -1,38 +1,56 @@
 //! The process that decodes: how it is started and waited for, and what it does.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{ExitStatus, exit};
 use std::time::Instant;
 
-use picture::{Format, Limits, NAMES, Picture};
+use fork::{Fork, fork};
+use picture::{Limits, Picture};
 use program::bounded;
 use program::failure::{FAILED, Failure};
 use program::say::say;
+use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::{Errno, dup, write};
-use rustix::process::{Signal, set_parent_process_death_signal};
-use rustix::stdio::{stdin, stdout};
+use rustix::fs::fstat;
+use rustix::io::{Errno, read, write};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{
+    Pid, Signal, chdir, getpid, getppid, set_parent_process_death_signal, setpgid,
+};
+use rustix::stdio::{dup2_stderr, dup2_stdin, stdin, stdout};
 
-use super::args::Work;
 use super::confine::{self, Bounds};
-use super::source::{Source, cannot_give};
-use super::{NAME, args};
+use super::request::Request;
+use super::source::{self, Source};
 
 /// Most bytes of what the decoder says of a picture.
 const MAX_SAID: u64 = 1000;
 
+/// Bytes that are read at once where the length of the picture is not known.
+const CHUNK_LEN: usize = 64 << 10;
+
 /// What the standard library says before it ends a process without memory.
 const OUT_OF_MEMORY: &str = "memory allocation of";
 
+/// What the decoder decodes, which decides its limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    /// The icon of an application.
+    Icon,
+    /// Any picture.
+    Picture,
+}
+
 impl Work {
-    /// The option that stands for it.
-    fn option(self) -> &'static str {
-        match self {
-            Self::Icon => "icon",
-            Self::Picture => "picture",
+    /// What a request is for.
+    fn of(request: &Request) -> Self {
+        match request {
+            Request::Icon(_) => Self::Icon,
+            Request::Stdin(_) | Request::File(_) => Self::Picture,
         }
     }
 
@@ -44,11 +62,11 @@ impl Work {
         }
     }
 
-    /// What the decoder may use.
-    pub(super) fn bounds(self) -> Bounds {
+    /// What the decoder may use. A picture of 32 bits a pixel that is not compressed fits.
+    fn bounds(self) -> Bounds {
         match self {
             Self::Icon => Bounds {
-                input: 16 << 20,
+                input: 20 << 20,
                 memory: 56 << 20,
                 seconds: 10,
             },
@@ -61,57 +79,50 @@ impl Work {
     }
 }
 
-/// Has a picture decoded by a process of its own, which writes the answer.
-pub(super) fn run(source: Source, deadline: Instant) -> Result<(), Failure> {
-    let work = source.work;
-    let failed = cannot_give(&source.name);
+/// Has a picture opened and decoded by a process of its own, which writes the answer.
+#[expect(
+    clippy::exit,
+    reason = "a copy of this process must not go on as this one"
+)]
+pub(super) fn run(request: &Request, deadline: Instant) -> Result<(), Failure> {
+    let work = Work::of(request);
+    let failed = Failure::new(format_args!("cannot give {request}"));
     let start = |error: io::Error| Failure::of("cannot start the decoder of pictures")(error);
-    let mut child = spawn(source).map_err(start)?;
-    let said = child.stderr.take();
-    let status = match bounded::wait(&mut child, deadline) {
+    let (said, says) = pipe_with(PipeFlags::CLOEXEC).map_err(|error| start(error.into()))?;
+    let parent = getpid();
+    // This program has one thread, so the copy of it is whole. A second start of the program would
+    // take longer than decoding an icon.
+    let decoder = match fork().map_err(start)? {
+        Fork::Child => {
+            drop(said);
+            exit(decode(request, work, parent, says).into())
+        }
+        Fork::Parent(pid) => Pid::from_raw(pid).ok_or_else(|| start(Errno::SRCH.into()))?,
+    };
+    // The decoder does so too. Whoever is later changes nothing.
+    let _done = setpgid(Some(decoder), Some(decoder));
+    drop(says);
+    let status = match bounded::wait_for(decoder, deadline) {
         Ok(status) => status,
         Err(error) if Errno::from_io_error(&error) == Some(Errno::TIMEDOUT) => {
-            return Err(failed.because("it has not been read and decoded in time"));
+            let why = "it has not been read, decoded and taken by the caller in time";
+            return Err(failed.because(why));
         }
         Err(error) => return Err(start(error)),
     };
-    if status.success() {
-        return Ok(());
+    match status.success() {
+        true => Ok(()),
+        false => Err(failed.because(why(status, said, work.bounds()))),
     }
-    // It has ended, so all that it said is there.
+}
+
+/// Why a decoder that has ended gave no picture. What it said is not trusted: the picture may have
+/// taken it over.
+fn why(status: ExitStatus, said: OwnedFd, bounds: Bounds) -> String {
     let mut untrusted = Vec::new();
-    if let Some(said) = said {
-        let _as_far_as_it_goes = said.take(MAX_SAID).read_to_end(&mut untrusted);
-    }
-    Err(failed.because(why(status, &untrusted, work.bounds())))
-}
-
-fn spawn(source: Source) -> io::Result<Child> {
-    let mut command = Command::new("/proc/self/exe");
-    command.arg0(NAME).args(["--decode", source.work.option()]);
-    if let Some(format) = source.format {
-        let name = NAMES.iter().find(|(_, named)| *named == format);
-        command.args(name.map(|(name, _)| ["--format", name]).iter().flatten());
-    }
-    command
-        .env_clear()
-        .current_dir("/")
-        .stdin(Stdio::from(source.input))
-        .stdout(Stdio::inherit())
-        .stderr(Stdio::piped())
-        // It is killed with its group when the time is over.
-        .process_group(0)
-        .spawn()
-}
-
-/// Why a decoder gave no picture. What it said is not trusted: the picture may have taken it over.
-fn why(status: ExitStatus, untrusted: &[u8], bounds: Bounds) -> String {
-    let said = text::foreign(
-        untrusted
-            .split(|byte| *byte == b'\n')
-            .next()
-            .unwrap_or_default(),
-    );
+    let _as_far_as_it_goes = File::from(said).take(MAX_SAID).read_to_end(&mut untrusted);
+    let mut lines = untrusted.split(|byte| *byte == b'\n');
+    let said = text::foreign(lines.next().unwrap_or_default());
     match (status.code(), status.signal()) {
         (Some(code), _) if code == i32::from(FAILED) && !said.is_empty() => said,
         (_, Some(libc::SIGXCPU)) => format!(
@@ -127,11 +138,11 @@ fn why(status: ExitStatus, untrusted: &[u8], bounds: Bounds) -> String {
     }
 }
 
-/// Is the decoder: reads a picture from stdin and writes its pixels to stdout. What it says is read
-/// by the process that started it.
-pub(super) fn decode(work: args::Work, format: Option<Format>) -> ExitCode {
-    let decoded = prepare(work).and_then(|input| {
-        let untrusted = read_input(input, work.bounds())?;
+/// Is the decoder: opens a picture and writes its pixels to stdout. What it says is read by the
+/// process that started it.
+fn decode(request: &Request, work: Work, parent: Pid, says: OwnedFd) -> u8 {
+    let decoded = prepare(request, work, parent, says).and_then(|format| {
+        let untrusted = read_input(work.bounds())?;
         picture::decode(&untrusted, format, &work.limits()).map_err(|error| error.to_string())
     });
     let written = decoded.and_then(|picture| {
@@ -139,38 +150,61 @@ pub(super) fn decode(work: args::Work, format: Option<Format>) -> ExitCode {
         give(&picture).map_err(failed)
     });
     match written {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(why) => {
             say(why);
-            ExitCode::from(FAILED)
+            FAILED
         }
     }
 }
 
-/// Gives up what decoding does not need, before the first byte is read.
-fn prepare(work: Work) -> Result<File, String> {
-    let failed = |error: io::Error| format!("its decoder cannot be confined: {error}");
-    set_parent_process_death_signal(Some(Signal::KILL)).map_err(|error| failed(error.into()))?;
-    confine::close_inherited().map_err(failed)?;
-    let input: OwnedFd = dup(stdin()).map_err(|error| failed(error.into()))?;
-    confine::confine(work.bounds()).map_err(failed)?;
-    Ok(input.into())
+/// Has the picture as stdin, and gives up what decoding does not need before the first byte is
+/// read.
+fn prepare(
+    request: &Request,
+    work: Work,
+    parent: Pid,
+    says: OwnedFd,
+) -> Result<Option<picture::Format>, String> {
+    let failed = |error: &dyn Display| format!("its decoder cannot be confined: {error}");
+    let own = |done: Result<(), Errno>| done.map_err(|error| failed(&error));
+    own(dup2_stderr(&says))?;
+    drop(says);
+    own(setpgid(None, None))?;
+    own(set_parent_process_death_signal(Some(Signal::KILL)))?;
+    if getppid() != Some(parent) {
+        return Err("nobody waits for it".to_owned());
+    }
+    let Source { input, format } = source::open(request)?;
+    if let Some(input) = input {
+        own(dup2_stdin(&input))?;
+    }
+    own(chdir("/"))?;
+    confine::confine(work.bounds()).map_err(|error| failed(&error))?;
+    Ok(format)
 }
 
-fn read_input(input: File, bounds: Bounds) -> Result<Vec<u8>, String> {
-    let mut untrusted = Vec::new();
-    // One byte more tells a picture that is too long.
-    let read = input
-        .take(bounds.input as u64 + 1)
-        .read_to_end(&mut untrusted);
-    match read {
-        Ok(len) if len > bounds.input => Err(format!(
-            "it has more than {} MiB, which is the limit",
-            bounds.input >> 20
-        )),
-        Ok(_) => Ok(untrusted),
-        Err(error) => Err(format!("it cannot be read: {error}")),
+fn read_input(bounds: Bounds) -> Result<Vec<u8>, String> {
+    let failed = |error: Errno| format!("it cannot be read: {error}");
+    let size = fstat(stdin()).map_err(failed)?.st_size;
+    let size = usize::try_from(size).unwrap_or_default();
+    // One byte more tells the end.
+    let mut untrusted = Vec::with_capacity(size.min(bounds.input) + 1);
+    while untrusted.len() <= bounds.input {
+        if untrusted.len() == untrusted.capacity() {
+            untrusted.reserve_exact(untrusted.len() / 4 + CHUNK_LEN);
+        }
+        match read(stdin(), spare_capacity(&mut untrusted)) {
+            Ok(0) => return Ok(untrusted),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => wait(stdin(), PollFlags::IN),
+            Err(error) => return Err(failed(error)),
+        }
     }
+    Err(format!(
+        "it has more than {} MiB, which is the limit",
+        bounds.input >> 20
+    ))
 }
 
 /// Writes the answer: width and height in decimal, then the pixels.
@@ -186,13 +220,15 @@ fn write_all(mut bytes: &[u8]) -> Result<(), Errno> {
         match write(stdout(), bytes) {
             Ok(count) => bytes = &bytes[count..],
             Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => {
-                let fd = stdout();
-                let mut polled = [PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::OUT)];
-                let _may_be_interrupted = poll(&mut polled, None);
-            }
+            Err(Errno::AGAIN) => wait(stdout(), PollFlags::OUT),
             Err(error) => return Err(error),
         }
     }
     Ok(())
+}
+
+/// Waits until a descriptor that does not block can be read or written.
+fn wait(fd: BorrowedFd<'_>, until: PollFlags) {
+    let mut polled = [PollFd::from_borrowed_fd(fd.as_fd(), until)];
+    let _may_be_interrupted = poll(&mut polled, None);
 }

@@ -1,18 +1,14 @@
 //! Where a picture is read from.
 
 use std::env;
-use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use files::{NotOpened, OnLink, open_regular};
 use icon_themes::Folders;
 use picture::Format;
-use program::failure::Failure;
-use rustix::fs::{CWD, OFlags};
-use rustix::stdio::stdin;
+use rustix::fs::{CWD, FileType, OFlags, stat};
 
-use super::args::Work;
 use super::request::Request;
 
 /// The size in pixels for which the menus of dom0 want icons.
@@ -21,64 +17,50 @@ const ICON_SIZE: u32 = 512;
 /// An open picture.
 #[derive(Debug)]
 pub(super) struct Source {
-    /// It is read from here to the end.
-    pub(super) input: OwnedFd,
-    /// What it is.
-    pub(super) work: Work,
+    /// It is read from here to the end; `None` if it follows on stdin.
+    pub(super) input: Option<OwnedFd>,
     /// The format that it must have.
     pub(super) format: Option<Format>,
-    /// What it is called in messages.
-    pub(super) name: String,
 }
 
-/// Opens what a line asks for: a regular file, or stdin.
-pub(super) fn open(request: &Request) -> Result<Source, Failure> {
-    let of_file = |path: &Path, work, name: String| {
-        regular(path, &name).map(|file| Source {
-            input: file.into(),
-            work,
-            format: None,
-            name,
-        })
-    };
-    let name = request.to_string();
-    match request {
+/// Opens what a line asks for: a regular file, or stdin. The error says why it cannot.
+pub(super) fn open(request: &Request) -> Result<Source, String> {
+    let path = match request {
         Request::Stdin(format) => {
-            let input = stdin().as_fd().try_clone_to_owned();
-            Ok(Source {
-                input: input.map_err(|error| cannot_give(&name).because(error))?,
-                work: Work::Picture,
+            return Ok(Source {
+                input: None,
                 format: *format,
-                name,
-            })
+            });
         }
         Request::File(path) => {
             let home = env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
-            of_file(&home.join(path), Work::Picture, name)
+            home.join(path)
         }
-        Request::Icon(icon) if Path::new(icon).is_absolute() => {
-            of_file(Path::new(icon), Work::Icon, name)
-        }
+        Request::Icon(icon) if Path::new(icon).is_absolute() => icon.into(),
         Request::Icon(icon) => {
             let found = icon_themes::find(icon, ICON_SIZE, &Folders::of_environment());
-            let missing = || cannot_give(&name).because("this qube has no such icon");
-            let path = found.ok_or_else(missing)?;
-            let name = format!("{name}, which is {}", text::file(&path));
-            of_file(&path, Work::Icon, name)
+            found.ok_or("this qube has no such icon")?
         }
-    }
+    };
+    let input = regular(&path).map_err(|error| match request {
+        Request::Icon(icon) if Path::new(icon).is_relative() => {
+            format!("{}: {error}", text::file(&path))
+        }
+        _ => error.to_string(),
+    })?;
+    Ok(Source {
+        input: Some(input),
+        format: None,
+    })
 }
 
-/// Why there is no answer begins with this.
-pub(super) fn cannot_give(name: &str) -> Failure {
-    Failure::new(format_args!("cannot give {name}"))
-}
-
-/// A FIFO or a device is not waited for.
-fn regular(path: &Path, name: &str) -> Result<File, Failure> {
-    match open_regular(CWD, path, OFlags::RDONLY, OnLink::Follow) {
-        Ok((file, _)) => Ok(file),
-        Err(NotOpened::NotRegular) => Err(cannot_give(name).because("it is not a regular file")),
-        Err(NotOpened::System(error)) => Err(cannot_give(name).because(error)),
+/// A FIFO or a device is not opened at all, because opening one can have an effect.
+fn regular(path: &Path) -> Result<OwnedFd, NotOpened> {
+    match FileType::from_raw_mode(stat(path)?.st_mode) {
+        FileType::RegularFile => {
+            let (file, _) = open_regular(CWD, path, OFlags::RDONLY, OnLink::Follow)?;
+            Ok(file.into())
+        }
+        _ => Err(NotOpened::NotRegular),
     }
 }

@@ -295,14 +295,7 @@ mod tests {
     /// What `make fuzz` starts from.
     #[test]
     fn the_corpus_of_the_fuzz_target() {
-        let folder = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../fuzz/corpus/remote_request"
-        );
-        let inputs = std::fs::read_dir(folder).unwrap();
-        let tried =
-            inputs.map(|entry| fuzzing::request(&std::fs::read(entry.unwrap().path()).unwrap()));
-        assert!(tried.count() >= 3);
+        test_support::corpus("remote_request", 3, fuzzing::request);
     }
 
     proptest! {

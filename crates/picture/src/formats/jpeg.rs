@@ -1,4 +1,4 @@
-//! JPEG: baseline and progressive, grey, colour and the four inks of printers.
+//! JPEG: baseline and progressive; grey, Y'CbCr, R G B, and the four inks of printers.
 
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
@@ -26,12 +26,12 @@ pub(crate) fn decode(untrusted: &[u8], limits: &Limits) -> Result<Picture, Error
     let info = probe.info().ok_or_else(|| silent("no size"))?;
     let mut picture = Picture::clear(info.width.into(), info.height.into(), limits)?;
     // The library writes pixels of four inks with a stride of three bytes, whatever it is asked
-    // for.
-    let has_inks = matches!(
+    // for, and adds no alpha to pixels that are R G B already.
+    let has_no_alpha = matches!(
         probe.input_colorspace(),
-        Some(ColorSpace::CMYK | ColorSpace::YCCK)
+        Some(ColorSpace::CMYK | ColorSpace::YCCK | ColorSpace::RGB)
     );
-    let (colors, bytes) = match has_inks {
+    let (colors, bytes) = match has_no_alpha {
         true => (ColorSpace::RGB, 3),
         false => (ColorSpace::RGBA, 4),
     };
@@ -46,7 +46,7 @@ pub(crate) fn decode(untrusted: &[u8], limits: &Limits) -> Result<Picture, Error
     decoder
         .decode_into(&mut picture.rgba[..len])
         .map_err(broken)?;
-    if has_inks {
+    if has_no_alpha {
         picture.expand_rgb();
     }
     Ok(picture)

@@ -8,6 +8,7 @@ mod png;
 mod svg;
 mod webp;
 mod xpm;
+mod xpm_names;
 
 use crate::{Error, Format, Limits, Picture};
 

@@ -21,20 +21,29 @@ use crate::{Error, Format, Limits, Picture};
 /// Most bytes of a text, not compressed.
 const MAX_TEXT: u64 = 16 << 20;
 
+/// What can stand before the first character. It tells the order of bytes.
+const BOM: char = '\u{feff}';
+
+/// Why a text has no characters.
+const UNKNOWN_ENCODING: &str = "its text is neither UTF-8 nor UTF-16 nor ISO 8859-1";
+
+/// Names of encodings of which each byte below 0x80 and above 0x9F is a character of Unicode.
+const LATIN: [&[u8]; 4] = [b"iso-8859-1", b"iso8859-1", b"latin1", b"windows-1252"];
+
 /// Most elements, texts and comments. The icons of real themes have at most some thousands.
 const MAX_NODES: u32 = 200_000;
 
 /// Draws a picture.
 pub(crate) fn decode(untrusted: &[u8], limits: &Limits) -> Result<Picture, Error> {
     let text = inflated(untrusted)?;
-    let text = str::from_utf8(&text).map_err(Error::broken(Format::Svg))?;
+    let text = characters(&text).ok_or_else(|| Error::broken(Format::Svg)(UNKNOWN_ENCODING))?;
     let parsing = ParsingOptions {
         // Drawing programs write definitions. Those of other files are not read.
         allow_dtd: true,
         nodes_limit: MAX_NODES,
         ..ParsingOptions::default()
     };
-    let document = Document::parse_with_options(text.trim_start_matches('\u{feff}'), parsing);
+    let document = Document::parse_with_options(text.trim_start_matches(BOM), parsing);
     let document = document.map_err(Error::broken(Format::Svg))?;
     let tree = Tree::from_xmltree(&document, &options(*limits));
     let tree = tree.map_err(Error::broken(Format::Svg))?;
@@ -88,6 +97,36 @@ fn inflated(untrusted: &[u8]) -> Result<Cow<'_, [u8]>, Error> {
         true => Err(Error::broken(Format::Svg)("the text is too long")),
         false => Ok(text),
     }
+}
+
+/// The text in UTF-8. Without a BOM or a declaration it is in UTF-8 (XML 1.0, 4.3.3).
+fn characters(text: &[u8]) -> Option<Cow<'_, str>> {
+    let utf16 = |rest: &[u8], unit: fn([u8; 2]) -> u16| {
+        let units = rest.chunks_exact(2).map(|two| unit([two[0], two[1]]));
+        let characters: Result<String, _> = char::decode_utf16(units).collect();
+        characters.ok().map(Cow::Owned)
+    };
+    match text {
+        [0xFF, 0xFE, rest @ ..] => return utf16(rest, u16::from_le_bytes),
+        [0xFE, 0xFF, rest @ ..] => return utf16(rest, u16::from_be_bytes),
+        _ => {}
+    }
+    match str::from_utf8(text) {
+        Ok(text) => Some(Cow::Borrowed(text)),
+        Err(_) if is_latin(text) => Some(text.iter().copied().map(char::from).collect()),
+        Err(_) => None,
+    }
+}
+
+/// Does the declaration `<?xml … encoding="…"?>` name an encoding whose bytes are characters?
+fn is_latin(text: &[u8]) -> bool {
+    let declaration = text.split(|byte| *byte == b'>').next().unwrap_or_default();
+    let declaration = declaration.to_ascii_lowercase();
+    let mut parts = declaration.split(|byte| b"\"'".contains(byte));
+    let named = parts.any(|part| part.trim_ascii_end().ends_with(b"encoding="));
+    declaration.starts_with(b"<?xml")
+        && named
+        && parts.next().is_some_and(|name| LATIN.contains(&name))
 }
 
 /// How references are resolved: within the text only.

@@ -8,6 +8,7 @@ use std::str::{self, FromStr as _};
 
 use svgtypes::Color;
 
+use super::xpm_names::{OTHERS, SHADES};
 use crate::{Error, Format, Limits, Picture};
 
 /// Most characters that stand for a pixel. Two are enough for 6,000 colours.
@@ -19,15 +20,6 @@ const KINDS: [&[u8]; 4] = [b"c", b"g", b"g4", b"m"];
 
 /// The name that a colour can have beside those.
 const SYMBOL: &[u8] = b"s";
-
-/// Names that X11 gave to other colours before CSS did.
-const OF_X11: [(&str, [u8; 3]); 5] = [
-    ("gray", [190, 190, 190]),
-    ("grey", [190, 190, 190]),
-    ("green", [0, 255, 0]),
-    ("maroon", [176, 48, 96]),
-    ("purple", [160, 32, 240]),
-];
 
 type Pixel = [u8; 4];
 
@@ -137,19 +129,32 @@ fn pixel(name: &[u8]) -> Option<Pixel> {
     if matches!(name, "none" | "transparent") {
         return Some([0; 4]);
     }
-    if let Some((_, channels)) = OF_X11.iter().find(|(known, _)| *known == name) {
-        return Some(opaque(*channels));
-    }
-    let shade = name.strip_prefix("gray").or(name.strip_prefix("grey"));
-    let percent = shade.and_then(|percent| percent.parse::<u16>().ok());
-    if let Some(percent) = percent.filter(|percent| *percent <= 100) {
-        let level = u8::try_from((percent * 255 + 50) / 100).ok()?;
-        return Some(opaque([level; 3]));
+    if let Some(color) = of_x11(name) {
+        let [_, channels @ ..] = color.to_be_bytes();
+        return Some(opaque(channels));
     }
     // The library also reads the functions of CSS.
     let is_name = name.bytes().all(|byte| byte.is_ascii_lowercase());
     let color = Color::from_str(name).ok().filter(|_| is_name)?;
     Some(opaque([color.red, color.green, color.blue]))
+}
+
+/// The colour 0xRRGGBB of a name that only X11 has.
+fn of_x11(name: &str) -> Option<u32> {
+    if let Ok(at) = OTHERS.binary_search_by_key(&name, |(other, _)| *other) {
+        return Some(OTHERS[at].1);
+    }
+    let start = name.trim_end_matches(|digit: char| digit.is_ascii_digit());
+    let number: usize = name[start.len()..].parse().ok()?;
+    if matches!(start, "gray" | "grey") {
+        // Percent, of which a half is rounded down.
+        let level = u32::try_from((number.min(101) * 255 + 49) / 100).ok()?;
+        return (number <= 100).then_some(level * 0x01_0101);
+    }
+    let at = SHADES
+        .binary_search_by_key(&start, |(other, _)| *other)
+        .ok()?;
+    SHADES[at].1.get(number.checked_sub(1)?).copied()
 }
 
 /// Three channels of one to four digits each, of which the first two count.
@@ -183,7 +188,16 @@ mod tests {
             (" c None", Some([0, 0, 0, 0])),
             (" c light blue", Some([173, 216, 230, 255])),
             (" c Green", Some([0, 255, 0, 255])),
-            (" c gray50", Some([128, 128, 128, 255])),
+            (" c gray50", Some([127, 127, 127, 255])),
+            (" c grey90", Some([229, 229, 229, 255])),
+            (" c grey0", Some([0, 0, 0, 255])),
+            (" c Gray", Some([190, 190, 190, 255])),
+            (" c dark sea green1", Some([193, 255, 193, 255])),
+            (" c yellow4", Some([139, 139, 0, 255])),
+            (" c yellow5", None),
+            (" c yellow0", None),
+            (" c navy blue", Some([0, 0, 128, 255])),
+            (" c 1", None),
             (" c grey101", None),
             (" c #ffff00008080", Some([255, 0, 128, 255])),
             (" c #12345", None),
@@ -195,6 +209,12 @@ mod tests {
         ] {
             assert_eq!(color(line.as_bytes()), expected, "{line}");
         }
+    }
+
+    #[test]
+    fn the_names_of_x11_can_be_searched() {
+        assert!(OTHERS.is_sorted_by_key(|(name, _)| *name));
+        assert!(SHADES.is_sorted_by_key(|(name, _)| *name));
     }
 
     #[test]

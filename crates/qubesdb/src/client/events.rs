@@ -16,8 +16,8 @@ use crate::path::Path;
 /// [`Event::Reconnected`] says so.
 pub const MAX_EVENTS: usize = 100_000;
 
-/// How long [`Client::next_event`] waits before it tries to connect again.
-const RECONNECT_EVERY: Duration = Duration::from_millis(50);
+/// How long a client waits before it tries to connect again.
+pub(super) const RECONNECT_EVERY: Duration = Duration::from_millis(50);
 
 /// Something that a watch has to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,25 +1,32 @@
 //! What a caller may ask for, and what it gets.
 
 use std::fs;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 
+use qfile_tests::cannot_run::needs_program;
 use qfile_tests::fifo;
-use qfile_tests::pictures::{Gallery, Received, answer, assert_refused, fixture, given, svg};
+use qfile_tests::pictures::{Gallery, Received, answer, assert_refused, fixture, given, icon, svg};
 use qfile_tests::process::Running;
 use qfile_tests::programs::program;
 use qfile_tests::qubes::{Qubes, SOURCE, TARGET};
 use qfile_tests::suite;
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use rustix::io::Errno;
 
 suite! {
     a_call_gives_a_picture_of_another_qube,
     a_file_is_named_relative_to_home_or_not,
     each_format_is_read_from_stdin,
+    drawings_have_the_usual_encodings,
+    a_format_that_is_named_need_not_be_recognised,
     the_named_format_has_to_be_the_right_one,
     no_other_coder_can_be_chosen,
     a_line_that_names_no_picture_is_refused,
     what_is_no_regular_file_is_not_waited_for,
+    what_is_no_regular_file_is_not_opened,
+    a_file_that_cannot_be_opened_in_time_is_refused [needs_python],
     a_broken_picture_gives_not_a_byte,
     a_size_that_is_no_whole_number_is_cut,
     a_drawing_shows_nothing_of_other_files,
@@ -95,6 +102,60 @@ fn each_format_is_read_from_stdin() {
     }
 }
 
+fn drawings_have_the_usual_encodings() {
+    let gallery = Gallery::new();
+    let text = svg("<title>Größe</title><rect width='8' height='8' fill='red'/>");
+    let declared = |name: &str| format!("<?xml version=\"1.0\" encoding = '{name}' ?>\n{text}");
+    let latin = |name: &str| {
+        let bytes = declared(name)
+            .chars()
+            .map(|c| u8::try_from(c).unwrap())
+            .collect::<Vec<u8>>();
+        assert!(std::str::from_utf8(&bytes).is_err());
+        bytes
+    };
+    let utf16 = |unit: fn(u16) -> [u8; 2]| {
+        let marked = format!("\u{feff}{}", declared("UTF-16"));
+        marked.encode_utf16().flat_map(unit).collect::<Vec<u8>>()
+    };
+    for drawing in [
+        text.clone().into_bytes(),
+        declared("UTF-8").into_bytes(),
+        latin("ISO-8859-1"),
+        latin("windows-1252"),
+        utf16(u16::to_le_bytes),
+        utf16(u16::to_be_bytes),
+    ] {
+        for line in ["-", "svg:-"] {
+            assert_eq!(
+                gallery.picture(line, &drawing).pixel(3, 3),
+                [255, 0, 0, 255]
+            );
+        }
+    }
+    for other in [latin("koi8-r"), latin("utf-8")] {
+        gallery.assert_refused("-", &other, "its text is neither UTF-8 nor UTF-16");
+    }
+    let half = utf16(u16::to_le_bytes);
+    gallery.assert_refused("-", &half[..half.len() / 2], "it is not complete SVG");
+}
+
+/// Without a name, a format is looked for in the first bytes.
+fn a_format_that_is_named_need_not_be_recognised() {
+    let gallery = Gallery::new();
+    let red = svg("<rect width='8' height='8' fill='red'/>");
+    let drawing = format!("<!--{}-->{red}", " ".repeat(70_000));
+    assert_eq!(
+        gallery.picture("svg:-", drawing.as_bytes()).pixel(0, 0),
+        [255, 0, 0, 255]
+    );
+    gallery.assert_refused("-", drawing.as_bytes(), "not a picture of a known format");
+    let whole = fixture("1.xpm");
+    let comment = whole.windows(2).position(|two| two == b"*/").unwrap() + 2;
+    assert_eq!(gallery.picture("xpm:-", &whole[comment..]), answer("1.xpm"));
+    gallery.assert_refused("-", &whole[comment..], "not a picture of a known format");
+}
+
 fn the_named_format_has_to_be_the_right_one() {
     let gallery = Gallery::new();
     gallery.assert_refused("png:-", &fixture("colour.jpeg"), "it is not PNG, but JPEG");
@@ -154,6 +215,58 @@ fn what_is_no_regular_file_is_not_waited_for() {
             finished.assert_says("qubes-image-rgba: cannot give the ");
         }
     }
+}
+
+/// Opening a device or a FIFO can have an effect.
+fn what_is_no_regular_file_is_not_opened() {
+    let gallery = Gallery::new();
+    let path = gallery.path("fifo.png");
+    fifo::make(&path);
+    let opened = inotify::init(CreateFlags::NONBLOCK).unwrap();
+    inotify::add_watch(&opened, &path, WatchFlags::OPEN).unwrap();
+    gallery.assert_refused("fifo.png", b"", "it is not a regular file");
+    gallery.assert_refused(icon(&path), b"", "it is not a regular file");
+    assert_eq!(rustix::io::read(&opened, &mut [0; 64]), Err(Errno::AGAIN));
+    let _reader = fifo::held(&path);
+    assert!(rustix::io::read(&opened, &mut [0; 64]).is_ok());
+}
+
+/// Another program holds a lease on it (fcntl(2)), and does not give it back.
+fn a_file_that_cannot_be_opened_in_time_is_refused() {
+    const HOLD: &str = "import fcntl, os, signal, sys
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+file = os.open(sys.argv[1], os.O_RDWR)
+fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print(end='.', flush=True)
+sys.stdin.read()";
+    let gallery = Gallery::new();
+    let path = gallery.add("held.png", fixture("rgb8.png"));
+    let mut holder = Command::new("python3")
+        .args(["-c", HOLD])
+        .arg(&path)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    holder
+        .stdout
+        .as_mut()
+        .unwrap()
+        .read_exact(&mut [0])
+        .unwrap();
+    let mut command = gallery.command();
+    command.args(["--timeout", "1s"]);
+    assert_refused(
+        &given(command, b"held.png\n"),
+        "taken by the caller in time",
+    );
+    drop(holder.stdin.take());
+    assert!(holder.wait().unwrap().success());
+    assert_eq!(gallery.picture("held.png", b""), answer("rgb8.png"));
+}
+
+fn needs_python() -> Result<(), String> {
+    needs_program("python3")
 }
 
 fn a_broken_picture_gives_not_a_byte() {
@@ -256,7 +369,7 @@ fn a_picture_that_does_not_arrive_in_time_is_refused() {
         .stdin(held.try_clone().unwrap())
         .stdout(Stdio::piped());
     assert_refused(&Running::start(command).finish(), "not arrived in time");
-    std::io::Write::write_all(&mut &held, b"-\nGIF89a").unwrap();
+    (&held).write_all(b"-\nGIF89a").unwrap();
     let mut command = gallery.command();
     command.args(["--timeout", "1s"]);
     command
@@ -264,7 +377,7 @@ fn a_picture_that_does_not_arrive_in_time_is_refused() {
         .stdout(Stdio::piped());
     assert_refused(
         &Running::start(command).finish(),
-        "not been read and decoded in time",
+        "not been read, decoded and taken by the caller in time",
     );
 }
 
@@ -319,19 +432,18 @@ fn the_service_takes_no_argument() {
 /// The other end of a pipe ends when nobody has it open any more, while the decoder waits for its
 /// picture.
 fn the_decoder_has_nothing_open_that_its_caller_had_open() {
-    let mut decoder = Command::new("sh")
-        .args([
-            "-c",
-            r#"exec 9>&1; exec "$0" --decode picture >/dev/null 2>&1"#,
-        ])
+    let mut service = Command::new("sh")
+        .args(["-c", r#"exec 9>&1; exec "$0" >/dev/null 2>&1"#])
         .arg(program("qubes-image-rgba"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut inherited = decoder.stdout.take().unwrap();
+    let mut stdin = service.stdin.take().unwrap();
+    stdin.write_all(b"-\n").unwrap();
+    let mut inherited = service.stdout.take().unwrap();
     assert_eq!(inherited.read(&mut [0]).unwrap(), 0);
-    assert!(decoder.try_wait().unwrap().is_none());
-    drop(decoder.stdin.take());
-    assert_eq!(decoder.wait().unwrap().code(), Some(1));
+    assert!(service.try_wait().unwrap().is_none());
+    drop(stdin);
+    assert_eq!(service.wait().unwrap().code(), Some(1));
 }

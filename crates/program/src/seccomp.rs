@@ -1,0 +1,59 @@
+//! Filters of system calls (`seccomp(2)`), for programs that read what others made up.
+
+use std::io;
+
+use seccompiler::{
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition,
+    SeccompFilter, SeccompRule, apply_filter,
+};
+
+/// A call that is allowed with some arguments only: its number, and what one of its arguments must
+/// be. Two of the same call allow either.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// The number of the call (`SYS_…`).
+    pub call: i64,
+    /// The number of the argument, from 0. Its lower 32 bits count.
+    pub argument: u8,
+    /// The bits that are looked at.
+    pub mask: i32,
+    /// What they must be.
+    pub bits: i32,
+}
+
+/// Limits this process for good to `calls`, whatever their arguments are, and to what `rules` allow.
+/// Any other call ends it with `SIGSYS`.
+///
+/// # Errors
+/// The processor is not known, or the kernel refuses the filter.
+pub fn allow_only(calls: impl IntoIterator<Item = i64>, rules: &[Rule]) -> io::Result<()> {
+    let program = program(calls, rules).map_err(io::Error::other)?;
+    apply_filter(&program).map_err(io::Error::other)
+}
+
+fn program(
+    calls: impl IntoIterator<Item = i64>,
+    rules: &[Rule],
+) -> Result<BpfProgram, BackendError> {
+    let mut allowed: std::collections::BTreeMap<i64, Vec<SeccompRule>> =
+        calls.into_iter().map(|call| (call, Vec::new())).collect();
+    for rule in rules {
+        let operator = SeccompCmpOp::MaskedEq(unsigned(rule.mask));
+        let length = SeccompCmpArgLen::Dword;
+        let bits = unsigned(rule.bits);
+        let condition = SeccompCondition::new(rule.argument, length, operator, bits)?;
+        let rules = allowed.entry(rule.call).or_default();
+        rules.push(SeccompRule::new(vec![condition])?);
+    }
+    let filter = SeccompFilter::new(
+        allowed,
+        SeccompAction::KillProcess,
+        SeccompAction::Allow,
+        std::env::consts::ARCH.try_into()?,
+    )?;
+    filter.try_into()
+}
+
+fn unsigned(bits: i32) -> u64 {
+    u32::from_ne_bytes(bits.to_ne_bytes()).into()
+}
