@@ -123,7 +123,10 @@ fn is_latin(text: &[u8]) -> bool {
     let declaration = text.split(|byte| *byte == b'>').next().unwrap_or_default();
     let declaration = declaration.to_ascii_lowercase();
     let mut parts = declaration.split(|byte| b"\"'".contains(byte));
-    let named = parts.any(|part| part.trim_ascii_end().ends_with(b"encoding="));
+    let named = parts.any(|part| {
+        let name = part.trim_ascii_end().strip_suffix(b"=");
+        name.is_some_and(|name| name.trim_ascii_end().ends_with(b"encoding"))
+    });
     declaration.starts_with(b"<?xml")
         && named
         && parts.next().is_some_and(|name| LATIN.contains(&name))
