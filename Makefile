@@ -78,8 +78,8 @@ bench: toolchain
 	$(CARGO) run --locked --quiet --release --package qfile-bench --bin bench
 
 # This takes a few minutes, because the receiver is built once for each defence.
-prove-defences: toolchain
-	$(CARGO) run --locked --quiet --package dev -- prove-defences
+prove-defences: build
+	@$${CARGO_TARGET_DIR:-target}/debug/dev prove-defences
 
 # Generates docs/defences.md from the first lines of the patches.
 defence-table: toolchain
@@ -125,8 +125,7 @@ uninstall:
 deb rpm: dist
 	@packaging/make-package $@
 
-test-install: dist
-	$(CARGO) build --locked --package qrexec-loopback
+test-install: dist build
 	@packaging/test-tree
 	@packaging/test-native
 	@packaging/test-install
