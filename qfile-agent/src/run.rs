@@ -120,7 +120,15 @@ fn send(
     };
     let stopped = sender.stopped(&failure);
     let Some(journal) = journal else {
-        return (Err(failure), Arrived::Unknown);
+        let arrived = match &failure {
+            Error::Sending(SendError::Refused(verdict))
+                if stopped.is_at_the_first_entry(verdict) =>
+            {
+                Arrived::Nothing
+            }
+            _ => Arrived::Unknown,
+        };
+        return (Err(failure), arrived);
     };
     let last_word = match &failure {
         Error::Sending(SendError::Refused(verdict)) => Some(verdict.clone()),
@@ -138,7 +146,7 @@ fn send(
         let delivered = manifest.map_or(Ok(()), Manifest::deliver);
         return (Err(delivered.err().unwrap_or(failure)), Arrived::All);
     }
-    let count = journal.deliver(&verdict, arguments, stopped);
+    let count = journal.deliver(&verdict, arguments, &stopped);
     let arrived = match count {
         None => Arrived::Unknown,
         Some(0) if args.landed.is_none() => Arrived::Nothing,
@@ -167,7 +175,7 @@ fn prepare(args: &Args, exclude: Option<Exclude>) -> Result<(Arguments, Lists), 
             arguments
         }
     };
-    let entries = Entries::new(args.verbose, args.entries).map_err(Error::Manifest)?;
+    let entries = Entries::new(args.verbose, args.entries).map_err(Error::Entries)?;
     let manifest = args.manifest.map(Manifest::new).transpose()?;
     let journal = args.journal.map(Journal::new).transpose()?;
     let read = |number| Landed::read(BufReader::new(File::from(inherited::take(number)?)));
