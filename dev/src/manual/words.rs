@@ -1689,7 +1689,8 @@ move deletes a file only if every qube has confirmed it in the same state, and d
 of the copies failed. If a call to several qubes stops, it cannot be continued with --continue.";
 const FOR_SCRIPTS: &str = "\
 With --json, each line on stdout is a JSON object. A line with the key path or path_base64 is about \
-one entry; path_base64 contains a path that is not UTF-8. Its status is sent, changed (it changed \
+one entry of this qube, as it was typed; with --as, the last line has no other name either, and path is \
+NAME only if stdin is sent. path_base64 contains a path that is not UTF-8. Its status is sent, changed (it changed \
 while it was sent), left-out or, with --dry-run, to-send or excluded. The last line for each qube has the keys \
 target, status (the exit status) and result: complete, partial, failed, usage, cancelled or refused. \
 Entries that were sent have arrived only if the result is complete or partial. If the command line is \
