@@ -123,6 +123,7 @@ fn send_to(
     let one = Request {
         target,
         more_targets: Vec::new(),
+        names_qube: true,
         ..request.clone()
     };
     let waiting = || waiting_file().map_err(no_room_for_manifest);

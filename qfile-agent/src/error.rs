@@ -190,8 +190,8 @@ impl Error {
 fn sending_advice(failure: &SendError) -> &'static str {
     match failure {
         SendError::Write(_) | SendError::Read(_) => {
-            "check that the target qube is running, and copy again; if you started qfile-agent by \
-             hand, use qvm-copy instead"
+            "if you started qfile-agent by hand, use qvm-copy instead; otherwise check that the \
+             target qube is running, and copy again"
         }
         SendError::Interrupted | SendError::NoAnswer | SendError::CutAnswer => {
             "look into the target qube: check that its disk is not full and that its service \

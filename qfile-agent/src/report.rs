@@ -12,6 +12,7 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::stdio::{dup2_stdin, dup2_stdout};
 use transfer::result_line::{Outcome, ResultLine};
 
+use crate::beginning::beginning;
 use crate::error::{
     AGAIN, Error, IF_A_NAME_IN_A_FOLDER_IS_TAKEN, IF_A_NAME_IS_TAKEN, OVER_A_LIMIT,
 };
@@ -139,7 +140,7 @@ impl Report {
     /// Tells whoever listens; the exit status. Whoever takes the result shows it, together with what comes of it. The
     /// receiver is let go first: it must not wait for a dialog.
     pub(crate) fn deliver(&self, result_fd: Option<RawFd>, is_gui: bool) -> ExitCode {
-        let status = end("qfile-agent", self.told());
+        let status = end(beginning(), self.told());
         let is_handed_over = result_fd.is_some_and(|number| self.hand_over(number));
         let is_shown = is_gui && !is_handed_over;
         if is_shown && !matches!(self.outcome, Outcome::Complete | Outcome::Cancelled) {

@@ -16,6 +16,7 @@ use transfer::{Output, SendError, end_stream};
 use walk::{Arguments, Exclude};
 
 use crate::args::Args;
+use crate::beginning;
 use crate::cancel::LastWord;
 use crate::entries::Entries;
 use crate::error::Error;
@@ -48,6 +49,9 @@ pub fn run() -> ExitCode {
             return ExitCode::from(command_line::WRONG_USAGE);
         }
     };
+    if let Some(qube) = &args.name_qube {
+        beginning::name(qube);
+    }
     let mut progress = Progress::from_environment();
     let last_word = LastWord::default();
     let cancelled = match cancel::watch(&args, progress.is_gui(), last_word.clone()) {
@@ -119,16 +123,17 @@ fn send(
         Err(failure) => why(failure, &receiver),
     };
     let stopped = sender.stopped(&failure);
-    let Some(journal) = journal else {
-        let arrived = match &failure {
-            Error::Sending(SendError::Refused(verdict))
-                if stopped.is_at_the_first_entry(verdict) =>
-            {
-                Arrived::Nothing
-            }
-            _ => Arrived::Unknown,
+    let is_nothing = args.landed.is_none()
+        && match &failure {
+            Error::Sending(SendError::Refused(verdict)) => stopped.is_at_the_first_entry(verdict),
+            failure => stopped.first.is_none() && failure.is_of_this_side(),
         };
-        return (Err(failure), arrived);
+    let without_a_journal = match is_nothing {
+        true => Arrived::Nothing,
+        false => Arrived::Unknown,
+    };
+    let Some(journal) = journal else {
+        return (Err(failure), without_a_journal);
     };
     let last_word = match &failure {
         Error::Sending(SendError::Refused(verdict)) => Some(verdict.clone()),
@@ -139,7 +144,7 @@ fn send(
         _ => None,
     };
     let Some(verdict) = last_word else {
-        return (Err(failure), Arrived::Unknown);
+        return (Err(failure), without_a_journal);
     };
     if stopped.is_whole && verdict::confirm(verdict.clone(), stopped.checksum).is_ok() {
         // The user cancelled too late, and goes on with what follows as he likes.
@@ -148,7 +153,7 @@ fn send(
     }
     let count = journal.deliver(&verdict, arguments, &stopped);
     let arrived = match count {
-        None => Arrived::Unknown,
+        None => without_a_journal,
         Some(0) if args.landed.is_none() => Arrived::Nothing,
         Some(_) => Arrived::Known,
     };

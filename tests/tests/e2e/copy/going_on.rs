@@ -284,6 +284,7 @@ fn a_move_keeps_what_arrived_in_the_call_that_stopped() {
     assert_eq!(left, [true, false, false], "{}", rest.stderr());
     assert_arrived(&moving, &FILES);
     rest.assert_says("remove the copy there and move it again, without --continue");
+    rest.assert_says("To move an entry of a folder again, name the folder, as you did before");
     // Where the same is passed over, the copy can stay.
     let receiver = program("qfile-unpacker");
     let passes_over = format!("exec '{}' --on-conflict=skip-identical", receiver.display());

@@ -33,6 +33,7 @@ suite! {
     one_target_may_be_named_with_to,
     several_targets_get_the_same_and_the_worst_result_counts,
     a_move_to_several_deletes_only_what_all_have_confirmed,
+    where_nothing_was_sent_there_is_nothing_to_remove,
     after_a_move_that_failed_everywhere_no_copy_is_to_be_removed,
     a_move_goes_on_to_the_qubes_that_lack_the_files,
     several_targets_are_checked_before_anything_is_sent,
@@ -360,6 +361,8 @@ fn several_targets_get_the_same_and_the_worst_result_counts() {
     fs::write(moving.qubes.incoming(SOURCE, OTHER).join("c"), "before").unwrap();
     let copied = type_in(&moving, &[&["qvm-copy"], &TO_BOTH[..], &["c"]].concat());
     copied.assert_code(1);
+    copied.assert_says("qfile-agent: archive: Fatal error: A file named \"c\" already exists");
+    copied.assert_says("qfile-agent: vault: 1 file copied");
     copied.assert_says("archive: the copy failed; the reason is above");
     copied.assert_says("vault: all files arrived");
     // Nothing has arrived there of which anything could be removed.
@@ -416,6 +419,15 @@ fn a_move_to_several_deletes_only_what_all_have_confirmed() {
     moved.assert_code(3);
     assert!(!moving.path("a").exists());
     assert_eq!(fs::read_to_string(moving.path("b")).unwrap(), "newer\n");
+}
+
+fn where_nothing_was_sent_there_is_nothing_to_remove() {
+    let moving = Moving::new();
+    let mut agent = moving.qubes.command(SOURCE, "qfile-agent");
+    agent.arg("missing").stdin(Stdio::null());
+    let failed = run(agent);
+    failed.assert_code(1);
+    failed.assert_says("qfile-agent: check the spelling\n");
 }
 
 fn after_a_move_that_failed_everywhere_no_copy_is_to_be_removed() {
