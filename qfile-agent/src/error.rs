@@ -167,11 +167,11 @@ impl Error {
             Self::Shrunk(_) => "close the program that writes to it, and copy again",
             Self::TargetTooLong(_) => "leave it out with --ignore-symlinks",
             Self::Landed(_) => {
-                "remove any files that arrived in the target qube's QubesIncoming folder, and copy \
-                 again without --continue"
+                "remove any files that arrived in the target qube's QubesIncoming folder, and name \
+                 all files again"
             }
             Self::Entries(_) => {
-                "check the program or the disk that takes the output of --json, and copy again"
+                "check the program or the disk that takes these lines, and copy again"
             }
             Self::Manifest(_) => {
                 "make room in /var/tmp, or set TMPDIR to a folder on a disk with room, and copy again"
