@@ -35,6 +35,8 @@ pub struct Request {
     pub target: Target,
     /// The other qubes to copy to, one after the other.
     pub more_targets: Vec<Target>,
+    /// This is the call to one of several qubes: each message names the qube.
+    pub names_qube: bool,
     /// The files and folders to copy, as they were typed; at least one, unless stdin is sent.
     pub paths: Vec<OsString>,
     /// The content of stdin is sent, as a file called `name`.
@@ -219,6 +221,7 @@ impl Form {
         Ok(Request {
             target,
             more_targets: targets,
+            names_qube: false,
             paths,
             stdin,
             exclude,

@@ -12,9 +12,9 @@ use desktop::dialog::Notice;
 use program::failure::{Failure, end};
 use program::say::{clear_line, say};
 use transfer::landed::Landed;
-use transfer::manifest::waiting_file;
+use transfer::manifest::{AbsolutePaths, waiting_file};
 use transfer::result_line::Outcome;
-use walk::{ArgumentError, Arguments, Exclude};
+use walk::{ArgumentError, Arguments, Exclude, Links};
 
 use crate::args::{Form, Progress, Request, parsed_target};
 use crate::client::{Lists, Programs};
@@ -135,6 +135,18 @@ fn copy(command: &str, request: &Request, surveyed: &mut Option<Survey>) -> Resu
         let failure = Failure::new("nothing was sent, because --exclude leaves out everything");
         return Err(failure.advise("give a pattern that matches less").into());
     }
+    // The links that a walk leaves out are not counted: nothing else is missing.
+    let is_all_ignored = survey.is_empty()
+        && earlier.is_none()
+        && request.links == Links::Ignore
+        && survey.count(Finding::Special) == 0;
+    if is_all_ignored {
+        let failure =
+            Failure::new("nothing was sent, because --ignore-symlinks leaves out everything");
+        return Err(failure
+            .advise("--dereference copies what links point to")
+            .into());
+    }
     if request.dry_run {
         let left_out = [Finding::Special, Finding::ChangedSince].map(|what| survey.count(what));
         return match survey.refused() + left_out.iter().sum::<u64>() {
@@ -142,6 +154,7 @@ fn copy(command: &str, request: &Request, surveyed: &mut Option<Survey>) -> Resu
             _ => Err(Failure::said(Outcome::Partial.status()).into()),
         };
     }
+    check_working_folder(&arguments, request)?;
     if !request.quiet {
         let warnings = [report::left_out(survey), report::excluded(survey)];
         for warning in warnings.into_iter().flatten() {
@@ -197,6 +210,21 @@ fn copy(command: &str, request: &Request, surveyed: &mut Option<Survey>) -> Resu
             }
             Ok(())
         }
+    }
+}
+
+/// Refuses relative paths if no path leads to the working folder: the lists of what arrived, and of what
+/// is to be deleted, have the whole paths.
+fn check_working_folder(arguments: &Arguments, request: &Request) -> Result<(), Failure> {
+    let is_listed = request.delete || request.more_targets.is_empty();
+    let mut paths = AbsolutePaths::default();
+    match arguments
+        .paths()
+        .filter(|_| is_listed && !request.stdin)
+        .try_for_each(|path| paths.absolute(path).map(|_absolute| ()))
+    {
+        Ok(()) => Ok(()),
+        Err(error) => Err(argument(&ArgumentError::Start(error))),
     }
 }
 

@@ -50,7 +50,7 @@ fn judged(mut error: clap::Error, definition: clap::Command) -> Failure {
             Err(failure) => failure,
         };
     }
-    usage(what_is_wrong(&error, definition))
+    usage(what_is_wrong(error, definition))
 }
 
 impl Ending {
@@ -86,6 +86,15 @@ impl Ending {
         Self {
             failure,
             said_by_sender,
+        }
+    }
+
+    /// The same status, with this left to say.
+    #[must_use]
+    pub(crate) fn reworded(self, failure: Failure) -> Self {
+        Self {
+            failure: failure.with_status(self.status()),
+            ..self
         }
     }
 

@@ -204,7 +204,7 @@ pub(crate) fn keep(
         false => "",
     };
     let text = match journal::save(&call, Stage::Sending, &lists) {
-        Ok(()) => format!("{arrived}then send the rest: {}{deletes}", proposal(&call)),
+        Ok(()) => format!("{arrived}to send the rest: {}{deletes}", proposal(&call)),
         Err(error) => format!(
             "{arrived}the journal cannot be written, so --continue will not send the rest: {error}\n\
              remove any files that arrived in the target qube's QubesIncoming folder before you \

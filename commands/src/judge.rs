@@ -88,6 +88,13 @@ fn without_a_line(
             .advise(format_args!("{known}{}", all_names(kind, service)))
             .with_status(REFUSED),
         CallStatus::NoService | CallStatus::NotExecuted => Failure::new(what).advise(known),
+        // qrexec-ssh has said which of the two it was. Before there is a connection, nothing is sent.
+        CallStatus::Broken if kind == Kind::Ssh => {
+            Failure::new(format_args!("{what}; nothing was confirmed")).advise(
+                "see the messages above; if there was a connection, remove any files that arrived \
+                 in the QubesIncoming folder there before you copy again",
+            )
+        }
         CallStatus::Broken => Failure::new(format_args!(
             "{what}, or qfile-agent could not be started; nothing was confirmed"
         ))
@@ -119,7 +126,8 @@ fn all_names(kind: Kind, service: Service) -> &'static str {
         Service::FilecopyAllNames if kind == Kind::Ssh => {
             "\nif the name of the qube is right: some file names are not safe for display, so the \
              call used the service qubes.Filecopy+allow-all-names, which policy may deny; rename the \
-             files (--dry-run lists them), or allow the service in the policy there"
+             files (--dry-run lists them), or allow the service with this line in the policy there, \
+             where NAME is the name of your key: qubes.Filecopy +allow-all-names NAME @default allow"
         }
         Service::FilecopyAllNames => {
             "\nif the name of the qube is right: some file names are not safe for display, so the \

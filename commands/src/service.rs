@@ -116,6 +116,9 @@ pub fn client_arguments(
     if request.quiet {
         arguments.push("--quiet".as_ref());
     }
+    if request.names_qube {
+        arguments.extend(["--name-qube", &target].map(OsStr::new));
+    }
     arguments.extend(exclude.iter().map(OsString::as_os_str));
     arguments.extend(name.as_deref());
     arguments.extend(["--result-fd", &result_fd].map(OsStr::new));

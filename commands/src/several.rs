@@ -36,6 +36,13 @@ struct Sent {
     manifest: Option<File>,
 }
 
+impl Sent {
+    /// True if the qube has everything that was sent.
+    fn has_arrived(&self) -> bool {
+        self.result.is_ok() || is(&self.result, Outcome::Partial)
+    }
+}
+
 /// Sends to each target of `request` and says what became of each. Then deletes, if that was asked for,
 /// what all of them have confirmed.
 ///
@@ -78,21 +85,23 @@ pub(crate) fn send_to_each(
         all.push(sent);
     }
     let worst = worst_of(&all);
+    let again = send_again(command, request.delete, &all);
     if !request.delete {
-        return worst;
+        return match (worst, again) {
+            (Err(ending), Some(again)) => Err(ending.reworded(again)),
+            (worst, _) => worst,
+        };
     }
     if !all.iter().all(|sent| sent.manifest.is_some()) {
-        let mut ending = match worst {
-            Err(ending) => ending,
-            Ok(()) => Failure::said(Outcome::Failed.status()).into(),
-        };
-        ending.failure =
-            Failure::new("nothing was deleted, because not every qube has confirmed the files")
-                .advise(
-                    "remove the copies in the qubes that have them before you move the files again",
-                )
-                .with_status(ending.status());
-        return Err(ending);
+        if all.iter().all(Sent::has_arrived) {
+            let failure = "everything was copied; because you cancelled, nothing was deleted";
+            return Err(with(Outcome::Cancelled, failure).into());
+        }
+        let again = again.unwrap_or_else(|| {
+            Failure::new("nothing was deleted, because no qube has confirmed the files")
+        });
+        let failed = || Failure::said(Outcome::Failed.status()).into();
+        return Err(worst.err().unwrap_or_else(failed).reworded(again));
     }
     let manifests: Vec<&File> = all
         .iter()
@@ -114,6 +123,7 @@ fn send_to(
     let one = Request {
         target,
         more_targets: Vec::new(),
+        names_qube: true,
         ..request.clone()
     };
     let waiting = || waiting_file().map_err(no_room_for_manifest);
@@ -160,6 +170,37 @@ fn tell(command: &str, request: &Request, survey: &Survey, sent: &Sent) -> Resul
 
 fn is(result: &Result<(), Ending>, outcome: Outcome) -> bool {
     matches!(result, Err(ending) if ending.status() == outcome.status())
+}
+
+/// What to do if some of the qubes have the files and others have not: to send to all of them again would
+/// be refused by those that have them. `None` if all or none have them.
+fn send_again(command: &str, is_move: bool, all: &[Sent]) -> Option<Failure> {
+    let (have, lack): (Vec<&Sent>, Vec<&Sent>) = all.iter().partition(|sent| sent.has_arrived());
+    if have.is_empty() || lack.is_empty() {
+        return None;
+    }
+    let names = |sent: &[&Sent]| {
+        let names = sent.iter().map(|sent| sent.target.to_string());
+        names.collect::<Vec<_>>().join(", ")
+    };
+    let options: String = lack
+        .iter()
+        .map(|sent| format!(" --to {}", sent.target))
+        .collect();
+    let (have, lack) = (names(&have), names(&lack));
+    let (what, verb) = match is_move {
+        true => (
+            format!("nothing was deleted: the files arrived in {have}, but not in {lack}"),
+            "move them",
+        ),
+        false => (
+            format!("the files arrived in {have}, but not in {lack}"),
+            "copy them",
+        ),
+    };
+    Some(Failure::new(what).advise(format_args!(
+        "{verb} again only to {lack}: {command}{options} ..."
+    )))
 }
 
 /// The worst of all results, without what has been said of it; for a window, all of them.
@@ -305,6 +346,39 @@ mod tests {
             ("/home/top/torn", Kind::Changed),
         ];
         assert_eq!(kinds, expected.map(|(name, kind)| (name.to_owned(), kind)));
+    }
+
+    #[test]
+    fn the_files_are_sent_again_only_to_the_qubes_that_lack_them() {
+        let sent = |qube: &str, outcome: Outcome| Sent {
+            target: Target::parse(qube).unwrap(),
+            result: match outcome {
+                Outcome::Complete => Ok(()),
+                outcome => Err(with(outcome, "x").into()),
+            },
+            manifest: None,
+        };
+        let all = [
+            sent("a", Outcome::Failed),
+            sent("b", Outcome::Complete),
+            sent("c", Outcome::Partial),
+            sent("d", Outcome::Cancelled),
+        ];
+        let told = |command, is_move, all: &[Sent]| {
+            send_again(command, is_move, all).map(|failure| failure.to_string())
+        };
+        assert_eq!(
+            told("qvm-copy", false, &all).unwrap(),
+            "the files arrived in b, c, but not in a, d\n\
+             copy them again only to a, d: qvm-copy --to a --to d ..."
+        );
+        assert_eq!(
+            told("qvm-move", true, &all[..2]).unwrap(),
+            "nothing was deleted: the files arrived in b, but not in a\n\
+             move them again only to a: qvm-move --to a ..."
+        );
+        assert_eq!(told("qvm-copy", false, &all[..1]), None);
+        assert_eq!(told("qvm-copy", false, &all[1..3]), None);
     }
 
     #[test]

@@ -288,7 +288,7 @@ fn typed_into(shell: &str, line: &str) -> String {
 }
 
 /// The lines that people begin, and what TAB makes of them.
-const TYPED: [(&str, &str); 12] = [
+const TYPED: [(&str, &str); 16] = [
     ("qvm-copy pl\t", "[plan.txt]"),
     ("qvm-copy tw\t", "[two words.txt]"),
     ("qvm-copy --dr\tle\t", "[--dry-run][letters]"),
@@ -302,6 +302,21 @@ const TYPED: [(&str, &str); 12] = [
     ("qvm-open-in-vm @dispvm pl\t", "[@dispvm][plan.txt]"),
     ("qvm-copy --as=x pl\t", "[--as=x][plan.txt]"),
     ("qvm-copy --to va\tpl\t", "[--to][vault][plan.txt]"),
+    // Behind the value of an option there may still be the qube.
+    (
+        "qvm-copy-to-vm --timeout 5 va\tpl\t",
+        "[--timeout][5][vault][plan.txt]",
+    ),
+    (
+        "qvm-copy-to-vm --exclude foo --as new va\tpl\t",
+        "[--exclude][foo][--as][new][vault][plan.txt]",
+    ),
+    (
+        "qvm-open-in-vm --timeout 5m va\tpl\t",
+        "[--timeout][5m][vault][plan.txt]",
+    ),
+    // A file is no qube, even if nothing else begins so.
+    ("qvm-copy --to pl\t", "[--to][pl]"),
     ("qvm-open-in-dvm pl\t", "[plan.txt]"),
     ("qubesdb-read --vers\t", "[--version]"),
 ];

@@ -50,6 +50,10 @@ pub struct Args {
     #[arg(short, long, overrides_with = "verbose")]
     pub(crate) quiet: bool,
 
+    /// Begin the messages with the name of the qube QUBE
+    #[arg(long, value_name = "QUBE")]
+    pub(crate) name_qube: Option<OsString>,
+
     /// Write a line of JSON for each file, folder and link to the inherited descriptor N
     #[arg(long, value_name = "N")]
     pub(crate) entries: Option<RawFd>,

@@ -29,6 +29,8 @@ pub(crate) enum Error {
     TargetTooLong(Vec<u8>),
     /// The list of what has landed before cannot be read.
     Landed(io::Error),
+    /// A script cannot be told of an entry.
+    Entries(io::Error),
     /// What is sent cannot be noted for the manifest.
     Manifest(io::Error),
     /// The copy is confirmed, but its manifest cannot be handed over.
@@ -42,6 +44,8 @@ pub(crate) enum Error {
 /// The end of advice that helps if nothing has arrived: what is there already is refused.
 pub(crate) const AGAIN: &str = ", and copy again";
 
+pub(crate) const OVER_A_LIMIT: &str = "a limit of the target qube or of its disk is reached: copy less at once, or raise the limit there";
+
 pub(crate) const IF_A_NAME_IS_TAKEN: &str =
     "move or rename it in the target qube's QubesIncoming folder, and copy again";
 
@@ -51,6 +55,11 @@ pub(crate) const IF_A_NAME_IN_A_FOLDER_IS_TAKEN: &str = "move or rename the fold
      and copy again";
 
 impl Error {
+    /// No path leads to the working folder, and so none to what is sent.
+    pub(crate) fn no_working_folder(error: io::Error) -> Self {
+        Self::Argument(ArgumentError::Start(error))
+    }
+
     /// What an error of the stream stands for.
     pub(crate) fn from_stream(error: io::Error) -> Self {
         Self::Sending(SendError::from_stream(error))
@@ -98,6 +107,7 @@ impl Error {
 
     pub(crate) fn outcome(&self) -> Outcome {
         match self {
+            Self::Argument(ArgumentError::Start(_)) => Outcome::Failed,
             Self::Argument(_) => Outcome::Usage,
             Self::Sending(SendError::Cancelled) => Outcome::Cancelled,
             _ => Outcome::Failed,
@@ -119,6 +129,9 @@ impl Error {
             }
             Self::Landed(error) => {
                 format!("cannot read the list of files that arrived before: {error}")
+            }
+            Self::Entries(error) => {
+                format!("cannot write the line of JSON about an entry: {error}")
             }
             Self::Manifest(error) => format!("cannot write the list of sent files: {error}"),
             Self::Undelivered(error) => {
@@ -153,7 +166,13 @@ impl Error {
             Self::NoLength(..) => "copy it into a file on disk first, and send that file",
             Self::Shrunk(_) => "close the program that writes to it, and copy again",
             Self::TargetTooLong(_) => "leave it out with --ignore-symlinks",
-            Self::Landed(_) => "remove any files that arrived in the target qube, and copy again",
+            Self::Landed(_) => {
+                "remove any files that arrived in the target qube's QubesIncoming folder, and name \
+                 all files again"
+            }
+            Self::Entries(_) => {
+                "check the program or the disk that takes these lines, and copy again"
+            }
             Self::Manifest(_) => {
                 "make room in /var/tmp, or set TMPDIR to a folder on a disk with room, and copy again"
             }
@@ -171,8 +190,8 @@ impl Error {
 fn sending_advice(failure: &SendError) -> &'static str {
     match failure {
         SendError::Write(_) | SendError::Read(_) => {
-            "check that the target qube is running, and copy again; if you started qfile-agent by \
-             hand, use qvm-copy instead"
+            "if you started qfile-agent by hand, use qvm-copy instead; otherwise check that the \
+             target qube is running, and copy again"
         }
         SendError::Interrupted | SendError::NoAnswer | SendError::CutAnswer => {
             "look into the target qube: check that its disk is not full and that its service \
@@ -223,10 +242,7 @@ fn refusal_advice(verdict: &Verdict) -> &'static str {
         Some(Errno::NOMEM) => {
             "close programs in the target qube, or give it more memory, and copy again"
         }
-        Some(Errno::DQUOT) => {
-            "a limit of the target qube or of its disk is reached: copy less at once, or raise \
-             the limit there"
-        }
+        Some(Errno::DQUOT) => OVER_A_LIMIT,
         Some(Errno::ACCESS | Errno::PERM) => {
             "make sure that the user of the target qube can write to its QubesIncoming folder and \
              can read the files in it, which not every file system permits (see the log there), \

@@ -5,12 +5,13 @@
 //! stdout and stops as soon as it hears from the receiver on stdin; `progress` shows how far it has
 //! come, `entries` tells of each entry, `left_out` what is missing, `manifest` keeps what was sent for
 //! `qvm-move`, `journal` what has landed of a copy that stops, `error` is why it fails, and `report`
-//! says how it ended.
+//! says how it ended. `beginning` is what each line on stderr begins with.
 //!
 //! `cancel` waits for what ends a copy early. An interrupted sender leaves nothing behind, and the
 //! receiver sees the stream end early.
 
 mod args;
+mod beginning;
 mod cancel;
 mod entries;
 mod error;

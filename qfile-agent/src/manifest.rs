@@ -86,16 +86,16 @@ impl Manifest {
 
     /// A record of something whose state does not matter.
     fn record_path(&mut self, kind: Kind, path: &[u8]) -> Result<(), Error> {
-        let mut noted = || {
-            let path = self.paths.absolute(path)?;
-            self.waiting.record(kind, &path, &State::NONE)
-        };
-        noted().map_err(Error::Manifest)
+        let path = self.paths.absolute(path);
+        let path = path.map_err(Error::no_working_folder)?;
+        let noted = self.waiting.record(kind, &path, &State::NONE);
+        noted.map_err(Error::Manifest)
     }
 
     fn record(&mut self, kind: Kind, found: &Found<'_>, state: &State) -> Result<(), Error> {
+        let path = self.paths.absolute(found.path);
+        let path = path.map_err(Error::no_working_folder)?;
         let mut noted = || {
-            let path = self.paths.absolute(found.path)?;
             if !found.name.contains(&b'/') {
                 let base = &path[..path.len() - (found.path.len() - found.base_len)];
                 let state = State::from(fstat(found.base)?);

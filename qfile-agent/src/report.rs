@@ -12,7 +12,10 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::stdio::{dup2_stdin, dup2_stdout};
 use transfer::result_line::{Outcome, ResultLine};
 
-use crate::error::{AGAIN, Error, IF_A_NAME_IN_A_FOLDER_IS_TAKEN, IF_A_NAME_IS_TAKEN};
+use crate::beginning::beginning;
+use crate::error::{
+    AGAIN, Error, IF_A_NAME_IN_A_FOLDER_IS_TAKEN, IF_A_NAME_IS_TAKEN, OVER_A_LIMIT,
+};
 use crate::left_out::LeftOut;
 
 /// The end of a copy, as its user is told.
@@ -44,6 +47,14 @@ pub(crate) enum Arrived {
 const IN_A_FOLDER: &str = "move or rename it in the target qube's QubesIncoming folder; if the folder \
                            that it is in is there from an earlier copy, copy it again with --as NAME \
                            instead, which gives it another name there";
+
+/// What to do about a limit of which a part of the copy was the cause: the rest may be within it.
+const OVER_A_LIMIT_WITH_THE_REST: &str = "a limit of the target qube or of its disk is reached; if the rest is refused too, raise the \
+     limit there";
+
+/// What holds of every copy that may have left something.
+const BEFORE_AGAIN: &str =
+    "remove any files that arrived in the target qube's QubesIncoming folder before you copy again";
 
 const OR_ANOTHER_NAME: &str = "or copy it with --as NAME, which gives it another name there; with ON_CONFLICT=rename \
                                in /rw/config/filecopy.conf there (see filecopy.conf(5)), files \
@@ -95,6 +106,17 @@ impl Report {
                     format!("{remedy}, remove any files that arrived {there}{AGAIN}")
                 }
             };
+        } else if self.outcome == Outcome::Failed {
+            match arrived {
+                Arrived::Known if self.advice == OVER_A_LIMIT => {
+                    self.advice = OVER_A_LIMIT_WITH_THE_REST.to_owned();
+                }
+                // Some advice sends the user to that folder already.
+                Arrived::Unknown if !self.advice.contains("QubesIncoming folder") => {
+                    self.advice = format!("{}; {BEFORE_AGAIN}", self.advice);
+                }
+                _ => {}
+            }
         }
         if self.outcome == Outcome::Cancelled {
             match arrived {
@@ -118,7 +140,7 @@ impl Report {
     /// Tells whoever listens; the exit status. Whoever takes the result shows it, together with what comes of it. The
     /// receiver is let go first: it must not wait for a dialog.
     pub(crate) fn deliver(&self, result_fd: Option<RawFd>, is_gui: bool) -> ExitCode {
-        let status = end("qfile-agent", self.told());
+        let status = end(beginning(), self.told());
         let is_handed_over = result_fd.is_some_and(|number| self.hand_over(number));
         let is_shown = is_gui && !is_handed_over;
         if is_shown && !matches!(self.outcome, Outcome::Complete | Outcome::Cancelled) {

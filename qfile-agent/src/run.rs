@@ -16,6 +16,7 @@ use transfer::{Output, SendError, end_stream};
 use walk::{Arguments, Exclude};
 
 use crate::args::Args;
+use crate::beginning;
 use crate::cancel::LastWord;
 use crate::entries::Entries;
 use crate::error::Error;
@@ -48,6 +49,9 @@ pub fn run() -> ExitCode {
             return ExitCode::from(command_line::WRONG_USAGE);
         }
     };
+    if let Some(qube) = &args.name_qube {
+        beginning::name(qube);
+    }
     let mut progress = Progress::from_environment();
     let last_word = LastWord::default();
     let cancelled = match cancel::watch(&args, progress.is_gui(), last_word.clone()) {
@@ -119,8 +123,17 @@ fn send(
         Err(failure) => why(failure, &receiver),
     };
     let stopped = sender.stopped(&failure);
+    let is_nothing = args.landed.is_none()
+        && match &failure {
+            Error::Sending(SendError::Refused(verdict)) => stopped.is_at_the_first_entry(verdict),
+            failure => stopped.first.is_none() && failure.is_of_this_side(),
+        };
+    let without_a_journal = match is_nothing {
+        true => Arrived::Nothing,
+        false => Arrived::Unknown,
+    };
     let Some(journal) = journal else {
-        return (Err(failure), Arrived::Unknown);
+        return (Err(failure), without_a_journal);
     };
     let last_word = match &failure {
         Error::Sending(SendError::Refused(verdict)) => Some(verdict.clone()),
@@ -131,16 +144,16 @@ fn send(
         _ => None,
     };
     let Some(verdict) = last_word else {
-        return (Err(failure), Arrived::Unknown);
+        return (Err(failure), without_a_journal);
     };
     if stopped.is_whole && verdict::confirm(verdict.clone(), stopped.checksum).is_ok() {
         // The user cancelled too late, and goes on with what follows as he likes.
         let delivered = manifest.map_or(Ok(()), Manifest::deliver);
         return (Err(delivered.err().unwrap_or(failure)), Arrived::All);
     }
-    let count = journal.deliver(&verdict, arguments, stopped);
+    let count = journal.deliver(&verdict, arguments, &stopped);
     let arrived = match count {
-        None => Arrived::Unknown,
+        None => without_a_journal,
         Some(0) if args.landed.is_none() => Arrived::Nothing,
         Some(_) => Arrived::Known,
     };
@@ -167,7 +180,7 @@ fn prepare(args: &Args, exclude: Option<Exclude>) -> Result<(Arguments, Lists), 
             arguments
         }
     };
-    let entries = Entries::new(args.verbose, args.entries).map_err(Error::Manifest)?;
+    let entries = Entries::new(args.verbose, args.entries).map_err(Error::Entries)?;
     let manifest = args.manifest.map(Manifest::new).transpose()?;
     let journal = args.journal.map(Journal::new).transpose()?;
     let read = |number| Landed::read(BufReader::new(File::from(inherited::take(number)?)));

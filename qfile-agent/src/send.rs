@@ -16,7 +16,7 @@ use walk::{
 
 use crate::entries::{self, Entries};
 use crate::error::Error;
-use crate::journal::{Journal, Stopped};
+use crate::journal::{First, Journal, Stopped};
 use crate::left_out::{CannotBeSent, Changed, ChangedSince, LeftOut, Refused};
 use crate::manifest::{Manifest, settled};
 use crate::progress::Progress;
@@ -36,6 +36,7 @@ pub(crate) struct Sender<'a> {
     left_out: LeftOut,
     time_warned: bool,
     is_whole: bool,
+    first: Option<First>,
 }
 
 /// The lists of what is sent, for another call or another program.
@@ -78,6 +79,7 @@ impl<'a> Sender<'a> {
             buffer: vec![0; BUFFER_LEN],
             time_warned: false,
             is_whole: false,
+            first: None,
         }
     }
 
@@ -121,6 +123,7 @@ impl<'a> Sender<'a> {
         Stopped {
             checksum: self.encoder.checksum(),
             is_whole: self.is_whole,
+            first: self.first,
         }
     }
 
@@ -251,7 +254,7 @@ impl<'a> Sender<'a> {
         };
         let state = stat.state;
         let known = landed.judge(found.path, &state);
-        match known.map_err(Error::Manifest)? {
+        match known.map_err(Error::Landed)? {
             Known::Nothing => return Ok(false),
             Known::Same => {}
             Known::Changed => {
@@ -268,6 +271,10 @@ impl<'a> Sender<'a> {
     /// An entry is about to be sent.
     fn begin(&mut self, found: &Found<'_>, stat: &Stat) -> Result<(), Error> {
         self.progress.count(stat.state.file_type());
+        self.first.get_or_insert_with(|| First {
+            name: found.name.to_vec(),
+            is_folder: stat.state.is_folder(),
+        });
         match &mut self.notes.journal {
             Some(journal) => journal.begin(found, stat),
             None => Ok(()),
@@ -277,7 +284,7 @@ impl<'a> Sender<'a> {
     /// All of an entry, of a folder its first header, was sent.
     fn sent(&mut self, found: &Found<'_>, stat: &Stat) -> Result<(), Error> {
         let told = self.notes.entries.sent(found.path, stat, self.progress);
-        told.map_err(Error::Manifest)?;
+        told.map_err(Error::Entries)?;
         match &mut self.notes.manifest {
             Some(manifest) => manifest.note(found, stat),
             None => Ok(()),
@@ -317,7 +324,7 @@ impl<'a> Sender<'a> {
     /// What is at `path` is not in the stream as it should be.
     fn not_sent(&mut self, path: &[u8], reason: &str) -> Result<(), Error> {
         let told = self.notes.entries.not_sent(path, reason);
-        told.map_err(Error::Manifest)
+        told.map_err(Error::Entries)
     }
 
     fn leave_out(&mut self, what: &dyn fmt::Display) {

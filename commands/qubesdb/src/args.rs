@@ -240,13 +240,13 @@ fn parse_for(action: Action, name: &str, words: &[OsString]) -> Parsed {
             Parsed::Run,
         ),
         Err(error) => Parsed::Say {
-            text: match error.use_stderr() {
-                true => Failure::new(what_is_wrong(&error, definition)).lines(action.name()),
-                false => error.render().to_string(),
-            },
             status: match error.kind() {
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
                 _ => action.usage_status(),
+            },
+            text: match error.use_stderr() {
+                true => Failure::new(what_is_wrong(error, definition)).lines(action.name()),
+                false => error.render().to_string(),
             },
         },
     }

@@ -59,6 +59,13 @@ pub(super) enum Note {
     OpenIn(String),
 }
 
+/// What the advice has in it if something is to be moved a second time.
+const AGAIN: &str = "move it again";
+
+/// Where it would arrive by the path that is shown: at the top.
+const IN_ITS_PLACE: &str = "\n  To move an entry of a folder again, name the folder, as you did before: \
+                            then the entry arrives in that folder.";
+
 /// All that stays.
 #[derive(Debug, Default)]
 pub(super) struct Stays(BTreeMap<Reason, Rows>);
@@ -236,6 +243,9 @@ impl Stays {
         );
         for (reason, rows) in &self.0 {
             push_rows(&mut text, &reason.heading(), rows, reason.advice());
+        }
+        if self.0.keys().any(|reason| reason.advice().contains(AGAIN)) {
+            text.push_str(IN_ITS_PLACE);
         }
         text
     }

@@ -106,7 +106,9 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
 /// The program and its arguments. A single word is a line for a shell, as it is for `qvm-run` in dom0,
 /// but not one that is no more than the name of a program.
 fn command(words: Vec<OsString>) -> Vec<OsString> {
-    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-+/".contains(byte);
+    // Beyond ASCII, no character means anything to a shell.
+    let is_plain =
+        |byte: &u8| !byte.is_ascii() || byte.is_ascii_alphanumeric() || b"._-+/,:@".contains(byte);
     match &words[..] {
         [line] if !line.as_encoded_bytes().iter().all(is_plain) => {
             let shell = ["/bin/bash", "-c"].map(OsString::from);
@@ -160,6 +162,9 @@ mod tests {
             ("ls", false),
             ("/usr/bin/g++", false),
             ("python3.11", false),
+            ("没有这个命令", false),
+            ("größer", false),
+            ("unit@1", false),
         ] {
             let request = parsed(&["vault", word]).unwrap();
             let expected = match is_line {

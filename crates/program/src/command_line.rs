@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use text::{content_line, own};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use text::{content_line, name, own};
 
 use crate::failure::{Failure, end};
 use crate::say::say;
@@ -34,7 +35,7 @@ pub fn parse<A: Parser>() -> Result<A, ExitCode> {
 pub fn parse_from<A: Parser>(line: impl IntoIterator<Item = OsString>) -> Result<A, ExitCode> {
     A::try_parse_from(line).map_err(|error| match error.use_stderr() {
         true => {
-            let failure = Failure::new(what_is_wrong(&error, A::command()));
+            let failure = Failure::new(what_is_wrong(error, A::command()));
             let failure = failure.with_status(WRONG_USAGE);
             end(A::command().get_name(), Err(failure))
         }
@@ -48,7 +49,8 @@ pub fn parse_from<A: Parser>(line: impl IntoIterator<Item = OsString>) -> Result
 /// What is wrong with a command line, in the words of `clap`, for a [`Failure`]: the lines of a list
 /// begin with a blank. `definition` is what was parsed: of its usage `clap` leaves out all options here.
 #[must_use]
-pub fn what_is_wrong(error: &clap::Error, mut definition: clap::Command) -> String {
+pub fn what_is_wrong(mut error: clap::Error, mut definition: clap::Command) -> String {
+    let typed = take_typed(&mut error);
     let usage = definition.render_usage().to_string();
     let rendered = error.render().to_string();
     let (what, has_usage) = match rendered.split_once("\nUsage:") {
@@ -57,15 +59,39 @@ pub fn what_is_wrong(error: &clap::Error, mut definition: clap::Command) -> Stri
     };
     let lines = what.lines().filter(|line| !line.trim().is_empty());
     let lines = lines.filter(|line| !line.starts_with("For more information"));
-    // The lines quote arguments, which may be names of files.
+    let in_quotes = format!("'{TYPED}'");
     let mut lines: Vec<String> = lines
         .map(|line| content_line(line.strip_prefix("error: ").unwrap_or(line).as_bytes()))
+        .map(|line| match &typed {
+            Some(typed) => line.replacen(&in_quotes, &name(typed.as_bytes()), 1),
+            None => line,
+        })
         .collect();
     if has_usage {
         lines.push(usage.trim_end().replacen("Usage:", "usage:", 1));
     }
     lines.push("see --help".to_owned());
     lines.join("\n")
+}
+
+/// What stands in the words of `clap` in place of what was typed.
+const TYPED: &str = "WHAT-WAS-TYPED";
+
+/// What was typed and is wrong, which may be the name of a file. In `error`, [`TYPED`] stands in its
+/// place.
+fn take_typed(error: &mut clap::Error) -> Option<String> {
+    let is_unknown = error.kind() == ErrorKind::UnknownArgument;
+    let context = match is_unknown {
+        true => ContextKind::InvalidArg,
+        false => ContextKind::InvalidValue,
+    };
+    let typed = match error.get(context)? {
+        // Of an empty value clap says that there is none.
+        ContextValue::String(typed) if !typed.is_empty() => typed.clone(),
+        _ => return None,
+    };
+    error.insert(context, ContextValue::String(TYPED.to_owned()));
+    Some(typed)
 }
 
 /// The value of an option that is a size: see [`quantity::size`].
@@ -111,9 +137,8 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told_in_lines_that_can_have_a_name_before_them() {
-        let wrong = |line: &[&str]| {
-            what_is_wrong(&Args::try_parse_from(line).unwrap_err(), Args::command())
-        };
+        let wrong =
+            |line: &[&str]| what_is_wrong(Args::try_parse_from(line).unwrap_err(), Args::command());
         assert_eq!(
             wrong(&["p"]),
             "the following required arguments were not provided:\n  --number <NUMBER>\n\
@@ -121,11 +146,22 @@ mod tests {
         );
         let hostile = wrong(&["p", "--number", "\u{202e}x"]);
         assert!(
-            hostile.starts_with("invalid value '\\u202ex' for"),
+            hostile.starts_with(r"invalid value $'\u202ex' for '--number"),
             "{hostile}"
         );
         let arabic = wrong(&["p", "--number", "كتاب"]);
-        assert!(arabic.starts_with("invalid value 'كتاب' for"), "{arabic}");
+        assert!(arabic.starts_with("invalid value \"كتاب\" for"), "{arabic}");
+        // Each can be pasted into bash.
+        for (typed, shown) in [
+            ("two words", "\"two words\""),
+            ("it's\n", r"$'it\'s\n'"),
+            ("ملف (1).pdf", &*name("ملف (1).pdf".as_bytes())),
+        ] {
+            let unknown = wrong(&["p", "--number", "1", typed]);
+            let expected = format!("unexpected argument {shown} found");
+            assert_eq!(unknown.lines().next(), Some(&*expected));
+        }
+        assert!(wrong(&["p", "--number", ""]).contains("'--number <NUMBER>'"));
     }
 
     #[test]

@@ -92,6 +92,10 @@ impl CallStatus {
                 ),
                 Some("install the packages qfile and qfile-remote there; see qrexec-ssh-serve(8)"),
             ),
+            Self::Broken if over_ssh => (
+                format!("the connection to {qube} was not made, or it broke"),
+                None,
+            ),
             Self::NotExecuted => (
                 format!("{qube} has the service {service} but cannot execute it"),
                 Some("look into its log: sudo journalctl -u qubes-qrexec-agent"),

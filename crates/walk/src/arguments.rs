@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStringExt as _;
 
 use files::last_component;
 use qfile_proto::SafeName;
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, openat, statat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, openat, stat, statat};
 use rustix::io::Errno;
 use text::Charset;
 use text::name;
@@ -67,6 +67,8 @@ pub enum ArgumentError {
     SameName(Vec<u8>, Vec<u8>),
     /// One name was given to more than one argument, or to none.
     OneNameForMany,
+    /// Both name the same file or folder.
+    NamedTwice(Vec<u8>, Vec<u8>),
     /// Nothing can arrive under this name.
     NoName(Vec<u8>),
     /// The working directory cannot be opened.
@@ -86,8 +88,12 @@ impl Arguments {
         let mut seen = HashMap::with_capacity(list.len());
         for argument in &list {
             if let Some(earlier) = seen.insert(argument.name(), argument) {
+                let is_one = earlier.is_the_entry(argument);
                 let (earlier, later) = (earlier.path.clone(), argument.path.clone());
-                return Err(ArgumentError::SameName(earlier, later));
+                return Err(match is_one {
+                    true => ArgumentError::NamedTwice(earlier, later),
+                    false => ArgumentError::SameName(earlier, later),
+                });
             }
         }
         // A working directory that cannot be entered is in nobody's way if nobody uses it.
@@ -297,6 +303,20 @@ impl Argument {
         }
     }
 
+    /// True if `other` leads to the same name in the same folder.
+    fn is_the_entry(&self, other: &Self) -> bool {
+        let folder = |argument: &Self| match &argument.path[..argument.name_at] {
+            b"" => stat(".").ok(),
+            folder => stat(folder).ok(),
+        };
+        let id = |folder: Stat| (folder.st_dev, folder.st_ino);
+        let is_same_name = self.path[self.name_at..] == other.path[other.name_at..];
+        let is_same_folder = folder(self)
+            .map(id)
+            .is_some_and(|first| folder(other).map(id) == Some(first));
+        self.path == other.path || (is_same_name && is_same_folder)
+    }
+
     /// The name of the open file that is sent in its place.
     pub(crate) fn content(&self) -> Option<&[u8]> {
         self.content.as_ref().map(|content| &*content.name)
@@ -326,6 +346,7 @@ impl ArgumentError {
             Self::SameName(..) => {
                 "copy them one after the other, one of them under another name with --as"
             }
+            Self::NamedTwice(..) => "name it once",
             Self::OneNameForMany => "copy them one after the other, each with its own --as NAME",
             Self::NoName(_) => {
                 "give a name of 1 to 255 bytes without a slash, which is neither . nor .."
@@ -348,6 +369,15 @@ impl fmt::Display for ArgumentError {
             Self::SameName(first, second) => write!(
                 f,
                 "{} and {} would arrive under the same name",
+                name(first),
+                name(second)
+            ),
+            Self::NamedTwice(first, second) if first == second => {
+                write!(f, "{} is named twice", name(first))
+            }
+            Self::NamedTwice(first, second) => write!(
+                f,
+                "{} and {} are the same file or folder",
                 name(first),
                 name(second)
             ),
@@ -416,6 +446,10 @@ mod tests {
             arguments(&["x/a", "b", "a/"]),
             Err(ArgumentError::SameName(first, second)) if first == b"x/a" && second == b"a"
         ));
+        for (first, second) in [("src/a", "./src//a"), ("a/", "a"), ("a", "src/../a")] {
+            let error = arguments(&[first, second]).unwrap_err();
+            assert!(matches!(error, ArgumentError::NamedTwice(..)), "{error:?}");
+        }
         assert!(arguments(&["x/a", "x/b", "ab"]).is_ok());
     }
 

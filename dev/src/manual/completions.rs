@@ -188,8 +188,18 @@ fn zsh(command: &Command, words: Words) -> String {
     if !knows_qubes(command, words) {
         return made;
     }
-    // clap knows hosts, but no qubes.
-    let made = made.replace("_hosts'", "_qfile_qubes'");
+    // clap knows hosts, but no qubes. The value of an option is one; in place of the first word there may
+    // be a file, if dom0 asks for the qube.
+    let lines = made.split_inclusive('\n').map(|line| {
+        let is_option = line
+            .trim_start_matches(['(', '\'', '*', ' '])
+            .starts_with('-');
+        match is_option {
+            true => line.replace("_hosts'", "_qfile_qubes'"),
+            false => line.replace("_hosts'", "_qfile_qubes_or_files'"),
+        }
+    });
+    let made: String = lines.collect();
     let head = format!("#compdef {name}\n");
     made.replacen(&head, &format!("{head}\n{}", include_str!("qubes.zsh")), 1)
 }
@@ -207,10 +217,14 @@ fn fish(command: &Command, words: Words) -> String {
         }
         Words::Files => made,
         Words::Unknown => format!("{made}complete -c {name} -f\n"),
-        Words::QubeThenFiles => format!(
-            "{}{made}complete -c {name} -n __qfile_is_first -a '(__qfile_qubes)' -d qube\n",
-            include_str!("qubes.fish")
-        ),
+        Words::QubeThenFiles => {
+            let valued: Vec<String> = options_with_value(command).flat_map(spellings).collect();
+            format!(
+                "{}{made}complete -c {name} -n '__qfile_is_first {}' -a '(__qfile_qubes)' -d qube\n",
+                include_str!("qubes.fish"),
+                valued.join(" ")
+            )
+        }
     }
 }
 

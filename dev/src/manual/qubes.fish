@@ -21,10 +21,21 @@ function __qfile_qubes
     end | string match -r '^[A-Za-z0-9][A-Za-z0-9._-]*$' | sort -u
 end
 
-# True if no word before this one is anything but an option.
+# True if no word before this one is anything but an option or its value. The arguments are the options
+# that have a value.
 function __qfile_is_first
     set -l words (commandline -opc)
     set -e words[1]
-    not string match -qrv '^-' -- $words
+    set -l is_value no
+    for word in $words
+        if test $is_value = yes
+            set is_value no
+        else if contains -- $word $argv
+            set is_value yes
+        else if not string match -qr '^-' -- $word
+            return 1
+        end
+    end
+    test $is_value = no
 end
 

@@ -14,6 +14,9 @@ _qfile_qubes() {
     done
     names=(${(M)names:#(@|)[A-Za-z0-9][A-Za-z0-9._-]#})
     compadd -a names
-    # Without a qube, dom0 asks for it.
+}
+# The same, or a file: without a qube, dom0 asks for it.
+_qfile_qubes_or_files() {
+    _qfile_qubes
     _files
 }

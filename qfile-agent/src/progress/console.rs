@@ -17,6 +17,7 @@ use rustix::fs::FileType;
 use rustix::termios::tcgetwinsize;
 
 use super::line::{Line, shortened};
+use crate::beginning::beginning;
 
 /// How often the line is drawn. A thread of its own draws it, so that it follows the size of the
 /// terminal, and shows no rate of the past, while the sender waits for the receiver.
@@ -118,7 +119,8 @@ impl Console {
         }
         if confirmed {
             say(format_args!(
-                "qfile-agent: {} copied, {}",
+                "{}: {} copied, {}",
+                beginning(),
                 entries(self.files, self.folders, self.links),
                 bytes(sent)
             ));

@@ -16,6 +16,7 @@ use program::say::say;
 use rustix::fs::FileType;
 use transfer::Window;
 
+use crate::beginning::beginning;
 use console::Console;
 
 /// How far a copy has come.
@@ -95,7 +96,7 @@ impl Progress {
 
     /// Says something on stderr, above what is drawn there.
     pub(crate) fn note(&self, text: fmt::Arguments<'_>) {
-        let speak = || say(format_args!("qfile-agent: {text}"));
+        let speak = || say(format_args!("{}: {text}", beginning()));
         match &self.display {
             Display::Console(console) => console.above(speak),
             Display::Gui(_) | Display::None => speak(),

@@ -74,6 +74,8 @@ fn arguments() -> Vec<Error> {
         ArgumentError::Above(b"..".into()),
         ArgumentError::Root,
         ArgumentError::SameName(b"docs/plan.txt".into(), b"old/plan.txt".into()),
+        ArgumentError::NamedTwice(b"docs".into(), b"docs".into()),
+        ArgumentError::NamedTwice(b"docs/plan.txt".into(), b"./docs/plan.txt".into()),
         ArgumentError::OneNameForMany,
         ArgumentError::NoName(b"a/b".into()),
         ArgumentError::Start(denied()),
@@ -132,6 +134,7 @@ fn connection() -> Vec<Error> {
     .into();
     failures.extend([
         Error::Landed(io::ErrorKind::UnexpectedEof.into()),
+        Error::Entries(errno(libc::EPIPE)),
         Error::Manifest(errno(libc::ENOSPC)),
         Error::Undelivered(errno(libc::ENOSPC)),
     ]);
@@ -193,6 +196,7 @@ fn heading(failure: &Error) -> String {
         Error::Shrunk(_) => "A file is shorter than announced in its header",
         Error::TargetTooLong(_) => "The target of a link is too long for the format",
         Error::Landed(_) => "The list of files that arrived before is cut short",
+        Error::Entries(_) => "The line about an entry cannot be written (`--json`)",
         Error::Manifest(_) => "The list of sent files cannot be written",
         Error::Undelivered(_) => "The list of sent files cannot be passed to qvm-move",
         Error::Sending(SendError::Write(_)) => "stdout cannot be written to",

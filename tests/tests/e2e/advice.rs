@@ -439,7 +439,7 @@ fn folder_is_taken() {
     let refused = moving.qubes.copy(&["first", "docs"]);
     refused.assert_code(1);
     refused.assert_says("copy it again with --as NAME instead");
-    refused.assert_says("then send the rest: qvm-copy --continue");
+    refused.assert_says("to send the rest: qvm-copy --continue");
     moving
         .qubes
         .copy(&["--as", "docs-2", "docs"])

@@ -14,11 +14,11 @@ use qfile_tests::fifo;
 use qfile_tests::hostile::{Hostile, Sender};
 use qfile_tests::moving::Moving;
 use qfile_tests::process::{Finished, run};
-use qfile_tests::programs::{program, source};
+use qfile_tests::programs::{folder, program, source};
 use qfile_tests::qubes::{SOURCE, TARGET};
 use qfile_tests::stream::Verdict;
 use qfile_tests::suite;
-use qfile_tests::tree::set;
+use qfile_tests::tree::{TempFolder, set};
 
 suite! {
     no_cell_of_a_table_is_empty,
@@ -46,6 +46,7 @@ suite! {
     the_words_of_a_command_arrive_unchanged,
     arguments_that_a_service_does_not_know,
     without_a_policy_every_call_is_allowed,
+    the_commands_for_local_qubes_work,
     settings_cannot_be_half_understood,
     a_pattern_that_leaves_nothing_out_is_named,
     a_name_in_a_locale_that_is_not_utf_8,
@@ -541,6 +542,40 @@ fn without_a_policy_every_call_is_allowed() {
     fs::remove_dir_all(moving.qubes.root().join("policy.d")).unwrap();
     moving.file("letter", "x");
     moving.qubes.copy(&["letter"]).assert_code(0);
+}
+
+fn the_commands_for_local_qubes_work() {
+    let page = fs::read_to_string(source("docs/local-qubes.md")).unwrap();
+    let (_, typed) = page.split_once("```sh\n").unwrap();
+    let (typed, _) = typed.split_once("```\n").unwrap();
+    let place = TempFolder::open_to_all();
+    let qubes = place.path().join("qubes");
+    let typed = typed
+        .strip_prefix("cargo build --release\n")
+        .expect("the page begins with the build")
+        .replace("/tmp/qubes", qubes.to_str().unwrap());
+    fs::create_dir(place.path().join("target")).unwrap();
+    symlink(folder(), place.path().join("target/release")).unwrap();
+    fs::copy(source("README.md"), place.path().join("README.md")).unwrap();
+    let kept = "rm -r ";
+    let (typed, removed) = typed.split_once(kept).expect("the page removes the qubes");
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-e", "-c", typed])
+        .current_dir(place.path())
+        .env("HOME", place.path())
+        .env("XDG_STATE_HOME", place.path().join("state"))
+        .env_remove("QREXEC_REMOTE_DOMAIN")
+        .env_remove("DISPLAY")
+        .env_remove("WAYLAND_DISPLAY");
+    let ran = run(shell);
+    ran.assert_code(0);
+    let text = String::from_utf8(ran.stdout).unwrap();
+    assert!(text.starts_with("README.md\n"), "{text}");
+    assert_eq!(text.matches("uid=").count(), 2, "{text}");
+    assert_eq!(removed.trim_end(), qubes.to_str().unwrap());
+    let edited = fs::read_to_string(qubes.join("work/home/README.md")).unwrap();
+    assert!(edited.contains("QFILE"));
 }
 
 fn settings_cannot_be_half_understood() {

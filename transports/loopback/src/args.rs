@@ -39,7 +39,7 @@ pub(crate) struct Request {
 pub(crate) fn parse() -> Result<Request, Failure> {
     let line = CommandLine::try_parse().map_err(|error| {
         if error.use_stderr() {
-            return Failure::new(what_is_wrong(&error, CommandLine::command())).with_status(USAGE);
+            return Failure::new(what_is_wrong(error, CommandLine::command())).with_status(USAGE);
         }
         let printed = error.print();
         let status = u8::try_from(error.exit_code()).unwrap_or(USAGE);

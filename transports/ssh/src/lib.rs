@@ -46,7 +46,7 @@ pub fn serve() -> ExitCode {
     program::log::to_stderr(args::SERVE);
     match Serve::try_parse() {
         Ok(line) => end(args::SERVE, serve::run(&line)),
-        Err(error) => serve::without_a_command_line(&error),
+        Err(error) => serve::without_a_command_line(error),
     }
 }
 

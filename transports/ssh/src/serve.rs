@@ -14,7 +14,8 @@ use std::env;
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::ExitCode;
 
-use program::command_line::{WRONG_USAGE, say_lines};
+use clap::CommandFactory as _;
+use program::command_line::{WRONG_USAGE, say_lines, what_is_wrong};
 use program::failure::Failure;
 use qrexec::status::REFUSED;
 
@@ -61,24 +62,24 @@ pub(crate) fn run(line: &Serve) -> Result<u8, Failure> {
 
 /// Ends a process whose command line was not understood. Where sshd has started it, that is a call as
 /// well, which is refused: the line in authorized_keys is wrong.
-pub(crate) fn without_a_command_line(error: &clap::Error) -> ExitCode {
-    let shown = error.render().to_string();
+pub(crate) fn without_a_command_line(error: clap::Error) -> ExitCode {
     // A forced command has no terminal: `--key-line` forbids it. A person who has logged in has one.
     let is_set = |name| env::var_os(name).is_some();
     let is_a_call = is_set(WANTED) || (is_set(CONNECTION) && !is_set(TERMINAL));
-    if !error.use_stderr() || !is_a_call {
-        say_lines(&shown);
-        return match error.use_stderr() {
-            true => ExitCode::from(WRONG_USAGE),
-            false => ExitCode::SUCCESS,
-        };
+    if !error.use_stderr() {
+        say_lines(&error.render().to_string());
+        return ExitCode::SUCCESS;
+    }
+    let what = what_is_wrong(error, Serve::command());
+    if !is_a_call {
+        return crate::end(SERVE, Err(Failure::new(what).with_status(WRONG_USAGE)));
     }
     let failure = Failure::new("the command of this key in authorized_keys is wrong")
         .advise("the owner of this machine finds the reason in the system log")
         .with_status(REFUSED);
     // No key has an empty name.
     let mut record = Record::new("");
-    let reason = shown.lines().next().unwrap_or_default();
+    let reason = what.lines().next().unwrap_or_default();
     record.why = Some(format!("the command in authorized_keys is wrong: {reason}"));
     record.write(REFUSED, None);
     crate::end(SERVE, Err(failure))

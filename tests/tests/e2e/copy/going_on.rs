@@ -33,6 +33,9 @@ suite! {
     a_name_that_nothing_can_have_is_refused_before_anything_is_asked,
     one_refused_link_does_not_block_a_folder,
     with_nothing_but_refused_links_nobody_is_asked,
+    with_nothing_but_ignored_links_nothing_is_sent,
+    at_the_last_file_the_rest_is_sent_however_small_it_is,
+    in_a_folder_that_is_gone_nothing_is_sent,
 }
 
 /// More than every buffer on the way.
@@ -87,7 +90,7 @@ fn after_a_name_that_is_taken_the_rest_is_sent() {
     stopped.assert_says("A file named \"b\" already exists");
     stopped.assert_says("move or rename it in the target qube's QubesIncoming folder\n");
     stopped
-        .assert_says("1 file or link arrived before that; then send the rest: qvm-copy --continue");
+        .assert_says("1 file or link arrived before that; to send the rest: qvm-copy --continue");
     free_b(&moving);
     let rest = type_in(&moving, &["qvm-copy", "--continue"]);
     rest.assert_code(0);
@@ -95,6 +98,72 @@ fn after_a_name_that_is_taken_the_rest_is_sent() {
     assert_arrived(&moving, &FILES);
     // It is done with.
     type_in(&moving, &["qvm-copy", "--continue"]).assert_code(1);
+}
+
+fn at_the_last_file_the_rest_is_sent_however_small_it_is() {
+    for limit in ["--max-bytes 30", "--max-files 2"] {
+        let moving = three_files();
+        let unpacker = program("qfile-unpacker");
+        moving.set_service(&format!("exec '{}' {limit}", unpacker.display()));
+        let stopped = type_in(&moving, &[&["qvm-copy-to-vm", TARGET], &FILES[..]].concat());
+        stopped.assert_code(1);
+        stopped.assert_says("if the rest is refused too, raise the limit there\n");
+        stopped.assert_says("2 files and links arrived before that; to send the rest: qvm-copy");
+        moving.set_service(&format!("exec '{}'", unpacker.display()));
+        type_in(&moving, &["qvm-copy", "--continue"]).assert_code(0);
+        assert_arrived(&moving, &FILES);
+    }
+}
+
+fn in_a_folder_that_is_gone_nothing_is_sent() {
+    let moving = three_files();
+    moving.set_service(": > ../called");
+    fs::create_dir(moving.path("gone")).unwrap();
+    let copy = program("qvm-copy");
+    for (name, code) in [("qvm-copy-to-vm", 1), ("qvm-move-to-vm", 1)] {
+        let mut shell = moving.qubes.command_at(SOURCE, "bash".as_ref());
+        shell.args([
+            "-c",
+            "mkdir -p gone; cd gone; rmdir ../gone; exec -a \"$0\" \"$@\"",
+        ]);
+        shell.arg(name).arg(&copy).args([TARGET, "../a"]);
+        let refused = run(shell);
+        refused.assert_code(code);
+        refused.assert_says("cannot open the working directory: ");
+        refused.assert_says("change to a folder that you can enter\n");
+    }
+    assert!(!moving.qubes.root().join(TARGET).join("called").exists());
+}
+
+fn with_nothing_but_ignored_links_nothing_is_sent() {
+    let moving = three_files();
+    symlink("a", moving.path("link")).unwrap();
+    fs::create_dir(moving.path("empty")).unwrap();
+    symlink("a", moving.path("empty/link")).unwrap();
+    for options in [
+        &["--ignore-symlinks"][..],
+        &["--ignore-symlinks", "--dry-run"],
+    ] {
+        let refused = type_in(
+            &moving,
+            &[&["qvm-copy-to-vm"], options, &[TARGET, "link"]].concat(),
+        );
+        refused.assert_code(1);
+        refused.assert_says("nothing was sent, because --ignore-symlinks leaves out everything\n");
+    }
+    // A folder is something, even if it arrives empty.
+    type_in(
+        &moving,
+        &[
+            "qvm-copy-to-vm",
+            "--ignore-symlinks",
+            TARGET,
+            "empty",
+            "link",
+        ],
+    )
+    .assert_code(0);
+    assert!(moving.incoming().join("empty").is_dir());
 }
 
 /// Has the receiver take `a` and a part of `b`, which is large, and then nothing until the test lets it
@@ -215,6 +284,7 @@ fn a_move_keeps_what_arrived_in_the_call_that_stopped() {
     assert_eq!(left, [true, false, false], "{}", rest.stderr());
     assert_arrived(&moving, &FILES);
     rest.assert_says("remove the copy there and move it again, without --continue");
+    rest.assert_says("To move an entry of a folder again, name the folder, as you did before");
     // Where the same is passed over, the copy can stay.
     let receiver = program("qfile-unpacker");
     let passes_over = format!("exec '{}' --on-conflict=skip-identical", receiver.display());

@@ -33,6 +33,9 @@ suite! {
     one_target_may_be_named_with_to,
     several_targets_get_the_same_and_the_worst_result_counts,
     a_move_to_several_deletes_only_what_all_have_confirmed,
+    where_nothing_was_sent_there_is_nothing_to_remove,
+    after_a_move_that_failed_everywhere_no_copy_is_to_be_removed,
+    a_move_goes_on_to_the_qubes_that_lack_the_files,
     several_targets_are_checked_before_anything_is_sent,
     scripts_get_a_line_for_each_entry_and_one_for_the_result,
     a_dry_run_names_each_entry_when_it_is_asked_to,
@@ -168,6 +171,13 @@ fn stdin_arrives_as_one_file_under_the_name_it_is_given() {
     // There is nothing to go on with.
     let again = type_in(&moving, &["qvm-copy", "--as", "b", "-"]);
     again.assert_code(1);
+    // One file, whose name is taken: nothing has arrived.
+    again.assert_says("already exists");
+    assert!(
+        !again.stderr().contains("remove any files"),
+        "{}",
+        again.stderr()
+    );
     type_in(&moving, &["qvm-copy", "--continue"]).assert_says("there is no call to continue");
 }
 
@@ -351,8 +361,18 @@ fn several_targets_get_the_same_and_the_worst_result_counts() {
     fs::write(moving.qubes.incoming(SOURCE, OTHER).join("c"), "before").unwrap();
     let copied = type_in(&moving, &[&["qvm-copy"], &TO_BOTH[..], &["c"]].concat());
     copied.assert_code(1);
+    copied.assert_says("qfile-agent: archive: Fatal error: A file named \"c\" already exists");
+    copied.assert_says("qfile-agent: vault: 1 file copied");
     copied.assert_says("archive: the copy failed; the reason is above");
     copied.assert_says("vault: all files arrived");
+    // Nothing has arrived there of which anything could be removed.
+    assert!(
+        !copied.stderr().contains("remove any files that arrived"),
+        "{}",
+        copied.stderr()
+    );
+    copied.assert_says("qvm-copy: the files arrived in vault, but not in archive\n");
+    copied.assert_says("copy them again only to archive: qvm-copy --to archive ...\n");
     assert_eq!(fs::read(moving.incoming().join("c")).unwrap(), b"c");
     moving
         .qubes
@@ -363,6 +383,10 @@ fn several_targets_get_the_same_and_the_worst_result_counts() {
     );
     copied.assert_code(126);
     copied.assert_says("archive: all files arrived");
+    // The advice works.
+    moving.qubes.set_policy("* * @anyvm @anyvm allow\n");
+    copied.assert_says("copy them again only to vault: qvm-copy --to vault ...\n");
+    type_in(&moving, &["qvm-copy", "--as=d", "--to", TARGET, "c"]).assert_code(0);
 }
 
 fn a_move_to_several_deletes_only_what_all_have_confirmed() {
@@ -373,7 +397,8 @@ fn a_move_to_several_deletes_only_what_all_have_confirmed() {
     let moved = type_in(&moving, &line);
     moved.assert_code(1);
     moved.assert_says("archive: all files arrived");
-    moved.assert_says("nothing was deleted, because not every qube has confirmed the files");
+    moved.assert_says("nothing was deleted: the files arrived in archive, but not in vault\n");
+    moved.assert_says("move them again only to vault: qvm-move --to vault ...\n");
     assert!(moving.path("a").exists() && moving.path("b").exists());
     type_in(&moving, &["qvm-move", "--continue"]).assert_says("there is no call to continue");
     // The advice works.
@@ -394,6 +419,45 @@ fn a_move_to_several_deletes_only_what_all_have_confirmed() {
     moved.assert_code(3);
     assert!(!moving.path("a").exists());
     assert_eq!(fs::read_to_string(moving.path("b")).unwrap(), "newer\n");
+}
+
+fn where_nothing_was_sent_there_is_nothing_to_remove() {
+    let moving = Moving::new();
+    let mut agent = moving.qubes.command(SOURCE, "qfile-agent");
+    agent.arg("missing").stdin(Stdio::null());
+    let failed = run(agent);
+    failed.assert_code(1);
+    failed.assert_says("qfile-agent: check the spelling\n");
+}
+
+fn after_a_move_that_failed_everywhere_no_copy_is_to_be_removed() {
+    let moving = three_qubes();
+    for qube in [OTHER, TARGET] {
+        let incoming = moving.qubes.incoming(SOURCE, qube);
+        fs::create_dir_all(&incoming).unwrap();
+        fs::write(incoming.join("a"), "before").unwrap();
+    }
+    let moved = type_in(&moving, &[&["qvm-move"], &TO_BOTH[..], &["a"]].concat());
+    moved.assert_code(1);
+    moved.assert_says("nothing was deleted, because no qube has confirmed the files\n");
+    assert!(!moved.stderr().contains("remove"), "{}", moved.stderr());
+    assert!(moving.path("a").exists());
+}
+
+fn a_move_goes_on_to_the_qubes_that_lack_the_files() {
+    let moving = three_qubes();
+    fs::create_dir_all(moving.incoming()).unwrap();
+    fs::write(moving.incoming().join("a"), "before").unwrap();
+    let moved = type_in(&moving, &[&["qvm-move"], &TO_BOTH[..], &["a"]].concat());
+    moved.assert_code(1);
+    moved.assert_says("move them again only to vault: qvm-move --to vault ...\n");
+    fs::rename(moving.incoming().join("a"), moving.incoming().join("old a")).unwrap();
+    type_in(&moving, &["qvm-move", "--to", TARGET, "a"]).assert_code(0);
+    assert!(!moving.path("a").exists());
+    for qube in [OTHER, TARGET] {
+        let incoming = moving.qubes.incoming(SOURCE, qube);
+        assert_eq!(fs::read(incoming.join("a")).unwrap(), b"a", "{qube}");
+    }
 }
 
 fn several_targets_are_checked_before_anything_is_sent() {

@@ -216,7 +216,7 @@ fn the_same_argument_twice_is_refused() {
     for again in ["d", "./d", "d/", moving.path("d").to_str().unwrap()] {
         let moved = moving.run(&["d", again]);
         moved.finished.assert_code(2);
-        moved.finished.assert_says("same name");
+        moved.finished.assert_says("name it once");
         before.assert_unchanged(&moved.left);
     }
 }

@@ -6,7 +6,7 @@ use std::thread;
 
 use qfile_tests::process::run;
 use qfile_tests::programs::folder;
-use qfile_tests::ssh::{FAR, Far, needs_sshd, with_far};
+use qfile_tests::ssh::{CALLER, FAR, Far, needs_sshd, with_far};
 use qfile_tests::suite;
 use qfile_tests::tree::Snapshot;
 use qfile_tests::user::install;
@@ -21,6 +21,8 @@ suite! {
     twenty_copies_at_once_arrive [needs_sshd],
     without_qrexec_the_commands_use_ssh [needs_sshd],
     a_machine_may_have_a_name_that_no_qube_has [needs_sshd],
+    without_a_connection_nobody_looks_for_files_there [needs_sshd],
+    a_name_for_which_the_policy_has_no_line_comes_with_that_line [needs_sshd],
 }
 
 fn command(far: &Far, name: &str, arguments: &[&str]) -> Command {
@@ -71,6 +73,36 @@ fn an_edit_comes_back() {
         fs::write(&letter, "on Monday\n").unwrap();
         run(command(far, "qvm-open-in-vm", &[FAR, "letter"])).assert_code(0);
         assert_eq!(fs::read(&letter).unwrap(), b"on Tuesday\n");
+    });
+}
+
+fn without_a_connection_nobody_looks_for_files_there() {
+    with_far(|far| {
+        far.set_authorized_keys("");
+        fs::write(far.near().join("letter"), "").unwrap();
+        for name in ["qvm-copy-to-vm", "qvm-open-in-vm"] {
+            let failed = run(command(far, name, &[FAR, "letter"]));
+            failed.assert_code(1);
+            failed.assert_says("was not made, or it broke");
+            assert!(!failed.stderr().contains("qube is still running"));
+        }
+        let failed = run(command(far, "qvm-copy-to-vm", &[FAR, "letter"]));
+        failed.assert_says("if there was a connection, remove any files that arrived");
+    });
+}
+
+fn a_name_for_which_the_policy_has_no_line_comes_with_that_line() {
+    with_far(|far| {
+        let line = "qubes.Filecopy +allow-all-names NAME @default allow";
+        let name = "\u{643}\u{62a}\u{628}.txt";
+        fs::write(far.near().join(name), "x").unwrap();
+        let source = CALLER;
+        far.set_policy(&format!("qubes.Filecopy + {source} @default allow\n"));
+        let refused = run(command(far, "qvm-copy-to-vm", &[FAR, name]));
+        refused.assert_code(126);
+        refused.assert_says(line);
+        far.set_policy(&line.replace("NAME", source));
+        run(command(far, "qvm-copy-to-vm", &[FAR, name])).assert_code(0);
     });
 }
 

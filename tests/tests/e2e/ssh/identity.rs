@@ -132,7 +132,7 @@ fn a_forced_command_that_is_wrong_refuses_every_call() {
             let expected = "source=- service=- target=- status=126 in=0 out=0 seconds=";
             assert!(line.contains(expected), "{line}");
             assert!(
-                line.contains("why=\"the command in authorized_keys is wrong: error: "),
+                line.contains("why=\"the command in authorized_keys is wrong: "),
                 "{line}"
             );
         }

@@ -112,6 +112,16 @@ fn a_name_that_would_refuse_every_call_is_refused_now() {
         printed.assert_code(1);
         assert_eq!(printed.stdout, b"", "{options:?}");
     }
+    // There is no line yet that could be corrected.
+    let printed = print(KEY, &["--as", "mein L\u{e4}ptop"]);
+    printed.assert_code(1);
+    printed
+        .assert_says("a name has 1 to 31 characters of A-Z a-z 0-9 _ . - and begins with a letter");
+    assert!(!printed.stderr().contains("authorized_keys"));
+    let unnamed = print(KEY, &[]);
+    unnamed.assert_code(2);
+    unnamed.assert_says("qrexec-ssh-serve: the following required arguments were not provided:\n");
+    unnamed.assert_says("qrexec-ssh-serve: see --help\n");
     let printed = print(KEY, &["--as", "a", "--services", "rpc"]);
     printed.assert_code(2);
     assert_eq!(printed.stdout, b"");

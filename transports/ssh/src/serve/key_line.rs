@@ -28,6 +28,10 @@ const TYPES: [&str; 7] = [
 /// sshd_config(5)).
 const AUTHORIZED_KEYS: [&str; 2] = [".ssh/authorized_keys", ".ssh/authorized_keys2"];
 
+/// What a key can be called.
+const NAMES: &str = "a name has 1 to 31 characters of A-Z a-z 0-9 _ . - and begins with a letter; the NAME of --as has no \
+                     hyphen at its end, and no two hyphens in a row";
+
 /// Longest file of a public key, in bytes.
 const MAX_LEN: u64 = 64 * 1024;
 
@@ -37,7 +41,10 @@ const MAX_LEN: u64 = 64 * 1024;
 /// The file is not a public key and nothing else, or an option of the key is wrong.
 pub(super) fn print(line: &Serve) -> Result<(), Failure> {
     // A key that would be refused each time is told of now.
-    Key::of(line).map_err(|failure| failure.with_status(program::failure::FAILED))?;
+    Key::of(line).map_err(|failure| {
+        let failure = failure.advise(NAMES);
+        failure.with_status(program::failure::FAILED)
+    })?;
     let path = line.key_line.as_deref().unwrap_or(Path::new(""));
     let attempted = format!("cannot use {} as a public key", text::file(path));
     let mut content = String::new();
