@@ -31,6 +31,8 @@ help:
 	@echo "make uninstall       remove the installed files"
 	@echo "make deb rpm         build the packages in target/package/"
 	@echo "make test-install    install, use, update and remove the packages in a temporary root"
+	@echo "make native-deb      create debian/, for dpkg-buildpackage"
+	@echo "make native-rpm      create target/package/qfile.spec, for rpmbuild"
 	@echo "make vendor-tarball  create an archive for a build without network in target/package/"
 	@echo "make reproducible    build that archive in another folder; every byte must be the same"
 

@@ -141,9 +141,10 @@ fn why(status: ExitStatus, said: OwnedFd, bounds: Bounds) -> String {
 /// Is the decoder: opens a picture and writes its pixels to stdout. What it says is read by the
 /// process that started it.
 fn decode(request: &Request, work: Work, parent: Pid, says: OwnedFd) -> u8 {
-    let decoded = prepare(request, work, parent, says).and_then(|format| {
+    let decoded = prepare(request, work, parent, says).and_then(|source| {
         let untrusted = read_input(work.bounds())?;
-        picture::decode(&untrusted, format, &work.limits()).map_err(|error| error.to_string())
+        let decoded = picture::decode(&untrusted, source.format, &work.limits());
+        decoded.map_err(|error| source.about(error))
     });
     let written = decoded.and_then(|picture| {
         let failed = |error: Errno| format!("the pixels cannot be written: {error}");
@@ -160,12 +161,7 @@ fn decode(request: &Request, work: Work, parent: Pid, says: OwnedFd) -> u8 {
 
 /// Has the picture as stdin, and gives up what decoding does not need before the first byte is
 /// read.
-fn prepare(
-    request: &Request,
-    work: Work,
-    parent: Pid,
-    says: OwnedFd,
-) -> Result<Option<picture::Format>, String> {
+fn prepare(request: &Request, work: Work, parent: Pid, says: OwnedFd) -> Result<Source, String> {
     let failed = |error: &dyn Display| format!("its decoder cannot be confined: {error}");
     let own = |done: Result<(), Errno>| done.map_err(|error| failed(&error));
     own(dup2_stderr(&says))?;
@@ -175,13 +171,13 @@ fn prepare(
     if getppid() != Some(parent) {
         return Err("nobody waits for it".to_owned());
     }
-    let Source { input, format } = source::open(request)?;
-    if let Some(input) = input {
+    let mut source = source::open(request)?;
+    if let Some(input) = source.input.take() {
         own(dup2_stdin(&input))?;
     }
     own(chdir("/"))?;
     confine::confine(work.bounds()).map_err(|error| failed(&error))?;
-    Ok(format)
+    Ok(source)
 }
 
 fn read_input(bounds: Bounds) -> Result<Vec<u8>, String> {

@@ -1,6 +1,7 @@
 //! Where a picture is read from.
 
 use std::env;
+use std::fmt::Display;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -21,37 +22,50 @@ pub(super) struct Source {
     pub(super) input: Option<OwnedFd>,
     /// The format that it must have.
     pub(super) format: Option<Format>,
+    /// The file that the name of an icon stands for.
+    pub(super) found: Option<PathBuf>,
 }
 
 /// Opens what a line asks for: a regular file, or stdin. The error says why it cannot.
 pub(super) fn open(request: &Request) -> Result<Source, String> {
-    let path = match request {
+    let mut source = Source {
+        input: None,
+        format: None,
+        found: None,
+    };
+    let opened = match request {
         Request::Stdin(format) => {
-            return Ok(Source {
-                input: None,
-                format: *format,
-            });
+            source.format = *format;
+            return Ok(source);
         }
         Request::File(path) => {
             let home = env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
-            home.join(path)
+            regular(&home.join(path))
         }
-        Request::Icon(icon) if Path::new(icon).is_absolute() => icon.into(),
+        Request::Icon(icon) if Path::new(icon).is_absolute() => regular(Path::new(icon)),
         Request::Icon(icon) => {
             let found = icon_themes::find(icon, ICON_SIZE, &Folders::of_environment());
-            found.ok_or("this qube has no such icon")?
+            let path = found.ok_or("this qube has no such icon")?;
+            let opened = regular(&path);
+            source.found = Some(path);
+            opened
         }
     };
-    let input = regular(&path).map_err(|error| match request {
-        Request::Icon(icon) if Path::new(icon).is_relative() => {
-            format!("{}: {error}", text::file(&path))
+    match opened {
+        Ok(input) => source.input = Some(input),
+        Err(error) => return Err(source.about(error)),
+    }
+    Ok(source)
+}
+
+impl Source {
+    /// What the decoder says of it. The process that reads that makes it legible.
+    pub(super) fn about(&self, why: impl Display) -> String {
+        match &self.found {
+            Some(path) => format!("{}: {why}", path.display()),
+            None => why.to_string(),
         }
-        _ => error.to_string(),
-    })?;
-    Ok(Source {
-        input: Some(input),
-        format: None,
-    })
+    }
 }
 
 /// A FIFO or a device is not opened at all, because opening one can have an effect.

@@ -198,7 +198,7 @@ fn a_file_without_end_is_not_read() {
     let path = gallery.add("icon", fixture("rgb8.png"));
     let file = std::fs::File::options().write(true).open(&path).unwrap();
     file.set_len(1 << 40).unwrap();
-    gallery.assert_refused(icon(&path), b"", "more than 16 MiB");
+    gallery.assert_refused(icon(&path), b"", "more than 20 MiB");
     gallery.assert_refused("icon", b"", "more than 192 MiB");
 }
 

@@ -66,7 +66,7 @@ fn an_icon_that_is_not_there_is_refused() {
         gallery.assert_refused(format!("xdgicon:{name}"), b"", "this qube has no such icon");
     }
     gallery.add("system/pixmaps/broken.png", "no picture");
-    let why = "broken.png\": it is not a picture of a known format";
+    let why = "broken.png: it is not a picture of a known format";
     gallery.assert_refused("xdgicon:broken", b"", why);
 }
 
