@@ -16,8 +16,10 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
+use crate::interrupted::uninterrupted;
 use crate::network::{Fate, Namespace, Probe};
 use crate::process::wrapped_in;
 use crate::programs::program;
@@ -354,7 +356,7 @@ impl Agent {
     /// Waits until systemd would be told this.
     pub fn wait_for(&self, state: &str) {
         let mut message = [0; 200];
-        let len = self.notify.recv(&mut message).expect("it is told in time");
+        let len = uninterrupted(|| self.notify.recv(&mut message)).expect("it is told in time");
         let message = String::from_utf8_lossy(&message[..len]);
         assert!(message.split('\n').any(|line| line == state), "{message:?}");
     }
@@ -370,13 +372,14 @@ impl Agent {
                 PollFd::new(&self.notify, PollFlags::IN),
                 PollFd::new(&end, PollFlags::IN),
             ];
-            let count = poll(&mut ready, Some(&patience)).expect("they can be polled");
+            let count = retry_on_intr(|| poll(&mut ready, Some(&patience)));
+            let count = count.expect("they can be polled");
             assert!(count > 0, "neither {state:?} is told nor does it end");
             if ready[0].revents().is_empty() {
                 return false;
             }
             let mut message = [0; 200];
-            let len = self.notify.recv(&mut message).expect("it is there");
+            let len = uninterrupted(|| self.notify.recv(&mut message)).expect("it is there");
             let message = String::from_utf8_lossy(&message[..len]);
             if message.split('\n').any(|line| line == state) {
                 return true;

@@ -80,6 +80,7 @@ pub mod inbox;
 pub mod inherits;
 pub mod injected;
 pub mod interfaces;
+pub mod interrupted;
 pub mod keyboards;
 pub mod mounted;
 pub mod moving;

@@ -19,6 +19,7 @@ use rustix::net::{
     socket_with, sockopt,
 };
 
+use crate::interrupted::uninterrupted;
 use crate::user::am_root;
 
 /// Nobody waits that long when all is well.
@@ -215,7 +216,7 @@ fn datagram(destination: SocketAddr) -> io::Result<()> {
     socket.set_read_timeout(Some(HANGS_AFTER))?;
     socket.connect(destination)?;
     socket.send(b"probe")?;
-    socket.recv(&mut [0; 16]).map(drop)
+    uninterrupted(|| socket.recv(&mut [0; 16])).map(drop)
 }
 
 /// Sends an echo request and waits for what comes back.

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
+use crate::interrupted::uninterrupted;
 use crate::tree::TempFolder;
 use crate::user::{in_private_mounts, mount_tmpfs, show_changed};
 
@@ -29,7 +30,7 @@ pub fn with_system_log(body: impl FnOnce(&UnixDatagram) + Send) {
 #[track_caller]
 pub fn only_line(log: &UnixDatagram) -> String {
     let mut line = [0; 4096];
-    let len = log.recv(&mut line).expect("there is a line");
+    let len = uninterrupted(|| log.recv(&mut line)).expect("there is a line");
     let more = log.recv(&mut [0; 1]);
     assert!(more.is_err_and(|error| error.kind() == ErrorKind::WouldBlock));
     String::from_utf8(line[..len].to_vec()).expect("it is text")

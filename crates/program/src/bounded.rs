@@ -13,7 +13,7 @@ use crate::programs::find_in_path;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitOptions, kill_process_group, pidfd_open, waitpid,
+    Pid, PidfdFlags, Signal, WaitOptions, kill_process, kill_process_group, pidfd_open, waitpid,
 };
 
 /// Most bytes of the output of a program that are kept.
@@ -81,19 +81,26 @@ pub fn find(name: &str) -> Option<PathBuf> {
 /// # Errors
 /// The time was over (`ETIMEDOUT`), or waiting fails.
 pub fn wait(child: &mut Child, deadline: Instant) -> io::Result<ExitStatus> {
-    wait_for(Pid::from_child(child), deadline)
+    wait_or(Pid::from_child(child), deadline, kill_process_group)
 }
 
-/// As [`wait`], for a child that nobody else waits for.
+/// As [`wait`], for a child without a group of its own, which alone is killed. Nobody else waits for
+/// it.
 ///
 /// # Errors
 /// As [`wait`].
 pub fn wait_for(child: Pid, deadline: Instant) -> io::Result<ExitStatus> {
+    wait_or(child, deadline, kill_process)
+}
+
+type Kill = fn(Pid, Signal) -> rustix::io::Result<()>;
+
+fn wait_or(child: Pid, deadline: Instant, kill: Kill) -> io::Result<ExitStatus> {
     let end = match pidfd_open(child, PidfdFlags::empty()) {
         Ok(end) => end,
         Err(error) => {
             // Its end cannot be awaited with a limit, and nobody else would wait for it.
-            let _has_ended = kill_process_group(child, Signal::KILL);
+            let _has_ended = kill(child, Signal::KILL);
             reap_on_a_thread(child);
             return Err(error.into());
         }
@@ -103,7 +110,7 @@ pub fn wait_for(child: Pid, deadline: Instant) -> io::Result<ExitStatus> {
         let mut polled = [PollFd::new(&end, PollFlags::IN)];
         match poll(&mut polled, Some(&timespec(left))) {
             Ok(0) => {
-                let _has_ended = kill_process_group(child, Signal::KILL);
+                let _has_ended = kill(child, Signal::KILL);
                 reap(child, &end);
                 return Err(Errno::TIMEDOUT.into());
             }

@@ -14,7 +14,7 @@ use landlock::{
 use libc::c_long;
 use program::seccomp::{self, Rule};
 use rustix::process::{
-    DumpableBehavior, Resource, Rlimit, getpid, set_dumpable_behavior, setrlimit,
+    DumpableBehavior, Resource, Rlimit, getpid, getrlimit, set_dumpable_behavior, setrlimit,
 };
 use rustix::thread::set_no_new_privs;
 
@@ -91,8 +91,10 @@ fn limit(memory: u64, seconds: u64) -> io::Result<()> {
         (Resource::Cpu, seconds, seconds + 1),
     ];
     for (resource, current, maximum) in limits {
+        // Whoever starts the service may have set a lower one, which stays.
+        let maximum = getrlimit(resource).maximum.unwrap_or(maximum).min(maximum);
         let limit = Rlimit {
-            current: Some(current),
+            current: Some(current.min(maximum)),
             maximum: Some(maximum),
         };
         setrlimit(resource, limit)?;

@@ -6,6 +6,7 @@ use std::io::{self, Read as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitStatus, exit};
+use std::sync::Arc;
 use std::time::Instant;
 
 use fork::{Fork, fork};
@@ -18,9 +19,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::fstat;
 use rustix::io::{Errno, read, write};
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{
-    Pid, Signal, chdir, getpid, getppid, set_parent_process_death_signal, setpgid,
-};
+use rustix::process::{Pid, Signal, chdir, getpid, getppid, set_parent_process_death_signal};
 use rustix::stdio::{dup2_stderr, dup2_stdin, stdin, stdout};
 
 use super::confine::{self, Bounds};
@@ -89,6 +88,8 @@ pub(super) fn run(request: &Request, deadline: Instant) -> Result<(), Failure> {
     let failed = Failure::new(format_args!("cannot give {request}"));
     let start = |error: io::Error| Failure::of("cannot start the decoder of pictures")(error);
     let (said, says) = pipe_with(PipeFlags::CLOEXEC).map_err(|error| start(error.into()))?;
+    // Where the caller ignores SIGCHLD, nobody would know how the decoder has ended (wait(2)).
+    signal_hook::flag::register(libc::SIGCHLD, Arc::default()).map_err(start)?;
     let parent = getpid();
     // This program has one thread, so the copy of it is whole. A second start of the program would
     // take longer than decoding an icon.
@@ -99,8 +100,6 @@ pub(super) fn run(request: &Request, deadline: Instant) -> Result<(), Failure> {
         }
         Fork::Parent(pid) => Pid::from_raw(pid).ok_or_else(|| start(Errno::SRCH.into()))?,
     };
-    // The decoder does so too. Whoever is later changes nothing.
-    let _done = setpgid(Some(decoder), Some(decoder));
     drop(says);
     let status = match bounded::wait_for(decoder, deadline) {
         Ok(status) => status,
@@ -166,7 +165,6 @@ fn prepare(request: &Request, work: Work, parent: Pid, says: OwnedFd) -> Result<
     let own = |done: Result<(), Errno>| done.map_err(|error| failed(&error));
     own(dup2_stderr(&says))?;
     drop(says);
-    own(setpgid(None, None))?;
     own(set_parent_process_death_signal(Some(Signal::KILL)))?;
     if getppid() != Some(parent) {
         return Err("nobody waits for it".to_owned());

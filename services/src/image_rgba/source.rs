@@ -62,7 +62,7 @@ impl Source {
     /// What the decoder says of it. The process that reads that makes it legible.
     pub(super) fn about(&self, why: impl Display) -> String {
         match &self.found {
-            Some(path) => format!("{}: {why}", path.display()),
+            Some(path) => format!("{why} ({})", path.display()),
             None => why.to_string(),
         }
     }

@@ -147,8 +147,9 @@ fn of_x11(name: &str) -> Option<u32> {
     let start = name.trim_end_matches(|digit: char| digit.is_ascii_digit());
     let number: usize = name[start.len()..].parse().ok()?;
     if matches!(start, "gray" | "grey") {
-        // Percent, of which a half is rounded down.
-        let level = u32::try_from((number.min(101) * 255 + 49) / 100).ok()?;
+        // Percent, rounded as in X11: a half up, but down of 50 and 90.
+        let half = if matches!(number, 50 | 90) { 49 } else { 50 };
+        let level = u32::try_from((number.min(101) * 255 + half) / 100).ok()?;
         return (number <= 100).then_some(level * 0x01_0101);
     }
     let at = SHADES
@@ -190,6 +191,11 @@ mod tests {
             (" c Green", Some([0, 255, 0, 255])),
             (" c gray50", Some([127, 127, 127, 255])),
             (" c grey90", Some([229, 229, 229, 255])),
+            (" c gray10", Some([26, 26, 26, 255])),
+            (" c gray30", Some([77, 77, 77, 255])),
+            (" c gray70", Some([179, 179, 179, 255])),
+            (" c gray99", Some([252, 252, 252, 255])),
+            (" c grey100", Some([255, 255, 255, 255])),
             (" c grey0", Some([0, 0, 0, 255])),
             (" c Gray", Some([190, 190, 190, 255])),
             (" c dark sea green1", Some([193, 255, 193, 255])),

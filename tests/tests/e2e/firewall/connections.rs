@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use qfile_tests::firewall::{CLIENT, CLIENT6, Qube, SERVERS, SERVERS6};
+use qfile_tests::interrupted::uninterrupted;
 use qfile_tests::network::{Fate, fate, needs_networks, ping_again, ping_socket};
 
 qfile_tests::suite! {
@@ -62,7 +63,7 @@ impl Connection {
             self.server
                 .set_read_timeout(Some(Duration::from_millis(20)))
                 .unwrap();
-            match self.server.read(&mut byte) {
+            match uninterrupted(|| self.server.read(&mut byte)) {
                 Ok(1) => break,
                 Err(error)
                     if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
@@ -148,12 +149,12 @@ fn exchanged(client: &UdpSocket, server: &UdpSocket) -> Fate {
         .set_read_timeout(Some(Duration::from_millis(20)))
         .unwrap();
     loop {
-        if let Ok((_, from)) = server.recv_from(&mut byte) {
+        if let Ok((_, from)) = uninterrupted(|| server.recv_from(&mut byte)) {
             server.send_to(b"!", from).unwrap();
             client.set_read_timeout(Some(HANGS_AFTER)).unwrap();
-            return fate(client.recv(&mut byte).map(drop)).unwrap();
+            return fate(uninterrupted(|| client.recv(&mut byte)).map(drop)).unwrap();
         }
-        match client.recv(&mut byte) {
+        match uninterrupted(|| client.recv(&mut byte)) {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock) => {}
             other => return fate(other.map(drop)).unwrap(),
         }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use qfile_tests::firewall::{Agent, CLIENT, CLIENT6, Database, Networks, OTHER, Qube, SERVERS};
+use qfile_tests::interrupted::uninterrupted;
 use qfile_tests::network::Fate::{Passed, Rejected};
 use qfile_tests::network::Probe::{Tcp, Udp};
 use qfile_tests::network::{Namespace, needs_networks};
@@ -167,7 +168,7 @@ impl<'a> Stream<'a> {
 
     fn arrived(&self) -> usize {
         let mut bytes = [0; 16];
-        std::iter::from_fn(|| self.server.recv(&mut bytes).ok()).count()
+        std::iter::from_fn(|| uninterrupted(|| self.server.recv(&mut bytes)).ok()).count()
     }
 }
 

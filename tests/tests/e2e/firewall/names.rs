@@ -9,6 +9,7 @@ use std::thread;
 
 use nix::mount::{MsFlags, mount};
 use qfile_tests::firewall::{CLIENT, CLIENT6, Networks, OTHER, Qube, SERVERS, SERVERS6};
+use qfile_tests::interrupted::uninterrupted;
 use qfile_tests::network::Fate::{Passed, Rejected};
 use qfile_tests::network::Probe::{Ping, Tcp};
 use qfile_tests::network::{Fate, needs_networks};
@@ -77,7 +78,7 @@ impl Dns {
         thread::spawn(move || {
             let mut query = [0; 512];
             loop {
-                let (len, from) = socket.recv_from(&mut query).unwrap();
+                let (len, from) = uninterrupted(|| socket.recv_from(&mut query)).unwrap();
                 let (name, answer) = answer(&query[..len], &known.lock().unwrap());
                 if let Some(answer) = answer {
                     socket.send_to(&answer, from).unwrap();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use qfile_tests::firewall::{CLIENT, CLIENT6, Networks, OTHER};
 use qfile_tests::interfaces::{Qube, in_qube};
+use qfile_tests::interrupted::uninterrupted;
 use qfile_tests::network::{Namespace, needs_networks};
 use qfile_tests::programs::{program, source};
 use qfile_tests::user::needs_private_mounts;
@@ -72,7 +73,7 @@ fn received(socket: &UdpSocket, end: &str) -> Vec<String> {
     let mut all = Vec::new();
     loop {
         let mut bytes = [0; 100];
-        let len = socket.recv(&mut bytes).expect("it arrives in time");
+        let len = uninterrupted(|| socket.recv(&mut bytes)).expect("it arrives in time");
         let text = String::from_utf8_lossy(&bytes[..len]).into_owned();
         if text == end {
             return all;

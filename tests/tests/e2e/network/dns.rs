@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use qfile_tests::firewall::Networks;
 use qfile_tests::interfaces::{KEYS, Pair, Qube, in_qube};
+use qfile_tests::interrupted::uninterrupted;
 use qfile_tests::network::needs_networks;
 use qfile_tests::user::needs_private_mounts;
 
@@ -48,7 +49,7 @@ fn serve(networks: &Networks, address: &str, times: usize) {
     let name = address.to_owned();
     thread::spawn(move || {
         for _ in 0..times {
-            let (_, from) = udp.recv_from(&mut [0; 10]).unwrap();
+            let (_, from) = uninterrupted(|| udp.recv_from(&mut [0; 10])).unwrap();
             udp.send_to(name.as_bytes(), from).unwrap();
             let (mut stream, _) = tcp.accept().unwrap();
             stream.write_all(name.as_bytes()).unwrap();
@@ -70,7 +71,7 @@ fn ask(networks: &Networks, asked: &str) -> [String; 2] {
         socket.connect((asked, 53)).unwrap();
         socket.send(b"?").unwrap();
         let mut answer = [0; 100];
-        let len = socket.recv(&mut answer).unwrap();
+        let len = uninterrupted(|| socket.recv(&mut answer)).unwrap();
         let address = SocketAddr::new(asked, 53);
         let mut stream = TcpStream::connect_timeout(&address, HANGS_AFTER).unwrap();
         let mut text = String::new();

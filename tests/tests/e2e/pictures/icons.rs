@@ -65,9 +65,9 @@ fn an_icon_that_is_not_there_is_refused() {
     for name in ["missing", "../icon", "..", "icon/", "a/b"] {
         gallery.assert_refused(format!("xdgicon:{name}"), b"", "this qube has no such icon");
     }
-    gallery.add("system/pixmaps/broken.png", "no picture");
-    let why = "broken.png: it is not a picture of a known format";
-    gallery.assert_refused("xdgicon:broken", b"", why);
+    let path = gallery.add("system/pixmaps/broken.png", "no picture");
+    let why = format!("it is not a picture of a known format ({})", path.display());
+    gallery.assert_refused("xdgicon:broken", b"", &why);
 }
 
 fn a_large_icon_is_made_to_fit() {

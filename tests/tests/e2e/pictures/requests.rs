@@ -36,6 +36,7 @@ suite! {
     a_picture_with_a_pixel_too_many_is_refused,
     the_service_takes_no_argument,
     the_decoder_has_nothing_open_that_its_caller_had_open,
+    whatever_limits_and_signals_are_inherited,
 }
 
 fn a_call_gives_a_picture_of_another_qube() {
@@ -447,4 +448,25 @@ fn the_decoder_has_nothing_open_that_its_caller_had_open() {
     assert!(service.try_wait().unwrap().is_none());
     drop(stdin);
     assert_eq!(service.wait().unwrap().code(), Some(1));
+}
+
+/// Of a caller that ignores the ends of children, and limits memory.
+fn whatever_limits_and_signals_are_inherited() {
+    let gallery = Gallery::new();
+    gallery.add("a.png", fixture("rgba8.png"));
+    for before in ["trap '' CHLD", "ulimit -v 200000", "ulimit -t 5"] {
+        let mut command = Command::new("bash");
+        let script = format!("{before}; exec \"$0\"");
+        command
+            .args(["-c", &script])
+            .arg(program("qubes-image-rgba"));
+        command.env("HOME", gallery.path(""));
+        let finished = given(command, b"a.png\n");
+        finished.assert_code(0);
+        assert_eq!(
+            Received::read(&finished.stdout),
+            Ok(answer("rgba8.png")),
+            "{before}"
+        );
+    }
 }

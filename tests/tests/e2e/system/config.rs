@@ -8,6 +8,7 @@ use std::process::Command;
 
 use qfile_tests::changes::until;
 use qfile_tests::interfaces::{Qube, in_qube};
+use qfile_tests::interrupted::uninterrupted;
 use qfile_tests::process::{Finished, run, wrapped_in};
 use qfile_tests::programs::program;
 use qfile_tests::receiver::needs_strace;
@@ -469,7 +470,7 @@ fn a_step_that_fails_at_the_start_does_not_end_the_watch() {
         let watching = Speaking::start(command);
         watching.assert_says(&SAID[..6]);
         let mut state = [0; 20];
-        let len = socket.recv(&mut state).unwrap();
+        let len = uninterrupted(|| socket.recv(&mut state)).unwrap();
         assert_eq!(&state[..len], b"READY=1");
         qube.write(&[("/qubes-service/x", "1")]);
         until(Path::new(SERVICES), || {
@@ -513,7 +514,7 @@ fn watching(qube: &mut Qube) -> Speaking {
     let watching = Speaking::start(command);
     watching.assert_says(&SAID[..9]);
     let mut state = [0; 20];
-    let len = socket.recv(&mut state).unwrap();
+    let len = uninterrupted(|| socket.recv(&mut state)).unwrap();
     assert_eq!(&state[..len], b"READY=1");
     fs::remove_file("/run/notify").unwrap();
     watching
