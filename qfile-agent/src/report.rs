@@ -186,7 +186,8 @@ impl Report {
             inherited::take(number).and_then(|output| line.write_to(&mut File::from(output)));
         if let Err(error) = &written {
             say(format_args!(
-                "qfile-agent: cannot write the result to descriptor {number}: {error}"
+                "{}: cannot write the result to descriptor {number}: {error}",
+                beginning()
             ));
         }
         written.is_ok()
