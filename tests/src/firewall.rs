@@ -6,7 +6,7 @@
 //! other  10.137.0.6 fd09::6 ── vif2.0 ┘
 //! ```
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, ErrorKind};
 use std::net::IpAddr;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 use crate::network::{Fate, Namespace, Probe};
@@ -353,10 +354,21 @@ impl Agent {
 
     /// Waits until systemd would be told this.
     pub fn wait_for(&self, state: &str) {
-        let mut message = [0; 200];
-        let len = self.notify.recv(&mut message).expect("it is told in time");
-        let message = String::from_utf8_lossy(&message[..len]);
+        let message = self.told();
         assert!(message.split('\n').any(|line| line == state), "{message:?}");
+    }
+
+    /// What systemd would be told next.
+    fn told(&self) -> String {
+        let mut message = [0; 200];
+        loop {
+            match self.notify.recv(&mut message) {
+                Ok(len) => return String::from_utf8_lossy(&message[..len]).into_owned(),
+                // A call with a time limit ends at any signal, such as that of a child that stopped.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => panic!("it is not told in time: {error}"),
+            }
+        }
     }
 
     /// Waits until systemd would be told this; `false`: it ends before.
@@ -370,14 +382,13 @@ impl Agent {
                 PollFd::new(&self.notify, PollFlags::IN),
                 PollFd::new(&end, PollFlags::IN),
             ];
-            let count = poll(&mut ready, Some(&patience)).expect("they can be polled");
+            let count = retry_on_intr(|| poll(&mut ready, Some(&patience)));
+            let count = count.expect("they can be polled");
             assert!(count > 0, "neither {state:?} is told nor does it end");
             if ready[0].revents().is_empty() {
                 return false;
             }
-            let mut message = [0; 200];
-            let len = self.notify.recv(&mut message).expect("it is there");
-            let message = String::from_utf8_lossy(&message[..len]);
+            let message = self.told();
             if message.split('\n').any(|line| line == state) {
                 return true;
             }
