@@ -10,7 +10,7 @@ use program::inherited;
 use program::say::say;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::stdio::{dup2_stdin, dup2_stdout};
-use transfer::result_line::{Outcome, ResultLine};
+use transfer::result_line::{LEFTOVERS, Outcome, ResultLine};
 
 use crate::beginning::beginning;
 use crate::error::{
@@ -112,7 +112,7 @@ impl Report {
                     self.advice = OVER_A_LIMIT_WITH_THE_REST.to_owned();
                 }
                 // Some advice sends the user to that folder already.
-                Arrived::Unknown if !self.advice.contains("QubesIncoming folder") => {
+                Arrived::Unknown if !self.advice.contains(LEFTOVERS) => {
                     self.advice = format!("{}; {BEFORE_AGAIN}", self.advice);
                 }
                 _ => {}
