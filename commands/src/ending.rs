@@ -3,9 +3,8 @@
 use std::fmt::Display;
 use std::io::Write as _;
 
-use clap::error::{ContextKind, ContextValue};
 use desktop::dialog::{Dialogs, Notice};
-use program::command_line::what_is_wrong;
+use program::command_line::what_is_wrong_with_tip;
 use program::failure::Failure;
 use program::say::say;
 use transfer::result_line::Outcome;
@@ -35,22 +34,15 @@ pub fn command_line(definition: clap::Command) -> impl FnOnce(clap::Error) -> Fa
     move |error| judged(error, definition)
 }
 
-fn judged(mut error: clap::Error, definition: clap::Command) -> Failure {
-    // What clap suggests takes such a name apart, where options of one letter would end.
-    if error.get(ContextKind::Suggested).is_some() {
-        let tip = "for a file whose name begins with -, write -- or ./ before it";
-        error.insert(
-            ContextKind::Suggested,
-            ContextValue::StyledStrs(vec![tip.into()]),
-        );
-    }
+fn judged(error: clap::Error, definition: clap::Command) -> Failure {
     if !error.use_stderr() {
         return match answer(error.render().to_string().trim_end()) {
             Ok(()) => Failure::said(Outcome::Complete.status()),
             Err(failure) => failure,
         };
     }
-    usage(what_is_wrong(error, definition))
+    let tip = "for a file whose name begins with -, write -- or ./ before it";
+    usage(what_is_wrong_with_tip(error, definition, tip))
 }
 
 impl Ending {

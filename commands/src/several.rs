@@ -14,6 +14,7 @@ use files::State;
 use program::failure::Failure;
 use program::say::say;
 use qrexec::Target;
+use qrexec::status::REFUSED;
 use transfer::landed::{Known, Landed};
 use transfer::manifest::{Kind, Reader, Writer, waiting_file};
 use transfer::result_line::Outcome;
@@ -34,12 +35,23 @@ struct Sent {
     target: Target,
     result: Result<(), Ending>,
     manifest: Option<File>,
+    /// Something may be there that another copy would be refused for.
+    may_have_left_files: bool,
 }
 
 impl Sent {
-    /// True if the qube has everything that was sent.
-    fn has_arrived(&self) -> bool {
-        self.result.is_ok() || is(&self.result, Outcome::Partial)
+    /// True if the qube has everything that was asked for, as it is here.
+    fn is_whole(&self) -> bool {
+        self.result.is_ok()
+    }
+
+    /// True if the qube has confirmed what was sent, of which something is missing or may be torn.
+    fn is_flawed(&self) -> bool {
+        is(&self.result, Outcome::Partial)
+    }
+
+    fn is_confirmed(&self) -> bool {
+        self.is_whole() || self.is_flawed()
     }
 }
 
@@ -72,6 +84,7 @@ pub(crate) fn send_to_each(
                 )
                 .into()),
                 manifest: None,
+                may_have_left_files: false,
             }
         } else {
             if !request.quiet {
@@ -93,9 +106,12 @@ pub(crate) fn send_to_each(
         };
     }
     if !all.iter().all(|sent| sent.manifest.is_some()) {
-        if all.iter().all(Sent::has_arrived) {
-            let failure = "everything was copied; because you cancelled, nothing was deleted";
-            return Err(with(Outcome::Cancelled, failure).into());
+        if all.iter().all(Sent::is_confirmed) {
+            let ending = Ending {
+                failure: cancelled_too_late(&all),
+                said_by_sender: results(&all),
+            };
+            return Err(Deadline::explain(request.deadline, ending));
         }
         let again = again.unwrap_or_else(|| {
             Failure::new("nothing was deleted, because no qube has confirmed the files")
@@ -139,7 +155,13 @@ fn send_to(
     let report = programs.call(&one, service, survey.bytes, &lists)?;
     let judged = report.judge(&one.target, service);
     let result = judged.map_err(|ending| Deadline::explain(one.deadline, ending));
+    let may_have_left_files = match &report.line {
+        Some(line) => line.may_have_left_files(),
+        // A call that was refused has not begun.
+        None => !matches!(&result, Err(ending) if ending.status() == REFUSED),
+    };
     Ok(Sent {
+        may_have_left_files,
         manifest: lists.manifest.filter(|_| report.is_confirmed()),
         target: one.target,
         result,
@@ -158,6 +180,8 @@ fn tell(command: &str, request: &Request, survey: &Survey, sent: &Sent) -> Resul
         Err(ending) => {
             let failure = match ending.failure.is_said() {
                 false => ending.failure.clone(),
+                // Of a move the sender leaves it to us to name what was left out.
+                true if request.delete && sent.is_flawed() => Failure::new(&ending.said_by_sender),
                 true if is(result, Outcome::Partial) => Failure::new("some files were left out"),
                 true if is(result, Outcome::Cancelled) => Failure::new("the copy was cancelled"),
                 true => Failure::new("the copy failed; the reason is above"),
@@ -172,35 +196,76 @@ fn is(result: &Result<(), Ending>, outcome: Outcome) -> bool {
     matches!(result, Err(ending) if ending.status() == outcome.status())
 }
 
-/// What to do if some of the qubes have the files and others have not: to send to all of them again would
-/// be refused by those that have them. `None` if all or none have them.
+fn names<'s>(sent: impl IntoIterator<Item = &'s Sent>) -> String {
+    let names = sent.into_iter().map(|sent| sent.target.to_string());
+    names.collect::<Vec<_>>().join(", ")
+}
+
+/// Where the files arrived, of those that have confirmed them.
+fn arrived_in(all: &[Sent]) -> String {
+    let confirmed = names(all.iter().filter(|sent| sent.is_confirmed()));
+    match names(all.iter().filter(|sent| sent.is_flawed())) {
+        flawed if flawed.is_empty() => format!("the files arrived in {confirmed}"),
+        flawed => format!(
+            "the files arrived in {confirmed} (in {flawed}, some are missing or may be damaged)"
+        ),
+    }
+}
+
+/// What to do if some of the qubes have confirmed the files and others have not: to send to all of them
+/// again would be refused by those that have them. `None` if all or none have.
+///
+/// A move to the others would delete here what a qube that has confirmed them lacks, or has torn: it is
+/// proposed only if none does.
 fn send_again(command: &str, is_move: bool, all: &[Sent]) -> Option<Failure> {
-    let (have, lack): (Vec<&Sent>, Vec<&Sent>) = all.iter().partition(|sent| sent.has_arrived());
+    let (have, lack): (Vec<&Sent>, Vec<&Sent>) = all.iter().partition(|sent| sent.is_confirmed());
     if have.is_empty() || lack.is_empty() {
         return None;
     }
-    let names = |sent: &[&Sent]| {
-        let names = sent.iter().map(|sent| sent.target.to_string());
-        names.collect::<Vec<_>>().join(", ")
-    };
+    let flawed = names(all.iter().filter(|sent| sent.is_flawed()));
     let options: String = lack
         .iter()
         .map(|sent| format!(" --to {}", sent.target))
         .collect();
-    let (have, lack) = (names(&have), names(&lack));
-    let (what, verb) = match is_move {
-        true => (
-            format!("nothing was deleted: the files arrived in {have}, but not in {lack}"),
-            "move them",
-        ),
-        false => (
-            format!("the files arrived in {have}, but not in {lack}"),
-            "copy them",
-        ),
+    let left = lack.iter().filter(|sent| sent.may_have_left_files);
+    let left = names(left.copied());
+    let lack = names(lack);
+    let kept = match is_move {
+        true => "nothing was deleted: ",
+        false => "",
     };
-    Some(Failure::new(what).advise(format_args!(
-        "{verb} again only to {lack}: {command}{options} ..."
-    )))
+    let mut advice = Vec::new();
+    if !left.is_empty() {
+        advice.push(format!(
+            "first remove any files that arrived in the QubesIncoming folder of {left}"
+        ));
+    }
+    advice.push(match (is_move, flawed.is_empty()) {
+        (false, _) => format!("copy them again only to {lack}: {command}{options} ..."),
+        (true, true) => format!("move them again only to {lack}: {command}{options} ..."),
+        (true, false) => format!("copy them again only to {lack}: qvm-copy{options} ..."),
+    });
+    if is_move && !flawed.is_empty() {
+        advice.push(format!(
+            "do not delete the files here before {flawed} has all of them"
+        ));
+    }
+    let arrived = arrived_in(all);
+    let what = format!("{kept}{arrived}, but {lack} did not confirm them");
+    Some(Failure::new(what).advise(advice.join("\n")))
+}
+
+/// A move that was cancelled when every qube had confirmed the files: they are in the way of another one.
+fn cancelled_too_late(all: &[Sent]) -> Failure {
+    let arrived = match all.iter().any(Sent::is_flawed) {
+        true => arrived_in(all),
+        false => "everything was copied".to_owned(),
+    };
+    with(
+        Outcome::Cancelled,
+        format_args!("{arrived}; because you cancelled, nothing was deleted"),
+    )
+    .advise("to move the files again, first remove the copies there")
 }
 
 /// The worst of all results, without what has been said of it; for a window, all of them.
@@ -213,14 +278,19 @@ fn worst_of(all: &[Sent]) -> Result<(), Ending> {
     else {
         return Ok(());
     };
-    let for_window = all.iter().map(|Sent { target, result, .. }| match result {
+    Err(Ending {
+        failure: Failure::said(status),
+        said_by_sender: results(all),
+    })
+}
+
+/// A line for each qube, for a window.
+fn results(all: &[Sent]) -> String {
+    let lines = all.iter().map(|Sent { target, result, .. }| match result {
         Ok(()) => format!("{target}: all files arrived"),
         Err(ending) => format!("{target}: {}", ending.everything()),
     });
-    Err(Ending {
-        failure: Failure::said(status),
-        said_by_sender: for_window.collect::<Vec<_>>().join("\n"),
-    })
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// How bad a status is. A copy that failed is worse than one that was not permitted, that worse than a
@@ -232,7 +302,7 @@ fn badness(status: u8) -> u8 {
         .position(|outcome| outcome.status() == status);
     match rank.and_then(|rank| u8::try_from(rank).ok()) {
         Some(rank) => rank,
-        None if status == qrexec::status::REFUSED => 3,
+        None if status == REFUSED => 3,
         None => 4,
     }
 }
@@ -348,37 +418,129 @@ mod tests {
         assert_eq!(kinds, expected.map(|(name, kind)| (name.to_owned(), kind)));
     }
 
-    #[test]
-    fn the_files_are_sent_again_only_to_the_qubes_that_lack_them() {
-        let sent = |qube: &str, outcome: Outcome| Sent {
+    /// The end of a call to `qube`, which may have left something there.
+    fn sent(qube: &str, outcome: Outcome, may_have_left_files: bool) -> Sent {
+        Sent {
             target: Target::parse(qube).unwrap(),
             result: match outcome {
                 Outcome::Complete => Ok(()),
                 outcome => Err(with(outcome, "x").into()),
             },
             manifest: None,
-        };
+            may_have_left_files,
+        }
+    }
+
+    fn told(command: &str, is_move: bool, all: &[Sent]) -> Option<String> {
+        send_again(command, is_move, all).map(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn the_files_are_sent_again_only_to_the_qubes_that_lack_them() {
         let all = [
-            sent("a", Outcome::Failed),
-            sent("b", Outcome::Complete),
-            sent("c", Outcome::Partial),
-            sent("d", Outcome::Cancelled),
+            sent("a", Outcome::Failed, true),
+            sent("b", Outcome::Complete, false),
+            sent("c", Outcome::Partial, false),
+            sent("d", Outcome::Cancelled, false),
         ];
-        let told = |command, is_move, all: &[Sent]| {
-            send_again(command, is_move, all).map(|failure| failure.to_string())
-        };
         assert_eq!(
             told("qvm-copy", false, &all).unwrap(),
-            "the files arrived in b, c, but not in a, d\n\
+            "the files arrived in b, c (in c, some are missing or may be damaged), but a, d did not \
+             confirm them\n\
+             first remove any files that arrived in the QubesIncoming folder of a\n\
              copy them again only to a, d: qvm-copy --to a --to d ..."
         );
         assert_eq!(
-            told("qvm-move", true, &all[..2]).unwrap(),
-            "nothing was deleted: the files arrived in b, but not in a\n\
-             move them again only to a: qvm-move --to a ..."
+            told("qvm-move", true, &all).unwrap(),
+            "nothing was deleted: the files arrived in b, c (in c, some are missing or may be \
+             damaged), but a, d did not confirm them\n\
+             first remove any files that arrived in the QubesIncoming folder of a\n\
+             copy them again only to a, d: qvm-copy --to a --to d ...\n\
+             do not delete the files here before c has all of them"
         );
-        assert_eq!(told("qvm-copy", false, &all[..1]), None);
-        assert_eq!(told("qvm-copy", false, &all[1..3]), None);
+        assert_eq!(
+            told(
+                "qvm-move",
+                true,
+                &[
+                    sent("b", Outcome::Complete, false),
+                    sent("d", Outcome::Cancelled, false)
+                ]
+            )
+            .unwrap(),
+            "nothing was deleted: the files arrived in b, but d did not confirm them\n\
+             move them again only to d: qvm-move --to d ..."
+        );
+    }
+
+    /// What the files here are the only good copy of, no advice may have deleted.
+    #[test]
+    fn no_advice_leads_to_a_move_while_a_qube_lacks_a_part() {
+        let outcomes = [
+            Outcome::Complete,
+            Outcome::Partial,
+            Outcome::Failed,
+            Outcome::Cancelled,
+        ];
+        for number in 0..outcomes.len().pow(3) {
+            let of = |place: u32| outcomes[number / outcomes.len().pow(place) % outcomes.len()];
+            let three = [of(0), of(1), of(2)];
+            for (may_have_left_files, is_move) in
+                [(true, true), (true, false), (false, true), (false, false)]
+            {
+                let command = if is_move { "qvm-move" } else { "qvm-copy" };
+                let all: Vec<Sent> = std::iter::zip(["a", "b", "c"], three)
+                    .map(|(qube, outcome)| {
+                        let is_confirmed = matches!(outcome, Outcome::Complete | Outcome::Partial);
+                        sent(qube, outcome, may_have_left_files && !is_confirmed)
+                    })
+                    .collect();
+                let confirmed = all.iter().filter(|sent| sent.is_confirmed()).count();
+                let advice = told(command, is_move, &all);
+                assert_eq!(
+                    advice.is_some(),
+                    confirmed != 0 && confirmed != 3,
+                    "{three:?}"
+                );
+                let Some(advice) = advice else {
+                    continue;
+                };
+                let is_flawed = three.contains(&Outcome::Partial);
+                assert_eq!(
+                    advice.contains("qvm-move"),
+                    is_move && !is_flawed,
+                    "{advice}"
+                );
+                assert_eq!(advice.contains("do not delete"), is_move && is_flawed);
+                assert_eq!(advice.contains("some are missing"), is_flawed, "{advice}");
+                assert_eq!(advice.contains("first remove"), may_have_left_files);
+                for sent in &all {
+                    let option = format!(" --to {}", sent.target);
+                    assert_eq!(advice.contains(&option), !sent.is_confirmed(), "{advice}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_move_that_is_cancelled_too_late_says_what_is_missing_and_what_to_do() {
+        let whole = || sent("a", Outcome::Complete, false);
+        let advice = "because you cancelled, nothing was deleted\n\
+                      to move the files again, first remove the copies there";
+        assert_eq!(
+            cancelled_too_late(&[whole(), whole()]).to_string(),
+            format!("everything was copied; {advice}")
+        );
+        let both = [whole(), sent("b", Outcome::Partial, false)];
+        let failure = cancelled_too_late(&both);
+        assert_eq!(
+            failure.to_string(),
+            format!(
+                "the files arrived in a, b (in b, some are missing or may be damaged); {advice}"
+            )
+        );
+        assert_eq!(failure.status(), Outcome::Cancelled.status());
+        assert_eq!(results(&both), "a: all files arrived\nb: x");
     }
 
     #[test]

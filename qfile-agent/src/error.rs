@@ -198,7 +198,8 @@ fn sending_advice(failure: &SendError) -> &'static str {
              qubes.Filecopy is intact. Any files that arrived are in its QubesIncoming folder"
         }
         SendError::Late(_) => {
-            "it may still be writing to disk; look into its QubesIncoming folder before copying again"
+            "it may still be writing to disk; wait for that, and remove any files that arrived in its \
+             QubesIncoming folder before you copy again"
         }
         SendError::Text(_) => {
             "a start-up file of the target qube's user (such as ~/.profile) prints it; make it \
@@ -208,7 +209,8 @@ fn sending_advice(failure: &SendError) -> &'static str {
             "any files that arrived are in the target qube's QubesIncoming folder"
         }
         SendError::EarlySuccess | SendError::Damaged => {
-            "do not rely on what arrived; remove it from the target qube's QubesIncoming folder and copy again"
+            "do not rely on the files that arrived; remove them from the target qube's QubesIncoming \
+             folder and copy again"
         }
         SendError::Refused(verdict) => refusal_advice(verdict),
     }

@@ -10,7 +10,7 @@ use program::inherited;
 use program::say::say;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::stdio::{dup2_stdin, dup2_stdout};
-use transfer::result_line::{Outcome, ResultLine};
+use transfer::result_line::{LEFTOVERS, Outcome, ResultLine};
 
 use crate::beginning::beginning;
 use crate::error::{
@@ -112,7 +112,7 @@ impl Report {
                     self.advice = OVER_A_LIMIT_WITH_THE_REST.to_owned();
                 }
                 // Some advice sends the user to that folder already.
-                Arrived::Unknown if !self.advice.contains("QubesIncoming folder") => {
+                Arrived::Unknown if !self.advice.contains(LEFTOVERS) => {
                     self.advice = format!("{}; {BEFORE_AGAIN}", self.advice);
                 }
                 _ => {}
@@ -186,7 +186,8 @@ impl Report {
             inherited::take(number).and_then(|output| line.write_to(&mut File::from(output)));
         if let Err(error) = &written {
             say(format_args!(
-                "qfile-agent: cannot write the result to descriptor {number}: {error}"
+                "{}: cannot write the result to descriptor {number}: {error}",
+                beginning()
             ));
         }
         written.is_ok()

@@ -16,7 +16,7 @@ use transfer::{Output, SendError, end_stream};
 use walk::{Arguments, Exclude};
 
 use crate::args::Args;
-use crate::beginning;
+use crate::beginning::{self, beginning};
 use crate::cancel::LastWord;
 use crate::entries::Entries;
 use crate::error::Error;
@@ -39,26 +39,28 @@ pub fn run() -> ExitCode {
         Ok(args) => args,
         Err(status) => return status,
     };
+    if let Some(qube) = &args.name_qube {
+        beginning::name(qube);
+    }
     let exclude = match args.exclude() {
         Ok(exclude) => exclude,
         Err(error) => {
+            let begin = beginning();
             say(format_args!(
-                "qfile-agent: {error}\nqfile-agent: {}",
+                "{begin}: {error}\n{begin}: {}",
                 error.advice()
             ));
             return ExitCode::from(command_line::WRONG_USAGE);
         }
     };
-    if let Some(qube) = &args.name_qube {
-        beginning::name(qube);
-    }
     let mut progress = Progress::from_environment();
     let last_word = LastWord::default();
     let cancelled = match cancel::watch(&args, progress.is_gui(), last_word.clone()) {
         Ok(cancelled) => Some(cancelled),
         Err(error) => {
             say(format_args!(
-                "qfile-agent: a signal will end the copy without a message: {error}"
+                "{}: a signal will end the copy without a message: {error}",
+                beginning()
             ));
             None
         }

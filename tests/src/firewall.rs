@@ -355,10 +355,15 @@ impl Agent {
 
     /// Waits until systemd would be told this.
     pub fn wait_for(&self, state: &str) {
+        let message = self.told();
+        assert!(message.split('\n').any(|line| line == state), "{message:?}");
+    }
+
+    /// What systemd would be told next.
+    fn told(&self) -> String {
         let mut message = [0; 200];
         let len = uninterrupted(|| self.notify.recv(&mut message)).expect("it is told in time");
-        let message = String::from_utf8_lossy(&message[..len]);
-        assert!(message.split('\n').any(|line| line == state), "{message:?}");
+        String::from_utf8_lossy(&message[..len]).into_owned()
     }
 
     /// Waits until systemd would be told this; `false`: it ends before.
@@ -378,9 +383,7 @@ impl Agent {
             if ready[0].revents().is_empty() {
                 return false;
             }
-            let mut message = [0; 200];
-            let len = uninterrupted(|| self.notify.recv(&mut message)).expect("it is there");
-            let message = String::from_utf8_lossy(&message[..len]);
+            let message = self.told();
             if message.split('\n').any(|line| line == state) {
                 return true;
             }

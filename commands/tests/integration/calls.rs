@@ -241,7 +241,7 @@ fn a_command_line_that_is_wrong_says_what_is_right() {
         ("qvm-copy", &[], 2, "FILE"),
         ("qvm-copy", &["-a"], 2, "write -- or ./ before it"),
         ("qvm-copy", &["."], 2, "name the folder as seen from"),
-        ("qvm-copy", &["a", "./a"], 2, "same name"),
+        ("qvm-copy", &["a", "./a"], 2, "same file or folder"),
         (
             "qvm-copy",
             &["--no-such-option", "a"],

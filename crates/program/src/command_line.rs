@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use text::{content_line, name, own};
 
@@ -49,7 +50,19 @@ pub fn parse_from<A: Parser>(line: impl IntoIterator<Item = OsString>) -> Result
 /// What is wrong with a command line, in the words of `clap`, for a [`Failure`]: the lines of a list
 /// begin with a blank. `definition` is what was parsed: of its usage `clap` leaves out all options here.
 #[must_use]
-pub fn what_is_wrong(mut error: clap::Error, mut definition: clap::Command) -> String {
+pub fn what_is_wrong(error: clap::Error, definition: clap::Command) -> String {
+    let tip = "if it is a value that begins with -, write -- before it";
+    what_is_wrong_with_tip(error, definition, tip)
+}
+
+/// The same, with this `tip` where `clap` proposes to pass a word as a value.
+#[must_use]
+pub fn what_is_wrong_with_tip(
+    mut error: clap::Error,
+    mut definition: clap::Command,
+    tip: &'static str,
+) -> String {
+    replace_suggested(&mut error, tip);
     let typed = take_typed(&mut error);
     let usage = definition.render_usage().to_string();
     let rendered = error.render().to_string();
@@ -57,16 +70,14 @@ pub fn what_is_wrong(mut error: clap::Error, mut definition: clap::Command) -> S
         Some((what, _)) => (what, true),
         None => (&*rendered, false),
     };
+    let what = what.strip_prefix("error: ").unwrap_or(what);
     let lines = what.lines().filter(|line| !line.trim().is_empty());
     let lines = lines.filter(|line| !line.starts_with("For more information"));
-    let in_quotes = format!("'{TYPED}'");
-    let mut lines: Vec<String> = lines
-        .map(|line| content_line(line.strip_prefix("error: ").unwrap_or(line).as_bytes()))
-        .map(|line| match &typed {
-            Some(typed) => line.replacen(&in_quotes, &name(typed.as_bytes()), 1),
-            None => line,
-        })
-        .collect();
+    let mut lines: Vec<String> = lines.map(|line| content_line(line.as_bytes())).collect();
+    // It is in the first line, before anything else that could look like it.
+    if let (Some(first), Some(typed)) = (lines.first_mut(), typed) {
+        *first = first.replacen(&format!("'{TYPED}'"), &name(typed.as_bytes()), 1);
+    }
     if has_usage {
         lines.push(usage.trim_end().replacen("Usage:", "usage:", 1));
     }
@@ -80,10 +91,10 @@ const TYPED: &str = "WHAT-WAS-TYPED";
 /// What was typed and is wrong, which may be the name of a file. In `error`, [`TYPED`] stands in its
 /// place.
 fn take_typed(error: &mut clap::Error) -> Option<String> {
-    let is_unknown = error.kind() == ErrorKind::UnknownArgument;
-    let context = match is_unknown {
-        true => ContextKind::InvalidArg,
-        false => ContextKind::InvalidValue,
+    let context = match error.kind() {
+        ErrorKind::UnknownArgument => ContextKind::InvalidArg,
+        ErrorKind::InvalidSubcommand => ContextKind::InvalidSubcommand,
+        _ => ContextKind::InvalidValue,
     };
     let typed = match error.get(context)? {
         // Of an empty value clap says that there is none.
@@ -92,6 +103,22 @@ fn take_typed(error: &mut clap::Error) -> Option<String> {
     };
     error.insert(context, ContextValue::String(TYPED.to_owned()));
     Some(typed)
+}
+
+/// What `clap` proposes where a word may have been meant as a value has the word as it was typed in it:
+/// several lines, or what a terminal obeys. It also takes a name apart, where options of one letter would
+/// end. What else it proposes has words of the definition only.
+fn replace_suggested(error: &mut clap::Error, tip: &'static str) {
+    let Some(ContextValue::StyledStrs(all)) = error.get(ContextKind::Suggested) else {
+        return;
+    };
+    let proposes_a_value = |one: &StyledStr| one.to_string().starts_with("to pass ");
+    let is_of_clap = |one: &StyledStr| !proposes_a_value(one);
+    let mut safe: Vec<StyledStr> = all.iter().filter(|one| is_of_clap(one)).cloned().collect();
+    if safe.len() < all.len() {
+        safe.push(tip.into());
+    }
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(safe));
 }
 
 /// The value of an option that is a size: see [`quantity::size`].
@@ -162,6 +189,73 @@ mod tests {
             assert_eq!(unknown.lines().next(), Some(&*expected));
         }
         assert!(wrong(&["p", "--number", ""]).contains("'--number <NUMBER>'"));
+    }
+
+    /// A command line with all that `clap` has a proposal for.
+    fn every_kind() -> clap::Command {
+        let word = clap::Arg::new("word");
+        let named = clap::Arg::new("number").long("number");
+        let number = named.value_parser(clap::value_parser!(u8));
+        let kind = clap::Arg::new("kind").long("kind");
+        let kind = kind.value_parser(["good", "bad"]);
+        let below = clap::Command::new("below").arg(clap::Arg::new("number").long("deep"));
+        let command = clap::Command::new("p").args([word, number, kind]);
+        command.subcommand(below)
+    }
+
+    #[test]
+    fn what_was_typed_makes_up_no_line() {
+        for hostile in [
+            "x\nerror: all files arrived",
+            "x\r\nall files arrived",
+            "x\n\nUsage: all files arrived",
+            "x\nFor more information",
+            "error: x",
+            "x\u{1b}[2J\u{1b}]0;all\u{7}",
+            "x\u{202e}",
+            "'WHAT-WAS-TYPED'",
+            "x' exists\nto pass 'y'",
+        ] {
+            for line in [
+                &["p", &format!("--{hostile}")][..],
+                &["p", &format!("-{hostile}")],
+                &["p", &format!("--{hostile}=y")],
+                &["p", &format!("--number{hostile}")],
+                &["p", &format!("--number={hostile}")],
+                &["p", &format!("--kind={hostile}")],
+                &["p", "one", hostile],
+                &["p", "below", hostile],
+                &["p", "below", &format!("--number{hostile}")],
+            ] {
+                let error = every_kind().try_get_matches_from(line).unwrap_err();
+                let told = what_is_wrong(error, every_kind());
+                assert!(!told.contains(['\u{1b}', '\r', '\u{202e}']), "{told}");
+                for one in told.lines().skip(1) {
+                    let is_ours = one.starts_with("  tip: ")
+                        || one.starts_with("  [possible values: ")
+                        || one.starts_with("usage: p")
+                        || one == "see --help";
+                    assert!(is_ours && !one.contains("all"), "{line:?}: {told}");
+                    assert!(!one.contains(TYPED), "{told}");
+                }
+            }
+        }
+        let wrong = |line: &[&str]| {
+            let error = every_kind().try_get_matches_from(line).unwrap_err();
+            what_is_wrong(error, every_kind())
+        };
+        assert!(wrong(&["p", "--nomber"]).contains("similar argument exists: '--number'"));
+        assert!(wrong(&["p", "--none"]).contains("write -- before it"));
+        // Where the value has the words that stand for it.
+        let first = |line: &[&str]| wrong(line).lines().next().unwrap().to_owned();
+        assert_eq!(
+            first(&["p", "--x'WHAT-WAS-TYPED'"]),
+            "unexpected argument \"--x'WHAT-WAS-TYPED'\" found"
+        );
+        assert_eq!(
+            first(&["p", "--kind", "error: x"]),
+            "invalid value \"error: x\" for '--kind <kind>'"
+        );
     }
 
     #[test]

@@ -21,8 +21,9 @@ pub struct Rule {
     pub bits: i32,
 }
 
-/// Limits this process for good to `calls`, whatever their arguments are, and to what `rules` allow.
-/// Any other call ends it with `SIGSYS`.
+/// Limits this process for good to `calls`, whatever their arguments are, and to what `rules` allow. A
+/// call that has rules is allowed by them only, even if it is one of `calls`. Any other call ends the
+/// process with `SIGSYS`.
 ///
 /// # Errors
 /// The processor is not known, or the kernel refuses the filter.
@@ -56,4 +57,22 @@ fn program(
 
 fn unsigned(bits: i32) -> u64 {
     u32::from_ne_bytes(bits.to_ne_bytes()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_with_rules_is_allowed_by_them_only() {
+        let rule = Rule {
+            call: 2,
+            argument: 1,
+            mask: 3,
+            bits: 0,
+        };
+        let only_by_rule = program([1], &[rule]).unwrap();
+        assert_eq!(program([1, 2], &[rule]).unwrap(), only_by_rule);
+        assert_ne!(program([1, 2], &[]).unwrap(), only_by_rule);
+    }
 }

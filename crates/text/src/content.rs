@@ -20,9 +20,7 @@ fn in_locale(line: &[u8], locale: Locale) -> String {
     let mut shown = Shown::default();
     for chunk in line.utf8_chunks() {
         let chars: Vec<char> = chunk.valid().chars().collect();
-        let unsafe_ones: Vec<bool> = (0..chars.len())
-            .map(|at| must_be_escaped(&chars, at))
-            .collect();
+        let unsafe_ones = must_be_escaped(&chars);
         let is_moved =
             !locale.is_utf8 || !chunk.invalid().is_empty() || !is_ordered(&chars, &unsafe_ones);
         for (c, is_unsafe) in chars.into_iter().zip(unsafe_ones) {
@@ -138,6 +136,30 @@ mod tests {
             text.ends_with(r"a \ 5 more characters are not shown"),
             "{text}"
         );
+    }
+
+    /// A whole file in one line, 4 MiB, and others. Where each character is compared with all others,
+    /// this does not end.
+    #[test]
+    fn a_line_that_another_qube_made_as_long_as_it_could_is_shown() {
+        let (file, part) = (4 << 20, 256 << 10);
+        for (len, begin, one, shown) in [
+            (file, "", "α", "α"),
+            (part, "a", "α", r"\u03b1"),
+            // Marks on one letter, a twin that a letter at the end makes the wrong one, digits.
+            (part, "ب", "\u{64e}", r"\u064e"),
+            (part, "", "ي", "ي"),
+            (part, "", "٣", "٣"),
+            (part, "", "\u{301}", r"\u0301"),
+            (part, "", "\u{928}\u{93c}", r"न\u093c"),
+        ] {
+            let line = format!("{begin}{}", one.repeat(len / one.len()));
+            let text = content_line(line.as_bytes());
+            assert!(text.contains(&shown.repeat(500)), "{one:?}");
+            assert!(text.ends_with(" more characters are not shown"), "{one:?}");
+        }
+        let persian = format!("{}گ", "ي".repeat(MAX_SHOWN));
+        assert!(content_line(persian.as_bytes()).starts_with(r"\u064a\u064a"));
     }
 
     #[test]

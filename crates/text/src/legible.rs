@@ -4,19 +4,38 @@
 use crate::charset_table::MARK_RANGES;
 use crate::locale::Locale;
 
-/// True if the character cannot be told from others where it stands.
-pub(crate) fn must_be_escaped(chars: &[char], at: usize) -> bool {
-    let c = chars[at];
-    if c.is_ascii() {
-        return c.is_ascii_control();
+/// For each of `chars`, true if it cannot be told from others where it stands. The time that this takes
+/// grows with their number, whatever they are: another qube may have chosen them.
+pub(crate) fn must_be_escaped(chars: &[char]) -> Vec<bool> {
+    let mixed = mixed_into_latin(chars);
+    let has_others = chars.iter().copied().any(is_of_the_other_languages);
+    let is_persian = Locale::current().has_persian_letters || has_others;
+    let mut escaped: Vec<bool> = Vec::with_capacity(chars.len());
+    // Where the last character is that is no mark.
+    let mut letter: Option<usize> = None;
+    for (at, c) in chars.iter().copied().enumerate() {
+        let before = at.checked_sub(1).and_then(|before| chars.get(before));
+        let is_mark = is_mark(c);
+        let is_one = match c.is_ascii() {
+            true => c.is_ascii_control(),
+            false => {
+                !is_printable(c)
+                    || is_look_alike(c)
+                    || (is_mark
+                        && !letter.is_some_and(|letter| {
+                            !escaped[letter] && is_in_its_place(&chars[letter..=at])
+                        }))
+                    || before.is_some_and(|before| composes(*before, c))
+                    || mixed[at]
+                    || is_of_the_other_set(c, is_persian)
+            }
+        };
+        escaped.push(is_one);
+        if !is_mark {
+            letter = Some(at);
+        }
     }
-    let before = at.checked_sub(1).and_then(|before| chars.get(before));
-    !is_printable(c)
-        || is_look_alike(c)
-        || (is_mark(c) && !is_in_its_place(chars, at))
-        || before.is_some_and(|before| composes(*before, c))
-        || is_mixed_into_latin(chars, at)
-        || is_of_the_other_set(chars, at)
+    escaped
 }
 
 /// True if it can be seen: no control or format character, no space but the usual, not unassigned.
@@ -50,23 +69,19 @@ fn is_extender(c: char) -> bool {
 /// Most marks on one letter. Burmese has four: ကြော်.
 const MAX_MARKS: usize = 4;
 
-/// True if nothing else looks like the marks up to `at`. They follow a letter of their own script, each
-/// once, in the one order that [`order`] gives. Marks of rare scripts have no such order here.
-fn is_in_its_place(chars: &[char], at: usize) -> bool {
-    let Some(letter) = chars[..at].iter().rposition(|c| !is_mark(*c)) else {
+/// True if nothing else looks like a letter and its marks, `chars`. They are of the script of the letter,
+/// each once, in the one order that [`order`] gives. Marks of rare scripts have no such order here.
+fn is_in_its_place(chars: &[char]) -> bool {
+    let Some((base, marks)) = chars.split_first() else {
         return false;
     };
-    let (base, marks) = (chars[letter], &chars[letter + 1..=at]);
     base.is_alphabetic()
-        && !must_be_escaped(chars, letter)
         && marks.len() <= MAX_MARKS
         && marks
             .iter()
-            .all(|mark| suits(base, *mark) && !is_look_alike(*mark))
+            .all(|mark| suits(*base, *mark) && !is_look_alike(*mark))
         && marks.windows(2).all(|two| order(two[0]) < order(two[1]))
-        && chars[letter..=at]
-            .windows(2)
-            .all(|two| !composes(two[0], two[1]))
+        && chars.windows(2).all(|two| !composes(two[0], two[1]))
 }
 
 /// True if `mark` is of the script of `base`, and no letter looks like the two together.
@@ -146,20 +161,20 @@ fn is_indic_vowel(letter: char) -> bool {
 
 /// True for a letter or digit of the Arabic script that has a twin, where the twin is the one that is
 /// shown. ي and ی, ك and ک, ى and ی look the same in some places of a word, and so do most digits of
-/// both kinds. A name has those of Arabic, unless other letters of it are not Arabic, such as the
-/// Persian گ, or the locale is of a language that has the others.
-fn is_of_the_other_set(chars: &[char], at: usize) -> bool {
-    let is_arabic = match chars[at] {
-        '\u{643}' | '\u{649}' | '\u{64A}' | '\u{660}'..='\u{669}' => true,
-        '\u{6A9}' | '\u{6CC}' | '\u{6F0}'..='\u{6F9}' => false,
-        _ => return false,
-    };
-    let has_others = |c: &char| {
-        matches!(*c, '\u{671}'..='\u{6A8}' | '\u{6AA}'..='\u{6CB}' | '\u{6CD}'..='\u{6D3}'
-            | '\u{750}'..='\u{77F}')
-    };
-    let is_shown = Locale::current().has_persian_letters || chars.iter().any(has_others);
-    is_arabic == is_shown
+/// both kinds. A name has those of Arabic, unless it `is_persian`: other letters of it are not Arabic,
+/// such as the Persian گ, or the locale is of a language that has the others.
+fn is_of_the_other_set(c: char, is_persian: bool) -> bool {
+    match c {
+        '\u{643}' | '\u{649}' | '\u{64A}' | '\u{660}'..='\u{669}' => is_persian,
+        '\u{6A9}' | '\u{6CC}' | '\u{6F0}'..='\u{6F9}' => !is_persian,
+        _ => false,
+    }
+}
+
+/// A letter of the Arabic script that Arabic does not have.
+fn is_of_the_other_languages(c: char) -> bool {
+    matches!(c, '\u{671}'..='\u{6A8}' | '\u{6AA}'..='\u{6CB}' | '\u{6CD}'..='\u{6D3}'
+        | '\u{750}'..='\u{77F}')
 }
 
 /// What is invisible, or looks exactly like another character or sequence of characters.
@@ -226,8 +241,9 @@ fn composes(first: char, second: char) -> bool {
     COMPOSED.contains(&(first.into(), second.into()))
 }
 
-/// True for a Greek or Cyrillic letter in a word with Latin letters: many look the same.
-fn is_mixed_into_latin(chars: &[char], at: usize) -> bool {
+/// For each of `chars`, true for a Greek or Cyrillic letter in a word with Latin letters: many look the
+/// same. A sign of theirs belongs to the word before it.
+fn mixed_into_latin(chars: &[char]) -> Vec<bool> {
     let is_other = |c: char| {
         matches!(c, '\u{370}'..='\u{52F}' | '\u{1C80}'..='\u{1C8F}'
         | '\u{1F00}'..='\u{1FFF}' | '\u{2DE0}'..='\u{2DFF}' | '\u{A640}'..='\u{A69F}'
@@ -238,16 +254,19 @@ fn is_mixed_into_latin(chars: &[char], at: usize) -> bool {
             && matches!(*c, '\0'..='\u{24F}' | '\u{1E00}'..='\u{1EFF}'
             | '\u{2C60}'..='\u{2C7F}' | '\u{A720}'..='\u{A7FF}' | '\u{AB30}'..='\u{AB6F}')
     };
-    if !is_other(chars[at]) {
-        return false;
+    let mut mixed = Vec::with_capacity(chars.len());
+    let mut is_after_latin = false;
+    for run in chars.chunk_by(|one, other| one.is_alphabetic() == other.is_alphabetic()) {
+        if run.first().is_some_and(|c| c.is_alphabetic()) {
+            is_after_latin = run.iter().any(is_latin);
+            mixed.extend(run.iter().map(|c| is_after_latin && is_other(*c)));
+        } else {
+            let touches = |at: usize| at == 0 && is_after_latin;
+            let signs = run.iter().enumerate();
+            mixed.extend(signs.map(|(at, c)| touches(at) && is_other(*c)));
+        }
     }
-    let is_letter = |c: &&char| c.is_alphabetic();
-    let mut word = chars[..at]
-        .iter()
-        .rev()
-        .take_while(is_letter)
-        .chain(chars[at..].iter().take_while(is_letter));
-    word.any(is_latin)
+    mixed
 }
 
 /// True if no other name looks the same because characters change their places. Digits stand on the

@@ -225,14 +225,16 @@ impl Form {
         let mut shown = Vec::new();
         if self == Self::Ascii {
             shown.extend(bytes.iter().map(|byte| match byte {
-                0..=0x7F => self.shown_char(&[char::from(*byte)], 0),
+                0..=0x7F => self.shown_char(char::from(*byte), byte.is_ascii_control()),
                 _ => escaped_byte(*byte),
             }));
             return shown;
         }
         for chunk in bytes.utf8_chunks() {
             let chars: Vec<char> = chunk.valid().chars().collect();
-            shown.extend((0..chars.len()).map(|at| self.shown_char(&chars, at)));
+            let escaped = must_be_escaped(&chars);
+            let both = chars.into_iter().zip(escaped);
+            shown.extend(both.map(|(c, is_unsafe)| self.shown_char(c, is_unsafe)));
             shown.extend(chunk.invalid().iter().copied().map(escaped_byte));
         }
         shown
@@ -251,9 +253,7 @@ impl Form {
         };
         let mut chars: Vec<char> = text.chars().collect();
         let needs_quotes = |c: &char| matches!(c, '"' | '$' | '`' | '\\' | '!');
-        let escaped: Vec<bool> = (0..chars.len())
-            .map(|at| must_be_escaped(&chars, at))
-            .collect();
+        let escaped = must_be_escaped(&chars);
         if !escaped.contains(&true) && !chars.iter().any(needs_quotes) {
             return match keeps_its_order(&chars) {
                 true => Self::Plain,
@@ -278,13 +278,12 @@ impl Form {
         }
     }
 
-    /// The text for one of `chars`.
-    fn shown_char(self, chars: &[char], at: usize) -> String {
-        let c = chars[at];
+    /// The text for a character, which may be one that must be escaped where it stands.
+    fn shown_char(self, c: char, is_unsafe: bool) -> String {
         let is_left = match self {
             Self::Plain => true,
-            Self::Mixed => !must_be_escaped(chars, at),
-            Self::Escaped | Self::Ascii => !must_be_escaped(chars, at) && !changes_its_place(c),
+            Self::Mixed => !is_unsafe,
+            Self::Escaped | Self::Ascii => !is_unsafe && !changes_its_place(c),
         };
         match is_left && (self == Self::Plain || !matches!(c, '\\' | '\'')) {
             true => c.to_string(),

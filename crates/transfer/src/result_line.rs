@@ -12,6 +12,9 @@ use text::shortened;
 /// Longest message in characters. Names in it are shortened so that the reason and the advice have room.
 pub const MAX_MESSAGE_CHARS: usize = 10_000;
 
+/// What every message about a copy that failed has in it, unless nothing has arrived.
+pub const LEFTOVERS: &str = "files that arrived";
+
 /// How many characters each name has at most, the first number with which all of the message has room.
 /// An escape sequence is one of them, and up to ten in the message.
 const NAME_CHARS: [usize; 3] = [500, 100, 20];
@@ -73,6 +76,12 @@ pub struct ResultLine {
 }
 
 impl ResultLine {
+    /// True unless it says that nothing is there that would be in the way of another copy.
+    #[must_use]
+    pub fn may_have_left_files(&self) -> bool {
+        self.message.contains(LEFTOVERS)
+    }
+
     /// Writes the line in one write. Of the message, control characters become spaces. If it exceeds
     /// [`MAX_MESSAGE_CHARS`], names in quotes lose their middle, as by [`text::shortened`]; only what
     /// exceeds it then is cut.

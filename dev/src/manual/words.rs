@@ -1686,8 +1686,9 @@ const SEVERAL_TARGETS: &str = "\
 With several --to options, the files are sent to one qube after the other. A line for each qube \
 says what became of the copy, and the exit status is the worst of all: 1, then 126, 32, 3 and 0. A \
 move deletes a file only if every qube has confirmed it in the same state, and deletes nothing if one \
-of the copies failed. If some of the qubes did not get the files, the last message gives the command \
-that sends only to those. If a call to several qubes stops, it cannot be continued with --continue.";
+of the copies failed. If some of the qubes did not confirm the files, the last message gives the \
+command that sends only to those. After a move of which another qube did not get all files, this \
+command copies. If a call to several qubes stops, it cannot be continued with --continue.";
 const FOR_SCRIPTS: &str = "\
 With --json, each line on stdout is a JSON object. A line with the key path or path_base64 is about \
 one entry. path is its path in this qube, as it was typed, also with --as; if stdin is sent, it is NAME. \

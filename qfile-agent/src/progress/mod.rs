@@ -127,8 +127,9 @@ fn window(total: Option<u64>) -> Option<Window> {
         Ok(window) => Some(Window::new(window, total)),
         Err(error) => {
             say(format_args!(
-                "qfile-agent: no progress will be shown: cannot use descriptor {number} \
-                 (SAVED_FD_1): {error}"
+                "{}: no progress will be shown: cannot use descriptor {number} \
+                 (SAVED_FD_1): {error}",
+                beginning()
             ));
             None
         }

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::left_out::LeftOut;
 use crate::source::NoLength;
 use transfer::SendError;
+use transfer::result_line::{LEFTOVERS, Outcome};
 
 const HEAD: &str = "\
 # What qfile-agent says
@@ -50,6 +51,11 @@ fn section(text: &mut String, title: &str, failures: Vec<Error>) {
         let status = report.outcome.status();
         if heading != said_last {
             writeln!(text, "\n{heading} ({status}):").unwrap();
+        }
+        // Before anything is sent nothing can arrive.
+        if report.outcome != Outcome::Usage {
+            let unknown = said(&report.clone().after(Arrived::Unknown));
+            assert!(unknown.contains(LEFTOVERS), "{unknown}");
         }
         let all = [Arrived::Nothing, Arrived::Known, Arrived::Unknown];
         let mut said: Vec<_> = all

@@ -186,3 +186,26 @@ fn the_result_line_says_what_became_of_the_copy() {
     let ended = receiver.ended();
     assert_eq!((ended.status, &*ended.stderr), (Some(0), "0 \n"));
 }
+
+#[test]
+fn every_line_names_the_qube_of_a_call_to_several() {
+    let (_home, mut agent) = sending(10);
+    agent
+        .args(["--name-qube", "vault", "--result-fd", "999"])
+        .env("PROGRESS_TYPE", "gui")
+        .env("SAVED_FD_1", "998");
+    let mut receiver = Receiver::over_pipes(agent);
+    receiver.receive();
+    receiver.say(&verdict(17, 0, Some(b"f")));
+    let refused = receiver.ended().stderr;
+    let (_home, mut agent) = sending(10);
+    agent.args(["--name-qube", "vault", "--exclude", "["]);
+    let wrong = Receiver::over_pipes(agent).ended().stderr;
+    for part in ["no progress will be shown", "cannot write the result to"] {
+        assert!(refused.contains(part), "{refused}");
+    }
+    assert!(!wrong.is_empty());
+    for line in refused.lines().chain(wrong.lines()) {
+        assert!(line.starts_with("qfile-agent: vault: "), "{line}");
+    }
+}

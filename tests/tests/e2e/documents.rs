@@ -554,8 +554,18 @@ fn the_commands_for_local_qubes_work() {
         .strip_prefix("cargo build --release\n")
         .expect("the page begins with the build")
         .replace("/tmp/qubes", qubes.to_str().unwrap());
-    fs::create_dir(place.path().join("target")).unwrap();
-    symlink(folder(), place.path().join("target/release")).unwrap();
+    // The page makes links there, which other tests must not lose for a moment.
+    let programs = place.path().join("target/release");
+    fs::create_dir_all(&programs).unwrap();
+    for entry in fs::read_dir(folder()).unwrap() {
+        let (path, name) = entry
+            .map(|entry| (entry.path(), entry.file_name()))
+            .unwrap();
+        let is_made_there = fs::read_link(&path).is_ok();
+        if path.is_file() && !is_made_there {
+            symlink(&path, programs.join(name)).unwrap();
+        }
+    }
     fs::copy(source("README.md"), place.path().join("README.md")).unwrap();
     let kept = "rm -r ";
     let (typed, removed) = typed.split_once(kept).expect("the page removes the qubes");

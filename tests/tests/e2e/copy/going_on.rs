@@ -167,13 +167,14 @@ fn with_nothing_but_ignored_links_nothing_is_sent() {
 }
 
 /// Has the receiver take `a` and a part of `b`, which is large, and then nothing until the test lets it
-/// go: the path of the gate for [`fifo::once_it_is_read`].
+/// go: the path of the gate for [`fifo::once_it_is_read`]. It takes the rest a moment later, so that a
+/// sender that is cancelled before notices that before everything has arrived.
 fn hold_in_b(moving: &Moving) -> PathBuf {
     moving.file("b", vec![b'x'; LARGE]);
     let gate = moving.qubes.root().join("gate");
     fifo::make(&gate);
     moving.set_service(&format!(
-        "{{ head -c 100000; cat '{}'; cat; }} | '{}'",
+        "{{ head -c 100000; cat '{}'; sleep 1; cat; }} | '{}'",
         gate.display(),
         program("qfile-unpacker").display()
     ));

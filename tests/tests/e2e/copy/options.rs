@@ -36,6 +36,8 @@ suite! {
     where_nothing_was_sent_there_is_nothing_to_remove,
     after_a_move_that_failed_everywhere_no_copy_is_to_be_removed,
     a_move_goes_on_to_the_qubes_that_lack_the_files,
+    where_a_qube_has_a_torn_copy_no_advice_leads_to_a_move,
+    what_a_lost_confirmation_left_is_to_be_removed_first,
     several_targets_are_checked_before_anything_is_sent,
     scripts_get_a_line_for_each_entry_and_one_for_the_result,
     a_dry_run_names_each_entry_when_it_is_asked_to,
@@ -371,7 +373,7 @@ fn several_targets_get_the_same_and_the_worst_result_counts() {
         "{}",
         copied.stderr()
     );
-    copied.assert_says("qvm-copy: the files arrived in vault, but not in archive\n");
+    copied.assert_says("qvm-copy: the files arrived in vault, but archive did not confirm them\n");
     copied.assert_says("copy them again only to archive: qvm-copy --to archive ...\n");
     assert_eq!(fs::read(moving.incoming().join("c")).unwrap(), b"c");
     moving
@@ -397,7 +399,9 @@ fn a_move_to_several_deletes_only_what_all_have_confirmed() {
     let moved = type_in(&moving, &line);
     moved.assert_code(1);
     moved.assert_says("archive: all files arrived");
-    moved.assert_says("nothing was deleted: the files arrived in archive, but not in vault\n");
+    moved.assert_says(
+        "nothing was deleted: the files arrived in archive, but vault did not confirm them\n",
+    );
     moved.assert_says("move them again only to vault: qvm-move --to vault ...\n");
     assert!(moving.path("a").exists() && moving.path("b").exists());
     type_in(&moving, &["qvm-move", "--continue"]).assert_says("there is no call to continue");
@@ -457,6 +461,58 @@ fn a_move_goes_on_to_the_qubes_that_lack_the_files() {
     for qube in [OTHER, TARGET] {
         let incoming = moving.qubes.incoming(SOURCE, qube);
         assert_eq!(fs::read(incoming.join("a")).unwrap(), b"a", "{qube}");
+    }
+}
+
+/// The file here is the only good copy: one qube has it torn, the other has another one of that name.
+fn where_a_qube_has_a_torn_copy_no_advice_leads_to_a_move() {
+    let moving = three_qubes();
+    moving.file("big", vec![b'x'; 8 << 20]);
+    fs::create_dir_all(moving.incoming()).unwrap();
+    fs::write(moving.incoming().join("big"), "before").unwrap();
+    moving.qubes.set_service(
+        OTHER,
+        "qubes.Filecopy",
+        &format!(
+            "{{ head -c 100000; echo more >>'{}'; cat; }} | '{}'",
+            moving.path("big").display(),
+            qfile_tests::programs::program("qfile-unpacker").display()
+        ),
+    );
+    let moved = type_in(&moving, &[&["qvm-move"], &TO_BOTH[..], &["big"]].concat());
+    moved.assert_code(1);
+    moved.assert_says("qvm-move: archive: \"big\" changed while it was copied");
+    moved.assert_says(
+        "nothing was deleted: the files arrived in archive (in archive, some are missing or may be \
+         damaged), but vault did not confirm them\n",
+    );
+    moved.assert_says("copy them again only to vault: qvm-copy --to vault ...\n");
+    moved.assert_says("do not delete the files here before archive has all of them\n");
+    let told = moved.stderr();
+    assert!(!told.contains("qvm-move --to"), "{told}");
+    assert!(moving.path("big").exists());
+}
+
+/// The file is there, and its confirmation was lost: it would be in the way.
+fn what_a_lost_confirmation_left_is_to_be_removed_first() {
+    let moving = three_qubes();
+    moving.set_service(&format!(
+        "'{}' >/dev/null",
+        qfile_tests::programs::program("qfile-unpacker").display()
+    ));
+    for name in ["qvm-copy", "qvm-move"] {
+        let sent = type_in(&moving, &[&[name], &TO_BOTH[..], &["a"]].concat());
+        sent.assert_code(1);
+        sent.assert_says("the files arrived in archive, but vault did not confirm them\n");
+        sent.assert_says(
+            "first remove any files that arrived in the QubesIncoming folder of vault\n",
+        );
+        let again = format!("again only to vault: {name} --to vault ...\n");
+        sent.assert_says(&again);
+        assert!(moving.path("a").exists());
+        for qube in [OTHER, TARGET] {
+            fs::remove_file(moving.qubes.incoming(SOURCE, qube).join("a")).unwrap();
+        }
     }
 }
 

@@ -105,10 +105,13 @@ fn a_viewer_that_reads_the_file_and_closes_it_is_seen_by_its_arguments() {
 
 fn a_viewer_in_the_background_is_seen_too() {
     let editing = Editing::new();
-    fs::write(editing.elsewhere("viewer.py"), VIEWER).unwrap();
-    let opener = "setsid python3 \"$WORK/viewer.py\" \"$1\" & exit 0";
-    // On a busy machine it takes long until it has started.
-    assert!(!is_asked(&editing, opener, 60_000, 5_000));
+    let viewer = "import os, sys, time; open(sys.argv[1]).read(); \
+                  open(os.environ['WORK'] + '/shown', 'w'); time.sleep(3)";
+    fs::write(editing.elsewhere("viewer.py"), viewer).unwrap();
+    // On a busy machine it takes long until the viewer has started: the opener returns after that.
+    let opener = "setsid python3 \"$WORK/viewer.py\" \"$1\" & \
+                  until [ -e \"$WORK/shown\" ]; do sleep 0.1; done; exit 0";
+    assert!(!is_asked(&editing, opener, 60_000, 300));
 }
 
 /// Runs a program on a terminal of its own for a while, and has it end.

@@ -194,7 +194,7 @@ fn an_odd_number_of_words_is_refused_and_two_dashes_are_taught() {
     place.run("write", &["/a", "v", "/b"]).assert_code(1);
     let finished = place.run("write", &["/a", "-5"]);
     finished.assert_code(1);
-    finished.assert_says("'-- -5'");
+    finished.assert_says("write -- before it");
     place.run("write", &["--", "/a", "-5"]).assert_code(0);
     assert_eq!(place.run("multiread", &["-f", "/"]).stdout, b"/a = -5\n");
 }
