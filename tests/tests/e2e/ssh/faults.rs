@@ -315,15 +315,21 @@ fn a_link_that_freezes_before_the_session_ends_the_call() {
         far.wait_for_the_end();
         let accepted = || far.log().matches("Accepted publickey").count();
         assert_eq!(accepted(), 1);
-        let link = far.link(Fault::Freeze(Direction::Back, authenticated));
-        let mut command = far.command_over(&link, "qrexec-ssh");
-        with_short_limits(&mut command);
-        command.args([FAR, "svc", "/bin/sh", "-c", "echo started >&2"]);
-        let called = run(command);
-        called.assert_code(255);
-        called.assert_says("qrexec-ssh: cannot call svc+ on server");
-        assert!(!called.stderr().contains("started"));
-        assert_eq!(accepted(), 2);
+        // A handshake can be some bytes longer than another one, and then the link freezes before.
+        for _attempt in 0..5 {
+            let link = far.link(Fault::Freeze(Direction::Back, authenticated));
+            let mut command = far.command_over(&link, "qrexec-ssh");
+            with_short_limits(&mut command);
+            command.args([FAR, "svc", "/bin/sh", "-c", "echo started >&2"]);
+            let called = run(command);
+            called.assert_code(255);
+            called.assert_says("qrexec-ssh: cannot call svc+ on server");
+            assert!(!called.stderr().contains("started"));
+            if accepted() == 2 {
+                return;
+            }
+        }
+        panic!("it was never authenticated");
     });
 }
 
