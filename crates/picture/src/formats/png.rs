@@ -28,6 +28,11 @@ pub(crate) fn decode(untrusted: &[u8], limits: &Limits) -> Result<Picture, Error
     let mut picture = Picture::clear(width, height, limits)?;
     let stride = picture.stride();
     let mut reader = decoder.read_info().map_err(broken)?;
+    // The library would panic (found by fuzzing).
+    let palette = reader.info().palette.as_deref().unwrap_or_default();
+    if palette.len() % 3 != 0 {
+        return Err(Error::broken(Format::Png)("the palette is cut off"));
+    }
     let samples = Samples::of(reader.output_color_type());
     let mut line = vec![0; stride];
     let mut rows = 0;
