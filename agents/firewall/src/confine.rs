@@ -166,19 +166,13 @@ fn restrict(
 /// Limits this process to these calls and these families of sockets, for good: any other call ends
 /// it.
 fn filter(calls: &[&[c_long]], families: &[i32]) -> io::Result<()> {
-    let rule = |call, argument, mask, bits| Rule {
-        call,
-        argument,
-        mask,
-        bits,
-    };
     let families = families.iter().copied();
     let mut rules: Vec<Rule> = families
-        .map(|family| rule(libc::SYS_socket, 0, -1, family))
+        .map(|family| Rule::new(libc::SYS_socket, 0, -1, family))
         .collect();
     let writing = libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC;
-    rules.push(rule(libc::SYS_openat, 2, writing, libc::O_RDONLY));
-    rules.push(rule(libc::SYS_mmap, 2, libc::PROT_EXEC, 0));
+    rules.push(Rule::new(libc::SYS_openat, 2, writing, libc::O_RDONLY));
+    rules.push(Rule::new(libc::SYS_mmap, 2, libc::PROT_EXEC, 0));
     seccomp::allow_only(calls.iter().copied().flatten().copied(), &rules)
 }
 

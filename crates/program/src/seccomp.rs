@@ -21,6 +21,20 @@ pub struct Rule {
     pub bits: i32,
 }
 
+impl Rule {
+    /// The call `call` is allowed if argument number `argument` has, of the bits in `mask`, exactly
+    /// those in `bits`.
+    #[must_use]
+    pub fn new(call: i64, argument: u8, mask: i32, bits: i32) -> Self {
+        Self {
+            call,
+            argument,
+            mask,
+            bits,
+        }
+    }
+}
+
 /// Limits this process for good to `calls`, whatever their arguments are, and to what `rules` allow. A
 /// call that has rules is allowed by them only, even if it is one of `calls`. Any other call ends the
 /// process with `SIGSYS`.

@@ -123,19 +123,13 @@ fn deny_files_and_network() -> Result<(), RulesetError> {
 
 /// Any call that is not allowed ends the process.
 fn filter() -> io::Result<()> {
-    let rule = |call, argument, mask, bits| Rule {
-        call,
-        argument,
-        mask,
-        bits,
-    };
     seccomp::allow_only(
         CALLS.iter().copied(),
         &[
-            rule(libc::SYS_mmap, 2, libc::PROT_EXEC, 0),
-            rule(libc::SYS_mprotect, 2, libc::PROT_EXEC, 0),
+            Rule::new(libc::SYS_mmap, 2, libc::PROT_EXEC, 0),
+            Rule::new(libc::SYS_mprotect, 2, libc::PROT_EXEC, 0),
             // A process without memory ends itself with a signal.
-            rule(libc::SYS_tgkill, 0, -1, getpid().as_raw_nonzero().get()),
+            Rule::new(libc::SYS_tgkill, 0, -1, getpid().as_raw_nonzero().get()),
         ],
     )
 }

@@ -145,17 +145,17 @@ fn of_x11(name: &str) -> Option<u32> {
         return Some(OTHERS[at].1);
     }
     let start = name.trim_end_matches(|digit: char| digit.is_ascii_digit());
-    let number: usize = name[start.len()..].parse().ok()?;
+    let number: u32 = name[start.len()..].parse().ok()?;
     if matches!(start, "gray" | "grey") {
         // Percent, rounded as in X11: a half up, but down of 50 and 90.
         let half = if matches!(number, 50 | 90) { 49 } else { 50 };
-        let level = u32::try_from((number.min(101) * 255 + half) / 100).ok()?;
-        return (number <= 100).then_some(level * 0x01_0101);
+        return (number <= 100).then(|| (number * 255 + half) / 100 * 0x01_0101);
     }
     let at = SHADES
         .binary_search_by_key(&start, |(other, _)| *other)
         .ok()?;
-    SHADES[at].1.get(number.checked_sub(1)?).copied()
+    let shade = usize::try_from(number.checked_sub(1)?).ok()?;
+    SHADES[at].1.get(shade).copied()
 }
 
 /// Three channels of one to four digits each, of which the first two count.
